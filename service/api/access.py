@@ -1,0 +1,58 @@
+"""Who asks, and whether they may: bearer tokens with scopes."""
+
+from __future__ import annotations
+
+from flask import current_app, g, request
+
+from service.core.errors import AccordError
+from service.operations import tokens
+from service.operations.context import Context
+from service.operations.tokens import Principal, Scope
+
+REALM = 'Bearer realm="accord"'
+
+
+class NotSignedIn(AccordError):
+    """No token, or none that is good."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.challenge = REALM if code == "token_missing" else f'{REALM}, error="invalid_token"'
+
+
+class NotAllowed(AccordError):
+    """The token lacks a scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__("scope_missing", scope=scope.value)
+        self.challenge = f'{REALM}, error="insufficient_scope", scope="{scope.value}"'
+
+
+def context() -> Context:
+    """What operations are handed."""
+    found: Context = current_app.extensions["accord"]
+    return found
+
+
+def principal() -> Principal:
+    """Who asks; only inside an operation that needs a token."""
+    found: Principal = g.accord_principal
+    return found
+
+
+def actor() -> str:
+    """Who asks, as runs and audit entries name them."""
+    return principal().actor
+
+
+def assert_may(scope: Scope) -> None:
+    """Refuse a request without a good token that has this scope."""
+    given = request.authorization
+    if given is None or given.type != "bearer" or not given.token:
+        raise NotSignedIn("token_missing")
+    found = tokens.authenticate(context(), given.token)
+    if found is None:
+        raise NotSignedIn("token_invalid")
+    g.accord_principal = found
+    if not found.may(scope):
+        raise NotAllowed(scope)

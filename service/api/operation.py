@@ -1,0 +1,179 @@
+"""What every operation of the API has around its view, and how the document says so.
+
+A view is load, call, return. `operation` is the outermost decorator: it asks for the token and its scope, for the
+version where the request must name one, and answers a repeated POST as before; in this order, before anything of the
+request is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import flask_smorest
+from flask import g, make_response, request
+from werkzeug.exceptions import NotAcceptable
+
+from service.api.access import assert_may
+from service.api.conditions import ETAG_PATTERN, assert_condition
+from service.api.idempotency import KEY_PATTERN, answered_once
+from service.api.smorest import BODY_OPTIONAL, PROBLEM_TYPE, StrictParser
+from service.operations.tokens import Scope
+from service.store.database import connection
+
+View = Callable[..., Any]
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the document says of an operation besides its schemas. `links`: to another operation, by which values of
+    this answer."""
+
+    id: str
+    scope: Scope | None
+    if_match: str | None = None
+    etag: bool = False
+    location: bool = False
+    body_optional: bool = False
+    refuses: tuple[int, ...] = ()
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def operation(
+    id: str,
+    scope: Scope | None,
+    *,
+    if_match: str | None = None,
+    etag: bool = False,
+    location: bool = False,
+    body_optional: bool = False,
+    at_once: bool = False,
+    refuses: tuple[int, ...] = (),
+    links: Mapping[str, Mapping[str, str]] | None = None,
+) -> Callable[[View], View]:
+    """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional".
+
+    `at_once`: everything it does is in our own database, so that a repeated request is told for certain.
+    """
+    described = Operation(id, scope, if_match, etag, location, body_optional, refuses, links or {})
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def admitted(*args: Any, **kwargs: Any) -> Any:
+            _assert_acceptable()
+            if scope is None:
+                return view(*args, **kwargs)
+            with connection():
+                assert_may(scope)
+                if if_match is not None:
+                    assert_condition(if_match == "required")
+                g.setdefault(BODY_OPTIONAL, body_optional)
+                if request.method != "POST":
+                    return view(*args, **kwargs)
+                return answered_once(lambda: make_response(view(*args, **kwargs)), at_once=at_once)
+
+        admitted._apidoc = {**getattr(view, "_apidoc", {}), "operation": described}  # type: ignore[attr-defined]
+        return admitted
+
+    return decorate
+
+
+def _assert_acceptable() -> None:
+    accepted = request.accept_mimetypes
+    if accepted and not any(accepted[kind] for kind in ("application/json", PROBLEM_TYPE)):
+        raise NotAcceptable
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A blueprint whose views are operations."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, import_name: str, description: str) -> None:
+        super().__init__(name, import_name, description=description)
+        self._prepare_doc_cbks.append(_described)
+
+
+def _described(document: Document, info: Document, *, method: str, **_: Any) -> Document:
+    """Complete an operation's document; an operation without `operation` is refused when the app is made."""
+    own: Operation = info["operation"]
+    document["operationId"] = own.id
+    parameters = [*document.get("parameters", []), *_header_parameters(own, method)]
+    if parameters:
+        document["parameters"] = parameters
+    if own.body_optional:
+        document["requestBody"]["required"] = False
+    document["security"] = [] if own.scope is None else [{"bearerAuth": []}]
+    if own.scope is not None:
+        document["x-scope"] = own.scope.value
+    _describe_responses(document, own, method)
+    return document
+
+
+def _header_parameters(own: Operation, method: str) -> list[Document]:
+    wanted = {
+        "If-Match": (own.if_match is not None, own.if_match == "required", ETAG_PATTERN, "The version it is about."),
+        "If-None-Match": (own.etag and method == "get", False, ETAG_PATTERN, "Versions that the caller has."),
+        "Idempotency-Key": (
+            method == "post" and own.scope is not None,
+            False,
+            KEY_PATTERN,
+            "A request with the same key and body is answered as the first one was.",
+        ),
+    }
+    return [
+        {"in": "header", "name": name, "required": required, "description": text, "schema": _text_schema(pattern)}
+        for name, (there, required, pattern, text) in wanted.items()
+        if there
+    ]
+
+
+def _text_schema(pattern: str) -> Document:
+    return {"type": "string", "pattern": pattern}
+
+
+def _describe_responses(document: Document, own: Operation, method: str) -> None:
+    responses = {code: response for code, response in document["responses"].items() if int(code) < 400}
+    success = next(response for code, response in sorted(responses.items()))
+    headers = _headers(own)
+    if headers:
+        success.setdefault("headers", {}).update(headers)
+    if own.links:
+        success["links"] = {
+            name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in own.links.items()
+        }
+    if own.etag and method == "get":
+        responses[304] = {"description": "The caller has this version already."}
+    document["responses"] = responses | {code: f"Problem{code}" for code in sorted(_errors(document, own, method))}
+
+
+def _headers(own: Operation) -> Document:
+    described: Document = {}
+    if own.etag:
+        described["ETag"] = {"description": "The version of the item.", "required": True, "schema": {"type": "string"}}
+    if own.location:
+        schema = {"type": "string", "format": "uri-reference"}
+        described["Location"] = {"description": "Where the item is.", "required": True, "schema": schema}
+    return described
+
+
+def _errors(document: Document, own: Operation, method: str) -> set[int]:
+    """Every status that this operation can refuse with."""
+    errors = {406, *own.refuses}
+    parameters = [parameter for parameter in document.get("parameters", []) if isinstance(parameter, Mapping)]
+    if own.scope is not None:
+        errors |= {401, 403, 503}
+    if "requestBody" in document:
+        errors |= {400, 413, 415, 422}
+    if any(parameter["in"] == "query" for parameter in parameters):
+        errors |= {400, 422}
+    if own.if_match is not None:
+        errors |= {400, 412}
+    if own.if_match == "required":
+        errors.add(428)
+    if method == "post" and own.scope is not None:
+        errors |= {400, 409, 422}
+    return errors

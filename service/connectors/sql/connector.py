@@ -1,0 +1,117 @@
+"""The connector of kind `sql`: what base.py promises, over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
+from service.connectors.sql import checks, read
+from service.connectors.sql.database import Database
+from service.connectors.sql.failures import Refused
+from service.connectors.sql.plan import Plan
+from service.connectors.sql.postgresql import PostgresDatabase
+from service.connectors.sql.settings import SETTINGS, Settings, read_settings
+from service.connectors.sql.sqlite import SqliteDatabase
+from service.connectors.sql.write import Write
+from service.core.failures import Failure, SideFailed
+from service.core.records import Page, Record, Scalar, Selection, Stamp, Table
+
+DATABASES: Mapping[str, Callable[[Settings], Database]] = {
+    "sqlite": SqliteDatabase,
+    "postgresql": PostgresDatabase,
+}
+
+_PLANS = 100
+"""How many selections are kept ready."""
+
+
+class SqlConnector(Connector):
+    """One connection to a database. See base.py for what each method promises."""
+
+    kind: ClassVar[str] = "sql"
+    SETTINGS: ClassVar[Mapping[str, str]] = SETTINGS
+
+    def __init__(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:
+        self._settings = read_settings(settings, credentials)
+        self.overlap = self._settings.overlap
+        self._database = DATABASES[self._settings.dialect](self._settings)
+        self._plans: dict[str, Plan] = {}
+
+    def close(self) -> None:
+        self._plans.clear()
+        self._database.session.close()
+
+    def tables(self) -> Sequence[TableName]:
+        with self._working():
+            return self._database.tables()
+
+    def describe(self, table: str) -> Table:
+        with self._working():
+            self._plans.clear()  # Whoever asks has reason to think that something is new.
+            return self._database.describe(table).table
+
+    def check(self, tables: Collection[Selection]) -> Sequence[Check]:
+        return checks.check(self._database, self._plan, tables)
+
+    def link(self, table: str, key: str) -> str | None:
+        template = self._settings.link_template
+        return None if not template else template.replace("{table}", table).replace("{key}", key)
+
+    def clock(self, selection: Selection) -> Clock:
+        with self._working():
+            return self._database.clock()
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        with self._working():
+            return read.read_page(self._database.session, self._plan(selection), since, cursor, limit)
+
+    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int:
+        with self._working():
+            return read.count(self._database.session, self._plan(selection), since, until)
+
+    def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
+        with self._working():
+            return read.fetch(self._database.session, self._plan(selection), keys, filtered=filtered)
+
+    def find(
+        self, selection: Selection, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...]]
+    ) -> Sequence[Record]:
+        with self._working():
+            return read.find(self._database.session, self._plan(selection), fields, wanted)
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        with self._working():
+            return self._write(selection).insert(items)
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        with self._working():
+            return self._write(selection).update(items)
+
+    def delete(self, selection: Selection, items: Sequence[Deletion]) -> Sequence[Failure | None]:
+        with self._working():
+            return self._write(selection).delete(items)
+
+    def _plan(self, selection: Selection) -> Plan:
+        """The plan for a selection, made once. A filter may hold lists, so its text is what is looked up."""
+        name = repr(selection)
+        if name not in self._plans:
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            self._plans[name] = Plan(self._database, self._settings.schema, selection)
+        return self._plans[name]
+
+    def _write(self, selection: Selection) -> Write:
+        return Write(self._database.session, self._plan(selection))
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """A refusal that is no record's own concerns the application; after it, the tables are looked at anew."""
+        try:
+            yield
+        except SideFailed:
+            self._plans.clear()
+            raise
+        except Refused as refused:
+            raise SideFailed(refused.failure) from None

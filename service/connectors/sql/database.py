@@ -1,0 +1,144 @@
+"""What databases differ in, and what a connection learns about a table before it reads from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from service.connectors.base import Check, Clock, TableName
+from service.connectors.sql.failures import Context
+from service.connectors.sql.session import Session
+from service.connectors.sql.settings import Settings
+from service.connectors.sql.stamps import Expression, Stamps
+from service.connectors.sql.values import Converter, Writer
+from service.core.failures import Failure, SideFailed
+from service.core.records import Field, Scalar, Selection, Table
+
+MODIFIED_ON = (
+    "modifiedon", "modifiedat", "lastmodified", "lastmodifiedon", "lastmodifiedat", "lastmodifieddatetime",
+    "systemmodifiedat", "systemmodstamp", "updatedat", "updatedon", "lastupdated", "lastupdatedat", "lastupdate",
+    "writedate", "modificationdate", "modifieddate", "datemodified", "updatedate", "dateupdated", "changedat",
+    "changedon", "changedate", "lastchanged", "modified", "updated", "mtime",
+)  # fmt: skip
+"""The names of modified-on fields, best first; compared in lower case, without underscores and other signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: our field, the database's own name for its type, and whether an index begins with it."""
+
+    field: Field
+    native: str
+    indexed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A table or view with its columns by name."""
+
+    table: Table
+    columns: Mapping[str, Column]
+    is_view: bool = False
+
+
+def modified_on_of(columns: Mapping[str, Column], types: Collection[Any]) -> str | None:
+    """The column that is the modified-on stamp by its name, among those of these types."""
+    by_name = {
+        "".join(letter for letter in name.lower() if letter.isalnum()): name
+        for name, column in columns.items()
+        if column.field.type in types
+    }
+    return next((by_name[name] for name in MODIFIED_ON if name in by_name), None)
+
+
+def table_missing(table: str) -> SideFailed:
+    return SideFailed(Failure("table_not_found", {"table": table}, (table,)))
+
+
+class Database(ABC):
+    """A kind of database. Its methods know SQL of their own; everything else is common."""
+
+    session: Session
+    UPDATES_COUNT_ON_VIEWS: ClassVar[bool] = True
+    """Whether the database says how many rows an UPDATE of a view touched."""
+
+    KNOWS_RIGHTS: ClassVar[bool] = True
+    """Whether `checks` tells what the user may do with each table."""
+
+    @abstractmethod
+    def __init__(self, settings: Settings) -> None:
+        """Make the session, without connecting."""
+
+    @abstractmethod
+    def tables(self) -> Sequence[TableName]:
+        """Every table and view that the user may read."""
+
+    @abstractmethod
+    def describe(self, table: str) -> Described:
+        """A table or view as it is now. SideFailed(`table_not_found`)."""
+
+    @abstractmethod
+    def clock(self) -> Clock:
+        """The database's clock and horizon."""
+
+    @abstractmethod
+    def readable(self, expression: Expression, column: Column) -> Expression:
+        """What is selected so that the driver gives values that tell everything and compare well."""
+
+    @abstractmethod
+    def typed(self, parameter: Expression, column: Column) -> Expression:
+        """A parameter as a value of the column's type."""
+
+    @abstractmethod
+    def reader(self, column: Column) -> Converter | None:
+        """How values of the column become canonical; None where they are so already."""
+
+    @abstractmethod
+    def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:
+        """How canonical values (never None) become the driver's; None where they are as they should be. May look at
+        what the column holds."""
+
+    @abstractmethod
+    def stamps(self, expression: Expression, column: Column) -> Stamps:
+        """How the column keeps stamps. SideFailed(`mapping_invalid`) where it cannot."""
+
+    @abstractmethod
+    def native_key(self, key: str, column: Column) -> Any:
+        """The key as the driver's value; None when no record can have it."""
+
+    @abstractmethod
+    def among(self, expressions: Sequence[tuple[Expression, Column]]) -> Expression:
+        """The condition that the expressions are one of the combinations in the parameters of `many`."""
+
+    @abstractmethod
+    def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
+        """The parameters for `among`; combinations that no record can have are left out."""
+
+    @abstractmethod
+    def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
+        """The condition that a text contains another or begins with it, letter case included."""
+
+    def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
+        """What a filter compares instead of the column, and as what `typed` and `filter_value` treat its parameters."""
+        return expression, column
+
+    def filter_value(self, value: Scalar, column: Column) -> Any:
+        """A canonical value as a filter compares it; `column` as `comparable` gave it."""
+        return value
+
+    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:
+        """The condition that a text is among the parameters of `many` but for trailing blanks, where an index on the
+        field can answer that; None where it cannot."""
+        return None
+
+    def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:
+        """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""
+        return select
+
+    @abstractmethod
+    def checks(self, selections: Collection[Selection]) -> Sequence[Check]:
+        """What only this kind of database can tell about the user."""

@@ -1,0 +1,253 @@
+"""A selection made ready for one database: its statements, prepared once, and how rows become records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.connectors.sql.database import Column, Database, Described
+from service.connectors.sql.failures import Context
+from service.connectors.sql.session import Row, Statement
+from service.connectors.sql.stamps import Bounds, Expression, Stamps, bind
+from service.connectors.sql.values import canonical_or_text
+from service.core.compare import canonical
+from service.core.failures import Failure, SideFailed
+from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp
+
+_LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds."""
+
+    first: Statement
+    further: Statement
+    bounds: Bounds | None = None
+
+
+class Plan:
+    """Everything that is known of a selection before its rows are: raw rows are (key, stamp, *fields)."""
+
+    def __init__(self, database: Database, schema: str | None, selection: Selection) -> None:
+        self.database = database
+        self.selection = selection
+        self.described = database.describe(selection.table)
+        self.table = _clause(self.described, schema)
+        self.key = self.column(selection.key)
+        self.key_clause = self.table.c[selection.key]
+        self.context = Context(selection.table, "SELECT")
+        self.side, stamp_column = self._side(schema)
+        self.stamp_clause: Expression = (
+            self.table.c[str(selection.modified_on)] if self.side is None else self.side.c[selection.modified_on.field]  # type: ignore[union-attr]
+        )
+        self.stamp_column = stamp_column
+        self.stamps: Stamps = database.stamps(self.stamp_clause, stamp_column)
+        self.columns = tuple(self.column(name) for name in selection.fields)
+        self._readers = tuple(database.reader(column) for column in self.columns)
+        self.filter = [self._condition(line) for line in selection.filter]
+        self._kept: dict[str, Statement] = {}
+        self._parts: dict[bool, tuple[Part, ...]] = {}
+
+    def column(self, name: str) -> Column:
+        """A column of the table. SideFailed(`field_not_found`)."""
+        return _column(self.described, name)
+
+    def records(self, rows: Sequence[Row]) -> list[Record]:
+        """Raw rows as records; each keeps its row, to be compared with when it is written."""
+        if not rows:
+            return []
+        keys, stamps, *fields = zip(*rows, strict=True)
+        read = [
+            column if reader is None else reader(column) for reader, column in zip(self._readers, fields, strict=True)
+        ]
+        values = zip(*read, strict=True) if read else repeat((), len(rows))
+        return list(map(Record, self._keys(keys), self.stamps.read(stamps), values, repeat(None), rows))
+
+    def key_text(self, native: Any) -> str:
+        """The text of a key as the driver gave it."""
+        return self._keys((native,))[0]
+
+    def parts(self, *, bounded: bool) -> tuple[Part, ...]:
+        """The phases of a reading, those of all rows or of those at or after a moment (`bounded`)."""
+        if bounded not in self._parts:
+            self._parts[bounded] = tuple(self._make_parts(bounded=bounded))
+        return self._parts[bounded]
+
+    def statement(self, name: str) -> Statement:
+        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
+        if name not in self._kept:
+            self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
+        return self._kept[name]
+
+    def finding(self, names: Sequence[str]) -> tuple[Statement, list[Column]]:
+        """The statement that finds rows by values (parameters of `database.many`), and as what it compares them."""
+        loose = self._loose(names)
+        if loose is None:
+            pairs = [self._loosened(name) for name in names]
+            condition, columns = self.database.among(pairs), [column for _, column in pairs]
+        else:
+            condition, columns = loose, [self.column(name) for name in names]
+        name = f"find {list(names)}"
+        if name not in self._kept:
+            self._kept[name] = self.compile(self._select(outer=True).where(condition, *self.filter), "SELECT")
+        return self._kept[name], columns
+
+    def compile(self, clause: sa.ClauseElement, privilege: str) -> Statement:
+        """A statement about this table."""
+        return self.database.session.compile(clause, Context(self.selection.table, privilege))
+
+    def _side(self, schema: str | None) -> tuple[sa.FromClause | None, Column]:
+        """The side table with the stamps, if there is one, and the stamps' column."""
+        where = self.selection.modified_on
+        if not isinstance(where, SideTable):
+            return None, self.column(where)
+        described = self.database.describe(where.table)
+        self.side_key = _column(described, where.key_field)
+        return _clause(described, schema).alias("stamps"), _column(described, where.field)
+
+    def _from(self, *, outer: bool) -> sa.FromClause:
+        """The table, joined with its stamps: `outer` keeps rows that have none."""
+        if self.side is None:
+            return self.table
+        own: Expression = self.side.c[self.selection.modified_on.key_field]  # type: ignore[union-attr]
+        if self.side_key.native != self.key.native:
+            own = self.database.typed(own, self.key)
+        return self.table.join(self.side, own == self.key_clause, isouter=outer)
+
+    def _select(self, *, outer: bool) -> sa.Select[Any]:
+        wanted = [(self.key_clause, self.key), (self.stamp_clause, self.stamp_column)]
+        wanted += [(self.table.c[column.field.name], column) for column in self.columns]
+        readable = [self.database.readable(clause, column) for clause, column in wanted]
+        return sa.select(*readable).select_from(self._from(outer=outer))
+
+    def _make_parts(self, *, bounded: bool) -> list[Part]:
+        parts = []
+        if self.side is not None or self.stamp_column.field.nullable or self.described.is_view:
+            parts.append(self._unstamped())
+        if not bounded:
+            return [*parts, self._stamped(self.stamp_clause.is_not(None), None)]
+        return parts + [self._stamped(phase.condition, phase.bounds) for phase in self.stamps.phases]
+
+    def _unstamped(self) -> Part:
+        """Rows without a stamp, by key."""
+        select = self._select(outer=True).where(self.stamp_clause.is_(None), *self.filter)
+        select = select.order_by(self.key_clause).limit(_LIMIT)
+        further = select.where(self.key_clause > self.database.typed(bind("key"), self.key))
+        return Part(self.compile(select, "SELECT"), self.compile(further, "SELECT"))
+
+    def _stamped(self, condition: Expression, bounds: Bounds | None) -> Part:
+        """Rows by stamp, then key. The comparison of the stamp alone is there for databases and indexes that make
+        nothing of the pair; it says nothing new."""
+        select = self._select(outer=False).where(*self.filter)
+        select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
+        stamp = self.database.typed(bind("stamp"), self.stamp_column)
+        key = self.database.typed(bind("key"), self.key)
+        beyond = sa.tuple_(self.stamp_clause, self.key_clause) > sa.tuple_(stamp, key)
+        further = select.where(condition, self.stamp_clause >= stamp, beyond)
+        return Part(self.compile(select.where(condition), "SELECT"), self.compile(further, "SELECT"), bounds)
+
+    def _fetch(self) -> sa.Select[Any]:
+        return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))
+
+    def _fetch_filtered(self) -> sa.Select[Any]:
+        return self._fetch().where(*self.filter)
+
+    def _lock(self) -> sa.Select[Any]:
+        return self.database.lock(self._fetch(), self.table, wait=False)
+
+    def _lock_waiting(self) -> sa.Select[Any]:
+        return self.database.lock(self._fetch(), self.table, wait=True)
+
+    def _count(self) -> sa.Select[Any]:
+        assert self.stamps.between is not None
+        return sa.select(sa.func.count()).select_from(self._from(outer=False)).where(self.stamps.between, *self.filter)
+
+    def _loose(self, names: Sequence[str]) -> Expression | None:
+        """A single text with an index: let the database use it and ignore trailing blanks, where it can do both."""
+        column = self.column(names[0])
+        if len(names) > 1 or column.field.type is not FieldType.STRING or not column.indexed or self.described.is_view:
+            return None
+        return self.database.same_ignoring_blanks(self.table, self.selection.key, names[0])
+
+    def _loosened(self, name: str) -> tuple[Expression, Column]:
+        """What finding compares: without trailing blanks where no index is lost by it."""
+        clause, column = self.database.comparable(self.table.c[name], self.column(name))
+        if column.field.type is FieldType.STRING and not column.indexed:
+            return sa.func.rtrim(clause), column
+        return clause, column
+
+    def _keys(self, natives: Sequence[Any]) -> list[str]:
+        if self.key.native == "bpchar":
+            return [native.rstrip(" ") for native in natives]
+        return [native if type(native) is str else _text(native) for native in natives]
+
+    def _condition(self, line: Condition) -> Expression:
+        """A line of the filter. SideFailed(`mapping_invalid`) for a value that the field cannot have."""
+        column = self.column(line.field)
+        clause = self.table.c[line.field]
+        if line.op == "isNull":
+            return clause.is_not(None) if line.value is False else clause.is_(None)
+        if line.op in ("startsWith", "contains"):
+            return self.database.same_text(clause, str(line.value), prefix=line.op == "startsWith")
+        compared, kind = self.database.comparable(clause, column)
+        if line.op == "in":
+            found = [self._equal(compared, kind, value) for value in line.value]
+            return sa.or_(sa.false(), *found)
+        if line.value is None:
+            return clause.is_not(None) if line.op == "ne" else clause.is_(None) if line.op == "eq" else sa.false()
+        return _COMPARISONS[line.op](compared, self._filter_value(kind, line.value))
+
+    def _equal(self, clause: Expression, column: Column, value: Any) -> Expression:
+        return clause.is_(None) if value is None else clause == self._filter_value(column, value)
+
+    def _filter_value(self, column: Column, value: Any) -> Expression:
+        try:
+            plain: Scalar = canonical(value, column.field.type)
+            native = self.database.filter_value(plain, column)
+        except ValueError:
+            params = {"field": column.field.name, "type": column.field.type.value}
+            raise SideFailed(Failure("mapping_invalid", params, (column.field.name,))) from None
+        return self.database.typed(sa.bindparam(None, native, type_=sa.types.NULLTYPE, unique=True), column)
+
+
+_COMPARISONS: Mapping[str, Any] = {
+    "eq": lambda clause, value: clause == value,
+    "ne": lambda clause, value: sa.or_(clause != value, clause.is_(None)),
+    "lt": lambda clause, value: clause < value,
+    "le": lambda clause, value: clause <= value,
+    "gt": lambda clause, value: clause > value,
+    "ge": lambda clause, value: clause >= value,
+}
+
+
+def exactly(records: Sequence[Record], since: Stamp | None) -> list[Record]:
+    """Those at or after a moment, and those without a stamp."""
+    if since is None:
+        return list(records)
+    return [record for record in records if record.modified_on is None or record.modified_on >= since]
+
+
+def _clause(described: Described, schema: str | None) -> sa.TableClause:
+    """The table for building statements. Names are always quoted, types are never SQLAlchemy's business."""
+    columns: list[sa.ColumnClause[Any]] = [
+        sa.column(sa.quoted_name(name, True))
+        for name in described.columns  # type: ignore[misc]
+    ]
+    return sa.table(sa.quoted_name(described.table.name, True), *columns, schema=schema)
+
+
+def _column(described: Described, name: str) -> Column:
+    try:
+        return described.columns[name]
+    except KeyError:
+        params = {"table": described.table.name, "field": name}
+        raise SideFailed(Failure("field_not_found", params, (described.table.name, name))) from None
+
+
+def _text(native: Any) -> str:
+    return str(canonical_or_text(native, FieldType.STRING))

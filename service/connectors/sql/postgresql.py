@@ -1,0 +1,332 @@
+"""PostgreSQL by psycopg 3: types that hold what they say, many writers at a time, transactions that commit late."""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from service.connectors.base import Check, Clock, SettingsRefused, TableName
+from service.connectors.sql import values
+from service.connectors.sql.database import Column, Database, Described, modified_on_of, table_missing
+from service.connectors.sql.failures import Context, postgres_failure
+from service.connectors.sql.postgresql_checks import check_user
+from service.connectors.sql.session import Row, Session
+from service.connectors.sql.settings import Settings
+from service.connectors.sql.stamps import (
+    Expression,
+    Stamps,
+    bind,
+    date_stamps,
+    moment_stamps,
+    number_phases,
+    read_any,
+)
+from service.connectors.sql.values import Converter, Writer
+from service.core.failures import Failure, SideFailed
+from service.core.records import Field, FieldType, Selection, Table
+
+_CONNECT_SECONDS = 10
+_SESSION = (
+    "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET bytea_output = 'hex';"
+    " SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
+)
+
+_TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], FieldType], ...] = (
+    (sa.types.Boolean, FieldType.BOOLEAN),
+    (sa.types.Integer, FieldType.INTEGER),
+    (sa.types.Float, FieldType.FLOAT),  # Also a Numeric, to SQLAlchemy.
+    (sa.types.Numeric, FieldType.DECIMAL),
+    (sa.types.DateTime, FieldType.DATETIME),
+    (sa.types.Date, FieldType.DATE),
+    (sa.types.Time, FieldType.TIME),
+    (sa.types.Uuid, FieldType.UUID),
+    (sa.types.LargeBinary, FieldType.BINARY),
+    (sa.types.JSON, FieldType.JSON),
+)
+"""Everything else is a text: enumerations, addresses, ranges, arrays, as PostgreSQL writes them."""
+
+_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+_AS_THEY_ARE = {
+    *_INTEGER_BITS, "boolean", "real", "double precision", "text", "character varying", "bpchar", "name", "citext"
+}  # fmt: skip
+"""Types whose values psycopg gives as they are; all others are read as texts."""
+
+_COMPARED_AS_THEY_ARE = {
+    *_AS_THEY_ARE, "numeric", "uuid", "bytea", "date", "timestamp with time zone", "timestamp without time zone",
+    "time without time zone",
+}  # fmt: skip
+"""Types with an equality and an order, for which no text that passed `_fits` is an error; others compare as texts."""
+
+_READERS: Mapping[str, Converter] = {
+    "bpchar": values.read_padded,
+    "real": values.read_floats,
+    "double precision": values.read_floats,
+    "numeric": values.read_decimals,
+    "timestamp with time zone": values.read_moments,
+    "timestamp without time zone": values.read_moments,
+    "bytea": values.read_hexadecimal,
+    "json": values.read_as(FieldType.JSON),
+    "jsonb": values.read_as(FieldType.JSON),
+    "time without time zone": values.read_as(FieldType.TIME),
+}
+
+_TABLES = """
+SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''),
+       c.relkind = 'm' OR (pg_relation_is_updatable(c.oid, true) & 28) <> 28
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = coalesce(:schema, current_schema())
+  AND NOT c.relispartition AND has_table_privilege(c.oid, 'SELECT')
+ORDER BY c.relname
+"""
+
+_COLUMNS = """
+SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
+       c.relkind IN ('v', 'm') AND NOT pg_column_is_updatable(c.oid, a.attnum, true),
+       a.attgenerated <> '' OR a.attidentity = 'a', c.relkind IN ('v', 'm')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE c.relname = :table AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
+ORDER BY a.attnum
+"""
+
+# Whoever may not see other users' activity sees no start times; then the horizon is the clock (and `check` says so).
+# A transaction that has not written yet may still do so, with the stamp of its start: all of them count.
+_CLOCK = """
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),
+       CAST(extract(epoch FROM least(
+           (SELECT min(xact_start) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+              AND backend_type NOT IN ('autovacuum worker', 'walsender')
+              AND state <> 'idle in transaction (aborted)'),
+           (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())
+       )) * 1000000 AS bigint)
+"""
+
+
+class _Named(sa.types.UserDefinedType[Any]):
+    """A type by the name that PostgreSQL itself gave it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._schema = settings.schema
+        url = settings.url.set(drivername="postgresql+psycopg")
+        timeout = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
+        try:
+            engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=timeout, use_native_hstore=False)
+        except ModuleNotFoundError as error:
+            raise SettingsRefused([("url", "driver_missing", {"package": "psycopg"})]) from error
+        self.session = Session(
+            engine, begin="BEGIN; SET CONSTRAINTS ALL IMMEDIATE", prepare=_prepare, classify=postgres_failure,
+            returning_many=_returning_many,
+        )  # fmt: skip
+
+    def tables(self) -> Sequence[TableName]:
+        rows = self._rows(_TABLES, schema=self._schema)
+        return [TableName(name, caption or name, read_only) for name, caption, read_only in rows]
+
+    def describe(self, table: str) -> Described:
+        rows = self._rows(_COLUMNS, table=table, schema=self._schema)
+        if not rows:
+            raise table_missing(table)
+        with self.session.inspect(Context(table)) as inspector:
+            reflected = {column["name"]: column for column in inspector.get_columns(table, self._schema)}
+            primary = inspector.get_pk_constraint(table, self._schema)["constrained_columns"]
+            indexes = inspector.get_indexes(table, self._schema)
+        whole = [i["column_names"] for i in indexes if not i.get("dialect_options", {}).get("postgresql_where")]
+        leading = {names[0] for names in (*whole, primary) if names}
+        columns = {
+            name: Column(_field(reflected[name], native, read_only=locked or made), native, name in leading)
+            for name, native, locked, made, _ in rows
+        }
+        unique = {i["column_names"][0] for i in indexes if i["unique"] and len(i["column_names"]) == 1}
+        key = (
+            primary[0]
+            if len(primary) == 1
+            else next(
+                (name for name in columns if name in unique and not columns[name].field.nullable and not primary), None
+            )
+        )
+        generates = key is not None and bool(reflected[key].get("default") or reflected[key].get("identity"))
+        fields = {name: column.field for name, column in columns.items()}
+        modified_on = modified_on_of(columns, {FieldType.DATETIME}) or modified_on_of(
+            columns, {FieldType.DATE, FieldType.INTEGER}
+        )
+        return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][4])
+
+    def clock(self) -> Clock:
+        now, oldest = self._rows(_CLOCK)[0]
+        return Clock(now, now if oldest is None else min(now, oldest))
+
+    def readable(self, expression: Expression, column: Column) -> Expression:
+        return expression if column.native in _AS_THEY_ARE else sa.cast(expression, _Named("text"))
+
+    def typed(self, parameter: Expression, column: Column) -> Expression:
+        return sa.cast(parameter, _Named(column.native))
+
+    def reader(self, column: Column) -> Converter | None:
+        return _READERS.get(column.native)
+
+    def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:
+        return values.write_binary if column.native == "bytea" else None
+
+    def stamps(self, expression: Expression, column: Column) -> Stamps:
+        def cast(parameter: Expression) -> Expression:
+            return self.typed(parameter, column)
+
+        match column.native:
+            case "timestamp with time zone" | "timestamp without time zone":
+                return moment_stamps(expression, cast, zoned=column.native == "timestamp with time zone")
+            case "date":
+                return date_stamps(expression, cast)
+            case "bigint" | "double precision":
+                return Stamps(read_any, number_phases(expression, None))
+            case _:
+                params = {"field": column.field.name, "type": column.native}
+                raise SideFailed(Failure("mapping_invalid", params, (column.field.name,)))
+
+    def native_key(self, key: str, column: Column) -> Any:
+        if column.native in _INTEGER_BITS:
+            whole = int(key) if re.fullmatch(r"0|-?[1-9]\d{0,18}", key) else None
+            return whole if whole is not None and _fits(whole, column) else None
+        return key if _fits(key, column) else None
+
+    def among(self, expressions: Sequence[tuple[Expression, Column]]) -> Expression:
+        arrays = [
+            sa.cast(bind(f"wanted{index}"), _Named(f"{column.native}[]"))
+            for index, (_, column) in enumerate(expressions)
+        ]
+        if len(arrays) == 1:
+            condition: Expression = expressions[0][0] == sa.any_(arrays[0])
+            return condition
+        listed = sa.func.unnest(*arrays).table_valued(*(f"c{index}" for index in range(len(arrays))), name="listed")
+        return sa.tuple_(*(expression for expression, _ in expressions)).in_(sa.select(*listed.c))
+
+    def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
+        fitting = [one for one in wanted if all(map(_fits, one, columns))]
+        return {f"wanted{index}": [one[index] for one in fitting] for index in range(len(columns))}
+
+    def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
+        if column.native in _COMPARED_AS_THEY_ARE:
+            return expression, column
+        return sa.cast(expression, _Named("text")), replace(column, native="text", indexed=False)
+
+    def filter_value(self, value: Any, column: Column) -> Any:
+        return values.write_binary(value) if column.native == "bytea" else value
+
+    def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
+        escaped = re.sub(r"([\\%_])", r"\\\1", value)
+        return sa.cast(expression, _Named("text")).op("LIKE")(bind("", f"{escaped}%" if prefix else f"%{escaped}%"))
+
+    def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:
+        return select.with_for_update(of=table, skip_locked=not wait)
+
+    def checks(self, selections: Collection[Selection]) -> Sequence[Check]:
+        return check_user(self._rows, self._schema, selections)
+
+    def _rows(self, text: str, **params: Any) -> list[Row]:
+        return self.session.rows(self.session.compile(sa.text(text), Context(params.get("table", ""))), params)
+
+
+def _prepare(driver: Any) -> None:
+    driver.execute(_SESSION)
+
+
+def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:
+    """psycopg sends them in one pipeline; the answers come one by one, in order."""
+    cursor.executemany(text, params, returning=True)
+    rows: list[Row] = []
+    while True:
+        rows.append(cursor.fetchone() or ())
+        if not cursor.nextset():
+            return rows
+
+
+def _field(reflected: Any, native: str, *, read_only: bool) -> Field:
+    type = reflected["type"]
+    if isinstance(type, pg.DOMAIN):
+        type = type.data_type
+    known = FieldType.STRING if isinstance(type, sa.types.Enum) else _field_type(type)
+    precision, scale = getattr(type, "precision", None), getattr(type, "scale", None)
+    if known is FieldType.INTEGER:
+        precision = _INTEGER_BITS.get(native)
+    elif known in (FieldType.DATETIME, FieldType.TIME):
+        precision, scale = None, 6 if precision is None else precision
+    elif known is not FieldType.DECIMAL:
+        precision = scale = None
+    made = bool(reflected.get("default") or reflected.get("identity") or reflected.get("computed"))
+    return Field(
+        reflected["name"],
+        known,
+        length=getattr(type, "length", None) if known is FieldType.STRING else None,
+        precision=precision,
+        scale=(scale or 0) if known is FieldType.DECIMAL and precision is not None else scale,
+        required=not reflected["nullable"] and not made,
+        nullable=reflected["nullable"],
+        read_only=read_only,
+    )
+
+
+def _field_type(type: Any) -> FieldType:
+    return next((ours for theirs, ours in _TYPES if isinstance(type, theirs)), FieldType.STRING)
+
+
+def _is_uuid(value: Any) -> bool:
+    uuid.UUID(value)
+    return True
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "uuid": uuid.UUID,
+    "numeric": lambda value: Decimal(value).adjusted() < 100_000 or 1 / 0,
+    "date": date.fromisoformat,
+    "timestamp with time zone": datetime.fromisoformat,
+    "timestamp without time zone": datetime.fromisoformat,
+    "time without time zone": time.fromisoformat,
+    "real": lambda value: abs(value) < 3.4e38 or math.sqrt(-1),
+    "bytea": bytes,
+}
+
+
+def _fits(value: Any, column: Column) -> bool:
+    """Whether PostgreSQL can read the value as one of the column's type: one that it cannot would fail the whole
+    statement, and no record can have it."""
+    if isinstance(value, str) and ("\0" in value or not _encodes(value)):
+        return False
+    if column.native in _INTEGER_BITS:
+        limit = 2 ** (_INTEGER_BITS[column.native] - 1)
+        return isinstance(value, int) and -limit <= value < limit
+    try:
+        _PARSERS.get(column.native, bool)(value)
+    except (ValueError, TypeError, ArithmeticError):
+        return False
+    return True
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

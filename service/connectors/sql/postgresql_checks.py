@@ -1,0 +1,72 @@
+"""What PostgreSQL tells about the user of a connection: may it be one, and what may it do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from service.connectors.base import Check
+from service.core.records import Selection, SideTable
+
+_USER = """
+SELECT r.rolsuper, extract(epoch FROM r.rolvaliduntil - now()) / 86400,
+       r.rolsuper OR pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE')
+FROM pg_roles AS r WHERE r.rolname = current_user
+"""
+_MAY = """
+SELECT has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'INSERT'),
+       has_any_column_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname = :table AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
+"""
+_PASSWORD_DAYS = 14
+"""A password that ends within this many days is worth a warning."""
+
+Rows = Callable[..., list[Any]]
+
+
+def check_user(rows: Rows, schema: str | None, selections: Collection[Selection]) -> list[Check]:
+    """The checks of the user and of its rights to the tables. Raises what `rows` raises."""
+    found = rows(_USER)
+    checks = [Check("credentials", "pass", "none")]
+    if found:
+        administrator, days, sees_all = found[0]
+        checks += [_administrator(administrator), _password(days), _horizon(sees_all)]
+    for selection in selections:
+        checks += _rights(rows, schema, selection)
+    return checks
+
+
+def _administrator(administrator: bool) -> Check:
+    return Check("user_is_administrator", "warn" if administrator else "pass", "administrator")
+
+
+def _password(days: float | None) -> Check:
+    """PostgreSQL refuses the login itself once the password has ended, so this is about the days before."""
+    if days is None:
+        return Check("password_change", "pass", "none")
+    status = "fail" if days <= 0 else "warn" if days <= _PASSWORD_DAYS else "pass"
+    return Check("password_change", status, "administrator", {"days": max(0, int(days))})
+
+
+def _horizon(sees_all: bool) -> Check:
+    """Without the right to see others' transactions, one that commits late is covered by the overlap only."""
+    return Check("open_transactions", "pass" if sees_all else "warn", "administrator")
+
+
+def _rights(rows: Rows, schema: str | None, selection: Selection) -> list[Check]:
+    found = rows(_MAY, table=selection.table, schema=schema)
+    if not found:
+        params = {"table": selection.table}
+        return [Check(code, "unknown", "administrator", params) for code in ("read_access", "write_access")]
+    read, *write = found[0]
+    if isinstance(selection.modified_on, SideTable):
+        side = rows(_MAY, table=selection.modified_on.table, schema=schema)
+        read = read and bool(side) and side[0][0]
+    missing = [name for name, may in zip(("INSERT", "UPDATE", "DELETE"), write, strict=True) if not may]
+    params = {"table": selection.table}
+    return [
+        Check("read_access", "pass" if read else "fail", "administrator", params),
+        Check("write_access", "warn" if missing else "pass", "administrator", {**params, "missing": missing}),
+    ]

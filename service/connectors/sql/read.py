@@ -1,0 +1,115 @@
+"""Reading by a plan: pages, counts, records by key and by value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
+
+from service.connectors.sql.plan import Part, Plan, exactly
+from service.connectors.sql.session import Row, Session
+from service.core.records import Page, Record, Scalar, Stamp
+
+Item = TypeVar("Item")
+
+_CHUNK = 5_000
+"""How many keys one statement asks for."""
+
+Position: TypeAlias = tuple[Any, Any]
+"""Raw stamp and raw key of the last row read in a part."""
+
+
+def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+    """One page, by one statement in the midst of a part and a few more where parts begin or end.
+
+    A cursor is the number of the part and where in it the page ended. A part is read with one row more than wanted,
+    so that the last page knows that it is the last.
+    """
+    parts = plan.parts(bounded=since is not None)
+    index, position = _decode(cursor)
+    records: list[Record] = []
+    while index < len(parts):
+        missing = limit - len(records)
+        if not missing:
+            return Page(records, _encode(index, position))
+        rows = _rows(session, parts[index], position, since, missing + 1)
+        records += exactly(plan.records(rows[:missing]), since)
+        if len(rows) > missing:
+            position = (rows[missing - 1][1], rows[missing - 1][0])
+        else:
+            index, position = index + 1, None
+    return Page(records, None)
+
+
+def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int:
+    """How many records inside the filter have a stamp from `since` to `until`."""
+    if plan.stamps.between is not None and plan.stamps.bounds is not None:
+        return int(session.rows(plan.statement("count"), plan.stamps.bounds(since, until))[0][0])
+    found = 0
+    cursor: str | None = None
+    while True:
+        page = read_page(session, plan, since, cursor, _CHUNK)
+        found += sum(1 for one in page.records if one.modified_on is not None and one.modified_on <= until)
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def fetch(session: Session, plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
+    """The records with these keys, by key as it was asked for."""
+    asked = {native: key for key in keys if (native := plan.database.native_key(key, plan.key)) is not None}
+    rows = rows_by_key(session, plan, list(asked), "fetch_filtered" if filtered else "fetch")
+    return {asked.get(record.raw[0], record.key): record for record in plan.records(rows)}
+
+
+def rows_by_key(session: Session, plan: Plan, natives: Sequence[Any], statement: str) -> list[Row]:
+    """Raw rows by the driver's keys, by a statement of the plan; some thousand keys at a time."""
+    rows: list[Row] = []
+    for chunk in _chunks(natives):
+        params = plan.database.many([plan.key], [(native,) for native in chunk])
+        rows += session.rows(plan.statement(statement), params)
+    return rows
+
+
+def find(session: Session, plan: Plan, names: Sequence[str], wanted: Collection[tuple[Scalar, ...]]) -> list[Record]:
+    """The records inside the filter that have one of the wanted combinations of values."""
+    statement, columns = plan.finding(names)
+    native = {
+        tuple(
+            plan.database.filter_value(value.rstrip(" ") if isinstance(value, str) else value, column)
+            for value, column in zip(one, columns, strict=True)
+        )
+        for one in wanted
+    }
+    rows: list[Row] = []
+    for chunk in _chunks(native):
+        rows += session.rows(statement, plan.database.many(columns, chunk))
+    return plan.records(rows)
+
+
+def _rows(session: Session, part: Part, position: Position | None, since: Stamp | None, limit: int) -> list[Row]:
+    params: dict[str, Any] = {"limit": limit}
+    if part.bounds is not None and since is not None:
+        params |= part.bounds(since)
+    if position is None:
+        return session.rows(part.first, params)
+    stamp, key = position
+    return session.rows(part.further, {**params, "stamp": stamp, "key": key})
+
+
+def _chunks(items: Collection[Item]) -> Iterator[list[Item]]:
+    left = iter(items)
+    while chunk := list(islice(left, _CHUNK)):
+        yield chunk
+
+
+def _encode(index: int, position: Position | None) -> str:
+    return json.dumps([index, *(position or ())], separators=(",", ":"))
+
+
+def _decode(cursor: str | None) -> tuple[int, Position | None]:
+    if cursor is None:
+        return 0, None
+    index, *position = json.loads(cursor)
+    return index, (position[0], position[1]) if position else None

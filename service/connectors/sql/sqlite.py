@@ -1,0 +1,338 @@
+"""SQLite: files that exist already, columns whose declared types are only a wish, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from service.connectors.base import Check, Clock, TableName
+from service.connectors.sql import values
+from service.connectors.sql.database import Column, Database, Described, modified_on_of, table_missing
+from service.connectors.sql.failures import Context, Refused, sqlite_failure
+from service.connectors.sql.session import Row, Session
+from service.connectors.sql.settings import Settings
+from service.connectors.sql.stamps import Expression, Stamps, bind, number_phases, read_any, text_phases
+from service.connectors.sql.values import Converter, Writer
+from service.core.failures import SideFailed
+from service.core.records import Field, FieldType, Scalar, Selection, Stamp, Table
+
+_BUSY_SECONDS = 5.0
+_UNKNOWN_WRITER: Stamp = 3_600_000_000
+"""How far the horizon is put back when somebody has been writing since before we first looked: an hour."""
+
+_KEY = re.compile(r"0|-?[1-9]\d{0,18}")
+_EMPTY = sa.literal_column("''")
+_MOMENT = "%Y-%m-%dT%H:%M:%f"
+
+_NAMED_TYPES: Mapping[str, FieldType] = {
+    "BOOL": FieldType.BOOLEAN,
+    "BOOLEAN": FieldType.BOOLEAN,
+    "DATE": FieldType.DATE,
+    "DATETIME": FieldType.DATETIME,
+    "DATETIME2": FieldType.DATETIME,
+    "DATETIMEOFFSET": FieldType.DATETIME,
+    "TIMESTAMP": FieldType.DATETIME,
+    "TIMESTAMPTZ": FieldType.DATETIME,
+    "TIMESTAMP WITH TIME ZONE": FieldType.DATETIME,
+    "TIMESTAMP WITHOUT TIME ZONE": FieldType.DATETIME,
+    "TIME": FieldType.TIME,
+    "UUID": FieldType.UUID,
+    "GUID": FieldType.UUID,
+    "UNIQUEIDENTIFIER": FieldType.UUID,
+    "JSON": FieldType.JSON,
+    "JSONB": FieldType.JSON,
+    "": FieldType.STRING,
+}
+"""Declared types that say more than their affinity does."""
+
+_AFFINITY_TYPES: Mapping[str, FieldType] = {
+    "INTEGER": FieldType.INTEGER,
+    "TEXT": FieldType.STRING,
+    "BLOB": FieldType.BINARY,
+    "REAL": FieldType.FLOAT,
+    "NUMERIC": FieldType.DECIMAL,
+}
+
+_READERS: Mapping[FieldType, Converter] = {
+    FieldType.STRING: values.read_unless({str}, FieldType.STRING),
+    FieldType.INTEGER: values.read_unless({int}, FieldType.INTEGER),
+    FieldType.DECIMAL: values.read_decimals,
+    FieldType.FLOAT: values.read_unless({float}, FieldType.FLOAT),
+    FieldType.BOOLEAN: values.read_booleans,
+    FieldType.DATE: values.read_dates,
+    FieldType.DATETIME: values.read_moments,
+}
+
+_STAMP_TYPES = {FieldType.DATETIME, FieldType.DATE, FieldType.STRING, FieldType.INTEGER, FieldType.FLOAT}
+
+
+def affinity_of(declared: str) -> str:
+    """The affinity that SQLite gives a column of this declared type, by its own five rules in their order."""
+    name = declared.upper()
+    if "INT" in name:
+        return "INTEGER"
+    if any(part in name for part in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in name or not name:
+        return "BLOB"
+    if any(part in name for part in ("REAL", "FLOA", "DOUB")):
+        return "REAL"
+    return "NUMERIC"
+
+
+def type_of(declared: str) -> tuple[FieldType, int | None, int | None]:
+    """The type of a declared type, and the numbers in its brackets: ("VARCHAR(30)" is STRING, 30, None)."""
+    found = re.fullmatch(r"\s*([^(]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*(.*))?", declared.upper())
+    if found is None:
+        return _AFFINITY_TYPES[affinity_of(declared)], None, None
+    name = f"{found[1]} {found[4] or ''}".strip()
+    type = _NAMED_TYPES.get(name) or _AFFINITY_TYPES[affinity_of(name)]
+    return type, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
+
+
+class SqliteDatabase(Database):
+    """An SQLite file."""
+
+    UPDATES_COUNT_ON_VIEWS: ClassVar[bool] = False
+    KNOWS_RIGHTS: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        path = Path(settings.url.database or "")
+        address = f"file:{quote(str(path))}?mode=rw"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(
+                address, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
+            )
+
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+        self.session = Session(
+            engine, begin="BEGIN IMMEDIATE", prepare=_prepare, classify=sqlite_failure, returning_many=_returning_many
+        )
+        self._quiet: Stamp | None = None
+
+    def tables(self) -> Sequence[TableName]:
+        statement = self.session.compile(
+            sa.text(
+                "SELECT m.name, m.type = 'view' AND NOT EXISTS (SELECT 1 FROM sqlite_master AS t"
+                " WHERE t.type = 'trigger' AND t.tbl_name = m.name)"
+                " FROM sqlite_master AS m WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                " ORDER BY m.name"
+            ),
+            Context(),
+        )
+        return [TableName(name, name, bool(read_only)) for name, read_only in self.session.rows(statement)]
+
+    def describe(self, table: str) -> Described:
+        found = self._rows("SELECT type, sql FROM sqlite_master WHERE name = :table", table)
+        kind, text = next((row for row in found if row[0] in ("table", "view")), ("", ""))
+        if not kind:
+            raise table_missing(table)
+        triggers = self._rows("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table", table)
+        rows = self._rows(
+            'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:table) WHERE hidden <> 1',
+            table,
+        )
+        unique, indexed = self._indexes(table)
+        primary = [row[0] for row in rows if row[4]]
+        is_view = kind == "view"
+        rowid = _rowid_alias(rows, text) if not is_view else None
+        fixed = is_view and not triggers
+        columns = {
+            row[0]: Column(
+                _field(row, rowid, read_only=fixed), affinity_of(row[1]), row[0] in indexed or row[0] in primary[:1]
+            )
+            for row in rows
+        }
+        key = (
+            primary[0]
+            if len(primary) == 1
+            else next((row[0] for row in rows if row[2] and row[0] in unique and not primary), None)
+        )
+        generates = key is not None and (key == rowid or any(row[0] == key and row[3] is not None for row in rows))
+        fields = {name: column.field for name, column in columns.items()}
+        modified_on = modified_on_of(columns, _STAMP_TYPES)
+        return Described(Table(table, fields, key, modified_on, table, generates), columns, is_view)
+
+    def clock(self) -> Clock:
+        """This machine's clock. A writer stamps its rows before they can be seen, so the horizon is where nobody was
+        writing: now, when the lock for writing is to be had (it is given back at once), else when it last was."""
+        before = time.time_ns() // 1_000
+        try:
+            self.session.execute("BEGIN IMMEDIATE")
+        except Refused:
+            now = time.time_ns() // 1_000
+            return Clock(now, self._quiet if self._quiet is not None else before - _UNKNOWN_WRITER)
+        except SideFailed as failed:
+            if failed.failure.code != "permission_denied":
+                raise
+            now = time.time_ns() // 1_000
+            return Clock(now, now)  # A file that we may only read: nothing can be told about its writers.
+        now = time.time_ns() // 1_000
+        self.session.execute("ROLLBACK")
+        self._quiet = now
+        return Clock(now, now)
+
+    def readable(self, expression: Expression, column: Column) -> Expression:
+        return expression
+
+    def typed(self, parameter: Expression, column: Column) -> Expression:
+        return sa.func.strftime(_MOMENT, parameter) if column.native == "moment" else parameter
+
+    def reader(self, column: Column) -> Converter | None:
+        return _READERS.get(column.field.type) or values.read_as(column.field.type)
+
+    def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:
+        if column.field.type is FieldType.BINARY:
+            return values.write_binary
+        if column.field.type is not FieldType.DATETIME:
+            return None
+        sample = sa.select(expression).where(expression.is_not(None)).limit(1)
+        rows = self.session.rows(self.session.compile(sample, context))
+        return values.write_like(rows[0][0] if rows else None)
+
+    def stamps(self, expression: Expression, column: Column) -> Stamps:
+        numbers = () if column.native == "TEXT" else number_phases(expression, _EMPTY)
+        return Stamps(read_any, (*numbers, *text_phases(expression)))
+
+    def native_key(self, key: str, column: Column) -> Any:
+        if column.field.type is not FieldType.INTEGER:
+            return key if _sendable(key) else None
+        return int(key) if _KEY.fullmatch(key) and -(2**63) <= int(key) < 2**63 else None
+
+    def among(self, expressions: Sequence[tuple[Expression, Column]]) -> Expression:
+        if len(expressions) == 1:
+            expression, column = expressions[0]
+            listed = sa.func.json_each(bind("wanted")).table_valued("value")
+            return expression.in_(sa.select(self.typed(listed.c.value, column)))
+        listed = sa.func.json_each(bind("wanted")).table_valued("value")
+        parts = [
+            self.typed(sa.func.json_extract(listed.c.value, f"$[{index}]"), column)
+            for index, (_, column) in enumerate(expressions)
+        ]
+        return sa.tuple_(*(expression for expression, _ in expressions)).in_(sa.select(*parts))
+
+    def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
+        listed = [
+            [_listed(value, column) for value, column in zip(one, columns, strict=True)]
+            for one in wanted
+            if all(map(_sendable, one))
+        ]
+        return {"wanted": json.dumps([one[0] for one in listed] if len(columns) == 1 else listed)}
+
+    def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
+        match column.field.type:
+            case FieldType.DATETIME:
+                return sa.func.strftime(_MOMENT, expression), Column(column.field, "moment")
+            case FieldType.DATE:
+                return sa.func.date(expression), Column(column.field, "date")
+            case FieldType.UUID:
+                plain = sa.func.lower(sa.func.replace(expression, "-", ""))
+                return plain, Column(column.field, "uuid")
+            case FieldType.BINARY:
+                return sa.func.hex(expression), Column(column.field, "hex")
+            case _:
+                return expression, column
+
+    def filter_value(self, value: Scalar, column: Column) -> Any:
+        if column.native == "hex":
+            return values.write_binary(value).hex().upper()
+        return str(value).replace("-", "") if column.native == "uuid" else value
+
+    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:
+        """Every text that continues with nothing above a blank lies between the text and the text with a "!"."""
+        again = table.alias("again")
+        listed = sa.func.json_each(bind("wanted")).table_valued("value").alias("listed")
+        column = again.c[field]
+        hits = (
+            sa.select(again.c[key])
+            .select_from(sa.join(listed, again, sa.true()))
+            .where(column >= listed.c.value, column < listed.c.value.concat(sa.literal_column("'!'")))
+        )
+        return table.c[key].in_(hits)
+
+    def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
+        if prefix:
+            return sa.func.substr(expression, 1, len(value)) == bind("", value)
+        return sa.func.instr(expression, value) > 0
+
+    def checks(self, selections: Collection[Selection]) -> Sequence[Check]:
+        """A file has no users: whoever may write to it may do everything."""
+        return [
+            Check("credentials", "unknown", "none"),
+            Check("user_is_administrator", "unknown", "none"),
+            Check("password_change", "unknown", "none"),
+        ]
+
+    def _rows(self, text: str, table: str) -> list[Row]:
+        return self.session.rows(self.session.compile(sa.text(text), Context(table)), {"table": table})
+
+    def _indexes(self, table: str) -> tuple[set[str], set[str]]:
+        """The columns that are unique by themselves, and those with which an index begins."""
+        rows = self._rows(
+            'SELECT l.name, l."unique", l.partial, i.seqno, i.name FROM pragma_index_list(:table) AS l'
+            " JOIN pragma_index_info(l.name) AS i",
+            table,
+        )
+        longer = {row[0] for row in rows if row[3] > 0}
+        whole = [row for row in rows if not row[2] and row[3] == 0 and row[4] is not None]
+        return {row[4] for row in whole if row[1] and row[0] not in longer}, {row[4] for row in whole}
+
+
+def _prepare(driver: sqlite3.Connection) -> None:
+    # The application declared its foreign keys to be kept; SQLite forgets that with every new connection.
+    driver.execute("PRAGMA foreign_keys = ON").close()
+    driver.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # The file is opened only now.
+
+
+def _returning_many(cursor: sqlite3.Cursor, text: str, params: Sequence[Any]) -> list[Row]:
+    """SQLite's executemany drops what RETURNING returns."""
+    return [cursor.execute(text, one).fetchone() or () for one in params]
+
+
+def _rowid_alias(rows: Sequence[Row], text: str) -> str | None:
+    """The column that is another name of the row's number: its default is the next one."""
+    primary = [row for row in rows if row[4]]
+    without_rowid = re.search(r"\)[^)]*\bWITHOUT\s+ROWID\b[^)]*$", text, re.IGNORECASE)
+    if len(primary) == 1 and primary[0][1].upper() == "INTEGER" and not without_rowid:
+        return str(primary[0][0])
+    return None
+
+
+def _field(row: Row, rowid: str | None, *, read_only: bool) -> Field:
+    name, declared, not_null, default, primary, hidden = row
+    type, first, second = type_of(declared)
+    mandatory = bool(not_null or primary)
+    numeric = type is FieldType.DECIMAL
+    return Field(
+        name,
+        type,
+        length=first if type in (FieldType.STRING, FieldType.BINARY) else None,
+        precision=first if numeric else None,
+        scale=(second if second is not None else 0) if numeric and first is not None else None,
+        required=mandatory and default is None and not hidden and name != rowid,
+        nullable=not mandatory,
+        read_only=read_only or bool(hidden),
+    )
+
+
+def _sendable(value: Any) -> bool:
+    """Whether SQLite can be asked for it: no half of a surrogate pair, no number over 64 bits."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value) if not value.isascii() else True
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
+def _listed(value: Any, column: Column) -> Any:
+    """A value in a JSON list: a decimal as a number, because a list has no affinity that would make it one."""
+    if column.field.type is FieldType.DECIMAL and isinstance(value, str):
+        return float(value) if "." in value else int(value)
+    return int(value) if isinstance(value, bool) else value

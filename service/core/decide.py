@@ -1,0 +1,218 @@
+"""What happens to a candidate: one function, one answer, no question to anybody (semantics.md, sections 3 to 5).
+
+`decide` is called with both records as they were just read. It never knows which side is ours: the source is the
+side whose candidate it is, and swapping the sides gives the mirrored answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from service.core.compare import Unconvertible
+from service.core.failures import Failure
+from service.core.flow import Coupled, Flow, Line, differences, differs_from_base, is_empty, new_values
+from service.core.mapping import ConflictDetection, DeletionResolution, SyncMapping, UpdateResolution
+from service.core.merge import merge
+from service.core.outcomes import Outcome
+from service.core.records import Record, Scalar, Side
+
+
+class Do(StrEnum):
+    """What is to be done about a pair, besides writing it down."""
+
+    NOTHING = "nothing"
+    REFRESH = "refresh"
+    WRITE = "write"
+    INSERT = "insert"
+    DELETE = "delete"
+    COUPLE = "couple"
+    UNCOUPLE = "uncouple"
+    CONFLICT = "conflict"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `writes`: per side, the values to be written there by field name. `agreed`: ids of the lines on which
+    both sides agree once that is done, None for all. A conflict may come with writes: the fields it does not concern."""
+
+    do: Do
+    outcome: Outcome
+    writes: Mapping[Side, Mapping[str, Scalar]] = field(default_factory=dict)
+    agreed: frozenset[str] | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A candidate of `source` and its partner. `past`: its stamp is later than its side's watermark. `destination` is
+    None when the partner was deleted."""
+
+    source: Side
+    record: Record
+    coupled: Coupled
+    destination: Record | None
+    past: bool
+
+
+def decide(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair) -> Decision:
+    """What happens to a coupled candidate."""
+    try:
+        if pair.destination is None:
+            return _partner_deleted(mapping, flows[pair.source], pair)
+        if mapping.conflict_detection is ConflictDetection.FIELD and mapping.bidirectional:
+            return _decide_by_field(mapping, flows, pair, pair.destination)
+        return _decide_by_record(mapping, flows, pair, pair.destination)
+    except Unconvertible as refusal:
+        return Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
+
+
+def decide_new(flow: Flow, record: Record) -> Decision:
+    """What happens to a candidate without a coupling that is to be created on the other side."""
+    try:
+        return Decision(Do.INSERT, Outcome.INSERTED, {flow.source.other: new_values(flow, record)})
+    except Unconvertible as refusal:
+        return Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
+
+
+def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
+    flow, coupled = flows[pair.source], pair.coupled
+    different = differences(flow, pair.record, destination, coupled)
+    agreed = frozenset(line.id for line in flow.lines)
+    if not different:
+        return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
+    source_changed = flow.changed(pair.record, coupled.known[pair.source])
+    back: dict[str, Scalar] = {}
+    if mapping.bidirectional:
+        if _destination_changed(flows, pair, destination, different):
+            if source_changed or pair.past:
+                return _record_conflict(mapping, flows, pair, destination)
+            # Read again only because everything is: the edit on the other side travels in its own direction.
+            return Decision(Do.NOTHING, Outcome.UNCHANGED)
+        back = _fill_back(flows, pair, destination, different)
+    if not source_changed:
+        return Decision(Do.NOTHING, Outcome.UNCHANGED)
+    writes = {pair.source.other: _values(different), pair.source: back}
+    return Decision(Do.WRITE, Outcome.MODIFIED, {side: values for side, values in writes.items() if values}, agreed)
+
+
+def _destination_changed(
+    flows: Mapping[Side, Flow], pair: Pair, destination: Record, different: Mapping[str, tuple[Line, Scalar]]
+) -> bool:
+    """The destination check: has somebody edited the partner since the last synchronization?
+
+    With a base its values decide, so that a mere new stamp is no conflict; in a coupling that has none the stamp does.
+    A line that never was synchronized is a conflict when both sides have a value for it.
+    """
+    back, known = flows[pair.source.other], pair.coupled.known[pair.source.other]
+    if known.base is None and known.modified_on is not None:
+        return back.stamp_is_later(destination, known)
+    base = known.base or {}
+    return any(
+        differs_from_base(destination, base, id, position)
+        if id in base
+        else id in different and not is_empty(destination.values[position]) and not is_empty(different[id][1])
+        for id, position in back.watched
+    )
+
+
+def _fill_back(
+    flows: Mapping[Side, Flow],
+    pair: Pair,
+    destination: Record,
+    different: dict[str, tuple[Line, Scalar]],
+) -> dict[str, Scalar]:
+    """Lines that never were synchronized and are empty in the source take the destination's value instead of emptying
+    it; they are taken out of `different`."""
+    base = pair.coupled.known[pair.source.other].base or {}
+    filled: dict[str, Scalar] = {}
+    for line in flows[pair.source.other].lines:
+        if line.id in different and line.id not in base and is_empty(different[line.id][1]):
+            filled[line.field.name] = flows[pair.source.other].desired(line, destination)
+            del different[line.id]
+    return filled
+
+
+def _record_conflict(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
+    winner = winning_side(mapping.update_resolution, pair.source, pair.record, destination)
+    if winner is None:
+        return Decision(Do.CONFLICT, Outcome.SKIPPED, failure=conflict_failure(mapping, pair.source))
+    return keep(flows, pair, destination, winner)
+
+
+def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Side) -> Decision:
+    """Write `winner`'s values to the other side; fields that flow only towards the winner flow too."""
+    records = {pair.source: pair.record, pair.source.other: destination}
+    writes: dict[Side, Mapping[str, Scalar]] = {}
+    for side in (winner, winner.other):
+        flow = flows[side]
+        found = differences(flow, records[side], records[side.other], pair.coupled)
+        lines = {id: item for id, item in found.items() if side is winner or not item[0].returns}
+        if lines:
+            writes[side.other] = _values(lines)
+    return Decision(Do.WRITE if writes else Do.REFRESH, Outcome.MODIFIED if writes else Outcome.UNCHANGED, writes)
+
+
+def winning_side(policy: UpdateResolution, source: Side, record: Record, destination: Record) -> Side | None:
+    """Which side an update policy prefers; None: a person has to say. Only `newestWins` compares the two clocks."""
+    match policy:
+        case UpdateResolution.NONE:
+            return None
+        case UpdateResolution.SEND_UPDATE_TO_INTEGRATION:
+            return Side.LOCAL
+        case UpdateResolution.GET_UPDATE_FROM_INTEGRATION:
+            return Side.INTEGRATION
+        case UpdateResolution.NEWEST_WINS:
+            if record.modified_on == destination.modified_on:
+                return Side.LOCAL
+            later = (record.modified_on or 0) > (destination.modified_on or 0)
+            return source if later else source.other
+
+
+def conflict_failure(mapping: SyncMapping, source: Side) -> Failure:
+    """The origin's error for a conflict, naming the two tables."""
+    params = {"destination": mapping.side(source.other).caption, "source": mapping.side(source).caption}
+    return Failure("destination_modified_later", params, (source.value,))
+
+
+def _decide_by_field(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
+    merged = merge(flows, pair.coupled, {pair.source: pair.record, pair.source.other: destination})
+    writes = {side: dict(values) for side, values in merged.writes.items()}
+    if merged.conflicts:
+        winner = winning_side(mapping.update_resolution, pair.source, pair.record, destination)
+        if winner is None:
+            failure = conflict_failure(mapping, pair.source)
+            return Decision(Do.CONFLICT, Outcome.SKIPPED, writes, merged.agreed, failure)
+        for id in merged.conflicts:
+            line, value = merged.conflicts[id][winner.other]
+            writes.setdefault(winner.other, {})[line.field.name] = value
+    writes = {side: values for side, values in writes.items() if values}
+    agreed = merged.agreed | frozenset(merged.conflicts)
+    if not writes:
+        return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
+    return Decision(Do.WRITE, Outcome.MODIFIED, writes, agreed)
+
+
+def _partner_deleted(mapping: SyncMapping, flow: Flow, pair: Pair) -> Decision:
+    match mapping.deletion_resolution:
+        case DeletionResolution.NONE:
+            params = {
+                "source": mapping.side(pair.source).caption,
+                "destination": mapping.side(pair.source.other).caption,
+            }
+            failure = Failure("partner_deleted", params, (pair.source.value,))
+            return Decision(Do.FAIL, Outcome.FAILED, failure=failure)
+        case DeletionResolution.RESTORE_RECORDS:
+            if not flow.lines:
+                return Decision(Do.NOTHING, Outcome.UNCHANGED)
+            return Decision(Do.INSERT, Outcome.INSERTED, {pair.source.other: new_values(flow, pair.record)})
+        case DeletionResolution.REMOVE_COUPLING:
+            return Decision(Do.UNCOUPLE, Outcome.UNCOUPLED)
+        case DeletionResolution.DELETE_PARTNER:
+            return Decision(Do.DELETE, Outcome.DELETED)
+
+
+def _values(different: Mapping[str, tuple[Line, Scalar]]) -> dict[str, Scalar]:
+    return {line.field.name: value for line, value in different.values()}

@@ -1,0 +1,205 @@
+"""One direction of a mapping, prepared for many records: which value goes where, and what it becomes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.core import transforms
+from service.core.compare import Unconvertible, coerce, equal
+from service.core.failures import Failure
+from service.core.mapping import FieldMapping, SyncMapping
+from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A field mapping in one direction. `source` and `destination` are positions in `Record.values`; a line without
+    a source writes `constant`. `returns`: the same field mapping also flows the other way."""
+
+    id: str
+    source: int | None
+    source_type: FieldType | None
+    destination: int
+    field: Field
+    transforms: tuple[str, ...]
+    constant: Scalar
+    returns: bool
+    not_null: bool
+    is_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a coupling remembers of one side: the stamp and version of the last synchronization, and the base.
+
+    `base` maps `Line.id` to the value of then; None: there is none. `echo`: that state was made by a write of ours.
+    """
+
+    modified_on: Stamp | None = None
+    version: str | None = None
+    base: Mapping[str, Scalar] | None = None
+    echo: bool = False
+
+
+NOTHING_KNOWN = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Coupled:
+    """A coupling as the decision needs it; `id` is 0 for one that is about to be made."""
+
+    id: int
+    keys: Mapping[Side, str]
+    known: Mapping[Side, Known]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """All lines whose values flow out of `source` into the other side.
+
+    `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
+    the base there is a change of the source. `remembered` are those of every mapped field of the source side.
+    """
+
+    source: Side
+    lines: tuple[Line, ...]
+    watched: tuple[tuple[str, int], ...]
+    remembered: tuple[tuple[str, int], ...]
+
+    def desired(self, line: Line, record: Record) -> Scalar:
+        """What the line wants the destination to hold. Raises Unconvertible."""
+        if line.source is None:
+            return coerce(line.constant, None, line.field)
+        value = record.values[line.source]
+        if line.transforms:
+            value = transforms.apply(line.transforms, value)
+        return coerce(value, line.source_type, line.field)
+
+    def changed(self, record: Record, known: Known) -> bool:
+        """Whether the source record is another than the coupling knows: by its stamp, its version or its values."""
+        return self.stamp_is_later(record, known) or self.values_differ(record, known)
+
+    @staticmethod
+    def stamp_is_later(record: Record, known: Known) -> bool:
+        if known.modified_on is None or record.modified_on is None:
+            return known.modified_on is None and known.base is None
+        return record.modified_on > known.modified_on
+
+    def values_differ(self, record: Record, known: Known) -> bool:
+        """Whether a value that flows out of the source is not that of the base, or has no base yet."""
+        base = known.base
+        if base is None:
+            return False
+        return any(differs_from_base(record, base, id, position) for id, position in self.watched)
+
+    def knows(self, record: Record, known: Known) -> bool:
+        """Whether the record is exactly as the coupling left it."""
+        return (
+            known.base is not None
+            and record.modified_on == known.modified_on
+            and record.version == known.version
+            and not self.values_differ(record, known)
+        )
+
+
+def differs_from_base(record: Record, base: Mapping[str, Scalar], id: str, position: int) -> bool:
+    """Whether a value is not that of the base; a line without a base counts as different."""
+    return id not in base or not equal(record.values[position], base[id])
+
+
+def flows(mapping: SyncMapping) -> dict[Side, Flow]:
+    """The flow out of each side; one without lines where the mapping's direction does not allow it."""
+    return {side: _flow(mapping, side) for side in Side}
+
+
+def _flow(mapping: SyncMapping, source: Side) -> Flow:
+    way = Direction.out_of(source)
+    lines = tuple(_line(mapping, source, line) for line in mapping.flows(source))
+    origin = mapping.side(source)
+    remembered = tuple(
+        (str(line.id), origin.index(name))
+        for line in mapping.field_mappings
+        if (name := line.field(source)) is not None
+    )
+    flowing = {str(line.id) for line in mapping.field_mappings if line.direction.allows(way)}
+    watched = tuple(item for item in remembered if item[0] in flowing) if mapping.direction.allows(way) else ()
+    return Flow(source, lines, watched, remembered)
+
+
+def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
+    origin, target = mapping.side(source), mapping.side(source.other)
+    way, back = Direction.out_of(source), Direction.out_of(source.other)
+    name, goal = line.field(source), line.field(source.other)
+    if goal is None:
+        raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
+    return Line(
+        id=str(line.id),
+        source=None if name is None else origin.index(name),
+        source_type=None if name is None else origin.fields[name].type,
+        destination=target.index(goal),
+        field=target.fields[goal],
+        transforms=tuple((line.transforms or {}).get(way, ())),
+        constant=line.constant,
+        returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
+        not_null=line.not_null,
+        is_key=goal == target.selection.key,
+    )
+
+
+def settled(line: Line, source: Record, destination: Record, coupled: Coupled, side: Side) -> bool:
+    """Whether both values are still what they were when this line was last synchronized.
+
+    A destination may trim, round or fold what it is given; then it never holds exactly what the source does, and yet
+    there is nothing to write.
+    """
+    there = coupled.known[side.other].base
+    if there is None or line.id not in there or not equal(destination.values[line.destination], there[line.id]):
+        return False
+    if line.source is None:
+        return True
+    here = coupled.known[side].base
+    return here is not None and line.id in here and equal(source.values[line.source], here[line.id])
+
+
+def is_empty(value: Scalar) -> bool:
+    """Whether there is nothing in a field: no value, or a text without characters."""
+    return value is None or value == ""
+
+
+def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
+    """The values of a record to be created on the other side, by field name. Raises Unconvertible."""
+    return {line.field.name: flow.desired(line, source) for line in flow.lines}
+
+
+def differences(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> dict[str, tuple[Line, Scalar]]:
+    """The lines whose destination does not hold what it should, with what it should hold, by line id.
+
+    Raises Unconvertible, also for a key that would have to change: the application would make another record of it.
+    """
+    found: dict[str, tuple[Line, Scalar]] = {}
+    for line in flow.lines:
+        present = destination.values[line.destination]
+        if settled(line, source, destination, coupled, flow.source):
+            continue
+        wanted = flow.desired(line, source)
+        if equal(wanted, present) or (line.not_null and is_empty(wanted)):
+            continue
+        if line.is_key:
+            params = {"field": line.field.name, "rule": "key_cannot_change"}
+            raise Unconvertible(Failure("value_rejected", params, (line.field.name, "key_cannot_change")))
+        found[line.id] = (line, wanted)
+    return found
+
+
+def remember(flow: Flow, record: Record, known: Known, agreed: Sequence[str] | None, echo: bool) -> Known:
+    """What a coupling is to remember of `flow.source` after a visit that left `record` there.
+
+    The base of the lines in `agreed` (None: of all) is renewed; the others keep what they had, so that a change that
+    did not travel yet still counts as one.
+    """
+    fresh = {id: record.values[position] for id, position in flow.remembered}
+    if agreed is not None:
+        old = known.base or {}
+        fresh = {id: fresh[id] if id in agreed else old[id] for id in fresh if id in agreed or id in old}
+    return Known(record.modified_on, record.version, fresh, echo)

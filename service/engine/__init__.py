@@ -1,0 +1,1 @@
+"""One run, page by page: detect, decide, apply, write down."""

@@ -1,0 +1,141 @@
+"""The apply step for a page: bulk writes, each with the state that was read, and intents before every insert."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from service.connectors.base import Deletion, Insert, Result, Update
+from service.core.decide import Do
+from service.core.failures import Failure, SideFailed
+from service.core.flow import NOTHING_KNOWN, Coupled
+from service.core.records import FieldType, Record, Side
+from service.engine.decisions import decide_again, recoupled
+from service.engine.guards import guard_deletions
+from service.engine.task import Task, Visit
+from service.store import intents, runs, sql
+from service.store.intents import Intent
+
+
+def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Carry out the decisions of a page. Raises SideFailed when a side cannot be worked with any more."""
+    for visit in visits:
+        visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
+        _remember_as_read(source, visit)
+    if task.dry_run:
+        return
+    writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]
+    inserting = [visit for visit in visits if visit.decision.do is Do.INSERT]
+    deleting = [visit for visit in visits if visit.decision.do is Do.DELETE]
+    guard_deletions(task, len(deleting))
+    if inserting or writing or deleting:
+        runs.assert_held(task.lease)
+    _insert(task, source, inserting)
+    _update(task, source, writing)
+    _update_again(task, source, [visit for visit in writing if _moved(visit)])
+    _delete(task, source, deleting)
+
+
+def _remember_as_read(source: Side, visit: Visit) -> None:
+    visit.after = {source: visit.record}
+    if visit.destination is not None:
+        visit.after[source.other] = visit.destination
+
+
+def _moved(visit: Visit) -> bool:
+    """Whether the mapping's rules are to decide anew; what a person decided holds for what the person saw."""
+    return (
+        not visit.resolving and visit.failure is not None and visit.failure.code in ("record_moved", "partner_deleted")
+    )
+
+
+def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    if not visits:
+        return
+    side = source.other
+    items = [Insert(visit.decision.writes[side], _choose_key(task, side, visit)) for visit in visits]
+    noted = [Intent(visit.record.key, item.key, item.values) for visit, item in zip(visits, items, strict=True)]
+    with sql.transaction():
+        runs.assert_held(task.lease)
+        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)
+    results = task.connectors[side].insert(task.mapping.side(side).selection, items)
+    for visit, result in zip(visits, results, strict=True):
+        if _take(visit, side, result) and isinstance(result, Record):
+            visit.coupled = _coupling_of(source, visit, result)
+
+
+def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
+    if visit.coupled is not None:
+        return recoupled(visit.coupled, source.other, made.key)
+    keys = {source: visit.record.key, source.other: made.key}
+    return Coupled(0, keys, {side: NOTHING_KNOWN for side in Side})
+
+
+def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:
+    """A key of our own, so that after a crash the record can be found by it; None where the application, or one of the
+    written values, makes the key."""
+    target = task.mapping.side(side)
+    field = target.fields[target.selection.key]
+    if target.selection.key in visit.decision.writes[side] or not task.connectors[side].accepts_keys:
+        return None
+    if field.type is FieldType.UUID:
+        return str(uuid.uuid4())
+    if field.type is FieldType.STRING and not target.generates_keys and (field.length is None or field.length >= 32):
+        key = uuid.uuid4()
+        return str(key) if field.length is None or field.length >= 36 else key.hex
+    return None
+
+
+def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    for side in (source.other, source):
+        some = [visit for visit in visits if visit.failure is None and visit.decision.writes.get(side)]
+        if not some:
+            continue
+        items = [
+            Update(visit.after[side], visit.decision.writes[side], task.mapping.bidirectional or visit.resolving)
+            for visit in some
+        ]
+        results = task.connectors[side].update(task.mapping.side(side).selection, items)
+        for visit, result in zip(some, results, strict=True):
+            _take(visit, side, result)
+
+
+def _update_again(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Pairs that somebody moved between our reading and our writing are decided anew from what they are now."""
+    if not visits:
+        return
+    moved = [visit for visit in visits if not visit.written]
+    decide_again(task, source, moved)
+    for visit in moved:
+        if visit.failure is None:
+            _remember_as_read(source, visit)
+            visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
+    again = [visit for visit in moved if visit.failure is None and visit.decision.do in (Do.WRITE, Do.CONFLICT)]
+    _update(task, source, [visit for visit in again if visit.decision.writes])
+    for visit in moved:
+        if visit.failure is None and visit.decision.do in (Do.INSERT, Do.DELETE):
+            visit.failure = Failure("record_moved", {"table": task.mapping.side(source.other).caption})
+
+
+def _delete(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """The deletion travels: the survivor goes too, unless somebody edits it at this moment."""
+    if not visits:
+        return
+    items = [Deletion(visit.record, guarded=True) for visit in visits]
+    results = task.connectors[source].delete(task.mapping.side(source).selection, items)
+    for visit, failure in zip(visits, results, strict=True):
+        visit.failure = failure
+        if failure is None:
+            visit.written.add(source)
+
+
+def _take(visit: Visit, side: Side, result: Result) -> bool:
+    """Keep what became of one write; returns whether it succeeded."""
+    if isinstance(result, Failure):
+        if result.stops_run:
+            raise SideFailed(result)
+        visit.failure = result
+        return False
+    visit.after[side] = result
+    visit.written.add(side)
+    return True

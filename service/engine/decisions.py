@@ -1,0 +1,74 @@
+"""The decide step for a page: read the partners in one call, look for twins in one query, then ask `core.decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.core.decide import Decision, Do, Pair, decide, decide_new
+from service.core.flow import NOTHING_KNOWN, Coupled
+from service.core.outcomes import Outcome
+from service.core.records import Record, Side
+from service.engine.detect import PENDING
+from service.engine.match import find_twins
+from service.engine.task import Task, Visit
+
+
+def decide_page(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Give every visit that has none its decision."""
+    pending = [visit for visit in visits if visit.decision is PENDING]
+    _decide_coupled(task, source, [visit for visit in pending if visit.coupled is not None])
+    _decide_new(task, source, [visit for visit in pending if visit.coupled is None])
+
+
+def decide_again(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Decide once more, from both records as they are now, for pairs that moved between reading and writing."""
+    side = task.mapping.side(source)
+    keys = [visit.record.key for visit in visits]
+    records = task.connectors[source].fetch(side.selection, keys, filtered=False)
+    for visit in visits:
+        if visit.record.key in records:
+            visit.record, visit.past, visit.failure = records[visit.record.key], True, None
+    _decide_coupled(task, source, [visit for visit in visits if visit.failure is None])
+
+
+def _decide_coupled(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    if not visits:
+        return
+    keys = {visit.coupled.keys[source.other] for visit in visits if visit.coupled is not None}
+    selection = task.mapping.side(source.other).selection
+    partners = task.connectors[source.other].fetch(selection, keys, filtered=False)
+    for visit in visits:
+        if visit.coupled is not None:
+            _decide_pair(task, source, visit, visit.coupled, partners.get(visit.coupled.keys[source.other]))
+
+
+def _decide_pair(task: Task, source: Side, visit: Visit, coupled: Coupled, destination: Record | None) -> None:
+    visit.destination = destination
+    visit.decision = decide(task.mapping, task.flows, Pair(source, visit.record, coupled, destination, visit.past))
+
+
+def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    if not visits:
+        return
+    twins = find_twins(task, source, [visit.record for visit in visits])
+    for visit in visits:
+        key = visit.record.key
+        if key in twins.found:
+            twin = twins.found[key]
+            visit.coupled, visit.first = unsynchronized(source, visit.record, twin), True
+            _decide_pair(task, source, visit, visit.coupled, twin)
+        elif key in twins.ambiguous:
+            visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=twins.ambiguous[key])
+        else:
+            visit.decision = decide_new(task.flows[source], visit.record)
+
+
+def unsynchronized(source: Side, record: Record, twin: Record) -> Coupled:
+    """A coupling about to be made of two records that were never synchronized."""
+    return Coupled(0, {source: record.key, source.other: twin.key}, {side: NOTHING_KNOWN for side in Side})
+
+
+def recoupled(coupled: Coupled, side: Side, key: str) -> Coupled:
+    """The coupling with another record on one side, of which nothing is known yet."""
+    return replace(coupled, keys={**coupled.keys, side: key}, known={**coupled.known, side: NOTHING_KNOWN})

@@ -1,0 +1,79 @@
+"""Runs of kind `findDeleted`: couplings whose one record is gone (semantics.md, section 5).
+
+Both sides are asked by key, without the mapping's filters, so that a record that merely left a filter is not taken for
+a deleted one. The couplings are gone through twice: first to count, before anything is done, against the guards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.core.decide import Decision, Do, Pair, decide
+from service.core.flow import Coupled
+from service.core.outcomes import Outcome
+from service.core.records import Record, Side
+from service.engine.apply import apply
+from service.engine.guards import guard_deletions, guard_empty_sides
+from service.engine.journal import write_down
+from service.engine.task import Task, Visit
+from service.store import couplings, retries, skipped, sql
+
+
+def find_deleted(task: Task) -> None:
+    """One page of a run that looks for deleted records."""
+    if not task.checkpoint:
+        guard_empty_sides(task)
+    counting = task.checkpoint.get("counting", True)
+    page = couplings.page(task.mapping.id, task.checkpoint.get("after", 0), task.page_size)
+    found = _fetch(task, page)
+    if counting:
+        gone = sum(1 for coupled in page if any(coupled.keys[side] not in found[side] for side in Side))
+        task.progress["gone"] = task.progress.get("gone", 0) + gone
+        if len(page) < task.page_size:
+            guard_deletions(task, task.progress["gone"])
+            task.progress["deleted"] = 0
+            task.checkpoint = {"counting": False, "after": 0}
+        else:
+            task.checkpoint = {"counting": True, "after": page[-1].id}
+        write_down(task, Side.LOCAL, [])
+        return
+    task.checkpoint = {"finished": True} if len(page) < task.page_size else {"counting": False, "after": page[-1].id}
+    visits = {source: _visits(task, source, page, found) for source in Side}
+    for source in Side:
+        apply(task, source, visits[source])
+    with sql.transaction():
+        for source in Side:
+            write_down(task, source, visits[source])
+
+
+def _fetch(task: Task, page: Sequence[Coupled]) -> dict[Side, dict[str, Record]]:
+    return {
+        side: task.connectors[side].fetch(
+            task.mapping.side(side).selection, [coupled.keys[side] for coupled in page], filtered=False
+        )
+        if page
+        else {}
+        for side in Side
+    }
+
+
+def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side, dict[str, Record]]) -> list[Visit]:
+    """The survivors of `source` whose partner is gone; pairs of which both are gone are uncoupled with the local side."""
+    here, there = found[source], found[source.other]
+    lost = [coupled for coupled in page if coupled.keys[source.other] not in there]
+    keys = [coupled.keys[source] for coupled in lost]
+    aside = skipped.keys_set_aside(task.mapping.id, source, keys) if keys else set()
+    waiting = retries.by_keys(task.mapping.id, source, keys)
+    visits = []
+    for coupled in lost:
+        key = coupled.keys[source]
+        if key not in here:
+            if source is Side.LOCAL:
+                gone = Record(key, None, ())
+                visits.append(Visit(gone, coupled, Decision(Do.UNCOUPLE, Outcome.UNCOUPLED), after={source: gone}))
+        elif key in aside:
+            visits.append(Visit(here[key], coupled, Decision(Do.NOTHING, Outcome.SKIPPED)))
+        else:
+            decision = decide(task.mapping, task.flows, Pair(source, here[key], coupled, None, past=True))
+            visits.append(Visit(here[key], coupled, decision, waiting=waiting.get(key)))
+    return visits

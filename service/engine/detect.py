@@ -1,0 +1,199 @@
+"""Which records a run looks at (semantics.md, section 2): waiting for a retry, changed since the watermark, or chosen.
+
+A reading starts a little behind the watermark, because stamps may be equal, coarse, or late. What lies in that window
+and is as its coupling left it is dropped here, at the cost of a read: it is no candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.core.decide import Decision, Do
+from service.core.failures import Failure
+from service.core.flow import Coupled
+from service.core.outcomes import Outcome
+from service.core.records import Record, Side, Stamp
+from service.engine.task import Task, Visit
+from service.store import couplings, retries, skipped, watermarks
+from service.store.retries import Waiting
+from service.store.watermarks import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be."""
+
+    visits: list[Visit]
+    position: dict[str, Any] | None
+    mark: Mark | None = None
+    gone: Sequence[str] = ()
+
+
+PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
+"""The decision of a candidate about which none was made yet."""
+
+
+def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Batch:
+    """The page at `position` (None: the first) of the pass out of `source`. Its own `position` is None at the end."""
+    here = position if position is not None else _start(task)
+    match here["phase"]:
+        case "waiting":
+            return _waiting(task, source, here)
+        case "chosen":
+            return _chosen(task, source, here)
+        case _:
+            return _read(task, source, here)
+
+
+def _start(task: Task) -> dict[str, Any]:
+    if task.kind == "records":
+        return {"phase": "chosen", "from": 0}
+    return {"phase": "waiting", "after": 0, "until": retries.last_id()}
+
+
+def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
+    page = retries.page(task.mapping.id, source, here["after"], here["until"], task.page_size)
+    by_key = {item.key: item for item in page}
+    selection = task.mapping.side(source).selection
+    found = task.connectors[source].fetch(selection, by_key, filtered=True) if page else {}
+    visits = select(task, source, list(found.values()), None, force=True, waiting=by_key)
+    last = len(page) < task.page_size
+    position = {"phase": "read"} if last else {**here, "after": page[-1].id}
+    # A record that is gone, or has left the filter, waits no more; its partner will tell if it was deleted.
+    gone = [key for key in by_key if key not in found]
+    return Batch(visits, position, gone=gone)
+
+
+def _chosen(task: Task, source: Side, here: dict[str, Any]) -> Batch:
+    keys = chosen_keys(task, source)
+    some = keys[here["from"] : here["from"] + task.page_size]
+    selection = task.mapping.side(source).selection
+    found = task.connectors[source].fetch(selection, some, filtered=False) if some else {}
+    inside = task.connectors[source].fetch(selection, some, filtered=True) if some and selection.filter else found
+    waiting = retries.by_keys(task.mapping.id, source, some)
+    mark = watermarks.get(task.mapping.id, source)
+    visits = select(
+        task, source, list(inside.values()), mark.modified_on if mark else None, force=True, waiting=waiting
+    )
+    visits += [_settle_as(found[key], Outcome.IGNORED) for key in some if key in found and key not in inside]
+    visits += _missing(task, source, [key for key in some if key not in found])
+    after = here["from"] + task.page_size
+    return Batch(visits, {**here, "from": after} if after < len(keys) else None)
+
+
+def chosen_keys(task: Task, source: Side) -> list[str]:
+    """The keys of one side that a run for chosen records was asked for, each once."""
+    keys = list(task.request.get("records", {}).get(source, ()))
+    ids = task.request.get("couplingIds", ())
+    keys += [coupled.keys[source] for coupled in couplings.by_ids(task.mapping.id, ids)] if ids else []
+    return list(dict.fromkeys(keys))
+
+
+def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
+    """Chosen records that do not exist; one chosen by its coupling is its partner's business."""
+    coupled = couplings.by_keys(task.mapping.id, source, keys)
+    chosen = set(task.request.get("couplingIds", ())) if source.other in task.sources else set()
+    visits = []
+    for key in keys:
+        if key in coupled and coupled[key].id in chosen:
+            continue
+        failure = Failure("record_not_found", {"table": task.mapping.side(source).caption, "key": key}, (source.value,))
+        decision = Decision(Do.FAIL, Outcome.FAILED, failure=failure)
+        visits.append(Visit(Record(key, None, ()), coupled.get(key), decision))
+    return visits
+
+
+def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
+    if "readAt" not in here:
+        here = _begin_reading(task, source)
+    connector, selection = task.connectors[source], task.mapping.side(source).selection
+    page = connector.read(selection, here["since"], here["cursor"], task.page_size)
+    visits = select(task, source, page.records, here["past"], force=task.full)
+    _join_waiting(task, source, visits)
+    last = page.records[-1] if page.records else None
+    mark = None
+    if last is not None and last.modified_on is not None:
+        mark = Mark(last.modified_on, last.key, here["readAt"])
+    return Batch(visits, {**here, "cursor": page.cursor} if page.cursor else None, mark)
+
+
+def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
+    """Where a reading starts: behind the watermark by the overlap, or (None) at the beginning."""
+    connector, selection = task.connectors[source], task.mapping.side(source).selection
+    clock = connector.clock(selection)
+    mark = watermarks.get(task.mapping.id, source)
+    return {
+        "phase": "read",
+        "cursor": None,
+        "since": None if mark is None or task.full else mark.stamp - connector.overlap,
+        "past": None if mark is None else mark.modified_on,
+        "readAt": clock.horizon,
+    }
+
+
+def _join_waiting(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    waiting = retries.by_keys(task.mapping.id, source, [visit.record.key for visit in visits])
+    for visit in visits:
+        visit.waiting = waiting.get(visit.record.key)
+
+
+def select(
+    task: Task,
+    source: Side,
+    records: Sequence[Record],
+    past: Stamp | None,
+    *,
+    force: bool,
+    waiting: dict[str, Waiting] | None = None,
+    uncoupled: bool = False,
+) -> list[Visit]:
+    """The candidates among `records`, those without anything to do already with their outcome.
+
+    `past`: the stamp up to which this side was read before, None when it never was. `force`: look at records that are
+    as their coupling left them, too. `uncoupled`: take records without a coupling even where the mapping synchronizes
+    only coupled ones.
+    """
+    if not records:
+        return []
+    keys = [record.key for record in records]
+    coupled = couplings.by_keys(task.mapping.id, source, keys)
+    aside = skipped.keys_set_aside(task.mapping.id, source, keys)
+    lone = [key for key in keys if key not in coupled]
+    excluded = skipped.excluded_keys(task.mapping.id, source, lone) if lone else set()
+    flow = task.flows[source]
+    only_coupled = task.mapping.synch_only_coupled_records and not uncoupled
+    visits: list[Visit] = []
+    for record in records:
+        is_past = past is None or (record.modified_on is not None and record.modified_on > past)
+        pair = coupled.get(record.key)
+        if record.key in aside:
+            visits += _quietly(record, pair, Outcome.SKIPPED, counted=is_past or force)
+        elif pair is None and (only_coupled or record.key in excluded):
+            visits += _quietly(record, pair, Outcome.IGNORED, counted=is_past or force)
+        elif (
+            pair is not None and not force and _is_known(flow.knows(record, pair.known[source]), is_past, pair, source)
+        ):
+            continue
+        else:
+            item = waiting.get(record.key) if waiting else None
+            visits.append(Visit(record, pair, PENDING, past=is_past, waiting=item))
+    return visits
+
+
+def _is_known(knows: bool, past: bool, pair: Coupled, source: Side) -> bool:
+    """A record as its coupling left it is no candidate when it was read before, or when only we have written it."""
+    return knows and (not past or pair.known[source].echo)
+
+
+def _quietly(record: Record, pair: Coupled | None, outcome: Outcome, *, counted: bool) -> Iterator[Visit]:
+    """A record that the run leaves alone; one that is merely read again is not even counted."""
+    if counted:
+        visit = _settle_as(record, outcome)
+        visit.coupled = pair
+        yield visit
+
+
+def _settle_as(record: Record, outcome: Outcome) -> Visit:
+    return Visit(record, None, Decision(Do.NOTHING, outcome))

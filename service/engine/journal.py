@@ -1,0 +1,253 @@
+"""The write-down step: everything a page did, in one transaction of our database, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.core.decide import Do
+from service.core.failures import Failure
+from service.core.flow import Coupled, remember
+from service.core.outcomes import Outcome, count
+from service.core.records import Direction, Record, Side, state_of
+from service.engine.task import Task, Visit
+from service.store import couplings, intents, problems, retries, runs, skipped, sql, watermarks
+from service.store.couplings import Saved
+from service.store.problems import Problem
+from service.store.retries import Postponed
+from service.store.runs import Done
+from service.store.skipped import Skip
+from service.store.watermarks import Mark
+
+SKIP_REASONS: Mapping[str, str] = {
+    "destination_modified_later": "conflict",
+    "partner_deleted": "deleted",
+    "ambiguous_match": "ambiguous",
+}
+"""Why a record is set aside, by the code of its error; any other is a repeated failure."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids."""
+
+    saved: list[Saved] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    healed: list[str] = field(default_factory=list)
+    waits_no_more: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    skips: list[tuple[Visit, str, int]] = field(default_factory=list)
+    postponed: list[tuple[Visit, int, int]] = field(default_factory=list)
+    done: list[tuple[Visit, Outcome, int | None]] = field(default_factory=list)
+
+
+def write_down(
+    task: Task,
+    source: Side,
+    visits: Sequence[Visit],
+    mark: Mark | None = None,
+    gone: Sequence[str] = (),
+) -> None:
+    """Write a page down: outcomes, couplings, errors, skipped records, the checkpoint and the watermark together.
+
+    Raises LeaseLost, and then nothing of the page is written. A dry run keeps its outcomes alone.
+    """
+    entries = Entries(waits_no_more=list(gone))
+    count(task.counts[Direction.out_of(source)], [_enter(task, source, visit, entries) for visit in visits])
+    with sql.transaction():
+        runs.save_page(task.lease, task.counts, task.progress, task.checkpoint)
+        if task.dry_run:
+            runs.record(task.lease.run_id, [_done(task, source, item, {}, []) for item in entries.done])
+        else:
+            _save(task, source, entries)
+            if mark is not None:
+                watermarks.advance(task.mapping.id, source, mark)
+
+
+def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
+    """Note one visit, and say what became of it."""
+    if visit.decision.do is Do.INSERT:
+        entries.settled.append(visit.record.key)
+    if visit.failure is not None:
+        return _enter_failure(task, source, visit, visit.failure, entries)
+    problem = None
+    if visit.decision.do is Do.CONFLICT and visit.decision.failure is not None:
+        problem = _problem(task, source, visit, visit.decision.failure, entries)
+        entries.skips.append((visit, "conflict", problem))
+        _set_aside(task)
+        entries.waits_no_more.append(visit.record.key)
+    elif visit.waiting is not None:
+        entries.healed.append(visit.record.key)
+    _enter_coupling(task, source, visit, entries)
+    if visit.outcome is not Outcome.UNCHANGED:
+        entries.done.append((visit, visit.outcome, problem))
+    return visit.outcome
+
+
+def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) -> None:
+    match visit.decision.do:
+        case Do.REFRESH | Do.WRITE | Do.INSERT:
+            if visit.coupled is not None:
+                entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success"))
+        case Do.COUPLE:
+            if visit.coupled is not None:
+                entries.saved.append(Saved(visit.coupled, None))
+        case Do.CONFLICT:
+            if visit.coupled is not None and (visit.first or visit.written):
+                kept = renewed(task, visit, visit.decision.agreed) if visit.written else visit.coupled
+                entries.saved.append(Saved(kept, "failure"))
+            elif visit.coupled is not None:
+                entries.failed.append(visit.coupled.id)
+        case Do.UNCOUPLE | Do.DELETE:
+            if visit.coupled is not None:
+                entries.removed.append(visit.coupled.id)
+        case Do.NOTHING | Do.FAIL:
+            pass
+
+
+def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
+    """The coupling as both records stand now. Only a state that we wrote, or knew as ours, is an echo."""
+    assert visit.coupled is not None
+    known = {}
+    for side, record in visit.after.items():
+        before = visit.coupled.known[side]
+        echo = side in visit.written or (before.echo and task.flows[side].knows(record, before))
+        ids = None if agreed is None else list(agreed)
+        known[side] = remember(task.flows[side], record, before, ids, echo)
+    return Coupled(visit.coupled.id, visit.coupled.keys, known)
+
+
+def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
+    """Log the error; the second identical failure in a row sets the record aside, a transient one never does."""
+    problem = _problem(task, source, visit, failure, entries)
+    outcome = Outcome.FAILED
+    if visit.coupled is not None and visit.coupled.id:
+        entries.failed.append(visit.coupled.id)
+    again = visit.waiting is not None and visit.waiting.fingerprint == failure.fingerprint
+    if visit.resolving:
+        pass
+    elif failure.code == "record_not_found":
+        entries.waits_no_more.append(visit.record.key)
+    elif again and not failure.transient:
+        entries.skips.append((visit, SKIP_REASONS.get(failure.code, "repeatedFailure"), problem))
+        entries.waits_no_more.append(visit.record.key)
+        _set_aside(task)
+        outcome = Outcome.SKIPPED
+    else:
+        attempts = visit.waiting.attempts + 1 if again and visit.waiting is not None else 1
+        entries.postponed.append((visit, attempts, problem))
+    entries.done.append((visit, outcome, problem))
+    return outcome
+
+
+def _set_aside(task: Task) -> None:
+    task.progress["setAside"] = task.progress.get("setAside", 0) + 1
+
+
+def _problem(task: Task, source: Side, visit: Visit, failure: Failure, entries: Entries) -> int:
+    partner = visit.coupled.keys.get(source.other) if visit.coupled is not None else None
+    entries.problems.append(
+        Problem(
+            failure,
+            Direction.out_of(source).value,
+            about(task, source, visit.record.key, visit.record),
+            about(task, source.other, partner, visit.destination),
+        )
+    )
+    return len(entries.problems) - 1
+
+
+def about(task: Task, side: Side, key: str | None, record: Record | None) -> dict[str, Any]:
+    """A record as an error shows it, with the first text among its mapped fields as description."""
+    mapped = task.mapping.side(side)
+    texts = [value for value in (record.values if record else ()) if isinstance(value, str) and value.strip()]
+    return {
+        "side": side.value,
+        "connectionId": mapped.connection_id,
+        "table": mapped.selection.table,
+        "key": key,
+        "description": texts[0][:200] if texts else key,
+    }
+
+
+def _save(task: Task, source: Side, entries: Entries) -> None:
+    mapping_id, run_id, now = task.mapping.id, task.lease.run_id, task.now()
+    couplings.remove(entries.removed)
+    couplings.save(mapping_id, run_id, entries.saved)
+    couplings.mark(run_id, "failure", entries.failed)
+    intents.remove(mapping_id, source.other, entries.settled)
+    ids = problems.save(mapping_id, run_id, now, entries.problems)
+    for visit, _, at in entries.done:
+        visit.error_id = None if at is None else ids[at]
+    made = _new_ids(task, source, entries)
+    skipped.save(
+        mapping_id,
+        task.mapping.direction,
+        now,
+        [_skip(source, visit, reason, ids[at], made) for visit, reason, at in entries.skips],
+    )
+    retries.save(mapping_id, now, [_postponed(source, visit, n, ids[at]) for visit, n, at in entries.postponed])
+    retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)
+    problems.resolve(mapping_id, source, entries.healed)
+    runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
+
+
+def _new_ids(task: Task, source: Side, entries: Entries) -> dict[str, int]:
+    """The ids of the couplings that this page made, by source key."""
+    keys = [saved.coupled.keys[source] for saved in entries.saved if not saved.coupled.id]
+    return couplings.ids_by_key(task.mapping.id, source, keys) if keys else {}
+
+
+def _coupling_id(source: Side, visit: Visit, made: Mapping[str, int]) -> int | None:
+    if visit.coupled is None or visit.decision.do in (Do.UNCOUPLE, Do.DELETE):
+        return None
+    return visit.coupled.id or made.get(visit.coupled.keys[source])
+
+
+def _skip(source: Side, visit: Visit, reason: str, error_id: int, made: Mapping[str, int]) -> Skip:
+    keys = dict(visit.coupled.keys) if visit.coupled is not None else {source: visit.record.key}
+    seen = {side.value: state_of(visit.after.get(side)) for side in Side}
+    return Skip(reason, _coupling_id(source, visit, made), keys, error_id, seen)
+
+
+def _postponed(source: Side, visit: Visit, attempts: int, error_id: int) -> Postponed:
+    assert visit.failure is not None
+    return Postponed(source, visit.record.key, attempts, visit.failure.code, visit.failure.fingerprint, error_id)
+
+
+def _done(
+    task: Task,
+    source: Side,
+    item: tuple[Visit, Outcome, int | None],
+    made: Mapping[str, int],
+    ids: Sequence[int],
+) -> Done:
+    visit, outcome, problem = item
+    partner = visit.coupled.keys.get(source.other) if visit.coupled is not None else None
+    return Done(
+        _coupling_id(source, visit, made),
+        Direction.out_of(source).value,
+        source.value,
+        visit.record.key,
+        partner,
+        outcome.value,
+        _changes(task, source, visit),
+        ids[problem] if problem is not None and ids else None,
+    )
+
+
+def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | None:
+    """The fields that a visit changed, or would change: side, field, the value before and after."""
+    before = {source: visit.record, source.other: visit.destination}
+    changes = []
+    for side, values in visit.decision.writes.items():
+        if visit.decision.do is Do.INSERT or (not task.dry_run and side not in visit.written):
+            continue
+        mapped, was = task.mapping.side(side), before[side]
+        for name, value in values.items():
+            old = None if was is None else was.values[mapped.index(name)]
+            changes.append({"side": side.value, "field": name, "before": old, "after": value})
+    return changes or None

@@ -1,0 +1,135 @@
+"""Finding the twin of a record on the other side by the mapping's match keys (semantics.md, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.core.compare import Unconvertible, equal
+from service.core.failures import Failure
+from service.core.flow import Line, is_empty
+from service.core.records import Record, Scalar, Side
+from service.engine.task import Task
+from service.store import couplings, skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """What was found for some records, by key: exactly one uncoupled twin, or why there is not exactly one."""
+
+    found: Mapping[str, Record]
+    ambiguous: Mapping[str, Failure]
+
+
+def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
+    """Look for the twins of uncoupled records on the other side, one query per match priority.
+
+    Each priority is tried on its own, in order; the first that finds anything decides. No twin is given twice.
+    """
+    found: dict[str, Record] = {}
+    ambiguous: dict[str, Failure] = {}
+    rest = list(records)
+    for lines in match_lines(task, source):
+        if not rest:
+            break
+        wanted = {record.key: values for record in rest if (values := _values(task, source, lines, record))}
+        hits = _hits(task, source, lines, set(wanted.values()))
+        free = _free(task, source.other, hits)
+        claims = _claims(wanted)
+        for key, values in wanted.items():
+            candidates = [hit for hit in hits if _agrees(lines, hit, values)]
+            uncoupled = [hit for hit in candidates if hit.key in free]
+            if len(claims[values]) > 1 and (claims[values][0] != key or uncoupled):
+                # Two new records with one key: neither may take the twin, and only the first may make one.
+                ambiguous[key] = _failure(task, source, lines, uncoupled, claims[values])
+            elif len(uncoupled) == 1 and len(candidates) == 1:
+                found[key] = uncoupled[0]
+            elif candidates:
+                ambiguous[key] = _failure(task, source, lines, candidates, [])
+        rest = [record for record in rest if record.key not in found and record.key not in ambiguous]
+    return Twins(found, ambiguous)
+
+
+def match_lines(task: Task, source: Side) -> list[tuple[Line, ...]]:
+    """The match keys by priority, as lines out of `source`; a key that does not flow that way is compared all the same."""
+    by_id = {line.id: line for line in task.flows[source].lines}
+    back = {line.id: line for line in task.flows[source.other].lines}
+    groups = []
+    for priority in task.mapping.match_priorities():
+        lines = [by_id.get(str(item.id)) or _turned(task, source, back.get(str(item.id))) for item in priority]
+        if all(lines):
+            groups.append(tuple(line for line in lines if line is not None))
+    return groups
+
+
+def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
+    """A line of the opposite flow, read the other way round."""
+    if line is None or line.source is None:
+        return None
+    target = task.mapping.side(source.other)
+    name = target.selection.fields[line.source]
+    return Line(
+        id=line.id,
+        source=line.destination,
+        source_type=line.field.type,
+        destination=line.source,
+        field=target.fields[name],
+        transforms=(),
+        constant=None,
+        returns=True,
+        not_null=line.not_null,
+        is_key=name == target.selection.key,
+    )
+
+
+def _values(task: Task, source: Side, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
+    """What the twin's match fields would hold; None where one is empty: a blank matches nothing."""
+    try:
+        values = tuple(_bare(task.flows[source].desired(line, record)) for line in lines)
+    except Unconvertible:
+        return None
+    return None if any(is_empty(value) for value in values) else values
+
+
+def _bare(value: Scalar) -> Scalar:
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
+def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Scalar, ...]]) -> Sequence[Record]:
+    if not wanted:
+        return []
+    selection = task.mapping.side(source.other).selection
+    return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
+
+
+def _free(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
+    """The keys of those hits that are neither coupled nor excluded."""
+    keys = [hit.key for hit in hits]
+    if not keys:
+        return set()
+    taken = couplings.coupled_keys(task.mapping.id, side, keys) | skipped.excluded_keys(task.mapping.id, side, keys)
+    return set(keys) - taken
+
+
+def _claims(wanted: Mapping[str, tuple[Scalar, ...]]) -> dict[tuple[Scalar, ...], list[str]]:
+    claims: dict[tuple[Scalar, ...], list[str]] = {}
+    for key, values in wanted.items():
+        claims.setdefault(values, []).append(key)
+    return claims
+
+
+def _agrees(lines: Sequence[Line], hit: Record, values: tuple[Scalar, ...]) -> bool:
+    return all(equal(hit.values[line.destination], value) for line, value in zip(lines, values, strict=True))
+
+
+def _failure(
+    task: Task, source: Side, lines: Sequence[Line], candidates: Sequence[Record], rivals: Sequence[str]
+) -> Failure:
+    names = [line.field.name for line in lines]
+    params = {
+        "table": task.mapping.side(source.other).caption,
+        "fields": names,
+        "candidates": [record.key for record in candidates][:10],
+        "rivals": list(rivals)[:10],
+    }
+    return Failure("ambiguous_match", params, (source.value, *names))

@@ -1,0 +1,93 @@
+"""Runs of kind `match`: coupling records that both applications had already (semantics.md, section 8).
+
+The local side is read in full, page by page; each priority is one query on the other side, and one back, because a key
+that several records of either side share couples nobody. Nothing is written to the applications: what differs is a
+conflict at once where a person decides, and otherwise waits for the next run, which settles it by the mapping's rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from service.core.decide import Decision, Do, Pair, decide
+from service.core.failures import Failure
+from service.core.outcomes import Outcome
+from service.core.records import Direction, Record, Side
+from service.engine.decisions import unsynchronized
+from service.engine.detect import PENDING, select
+from service.engine.journal import write_down
+from service.engine.match import find_twins
+from service.engine.task import Task, Visit
+from service.store import retries, sql
+from service.store.retries import Postponed
+
+
+def match_existing(task: Task) -> None:
+    """One page of a match run."""
+    source = Side.LOCAL if task.flows[Side.LOCAL].lines else Side.INTEGRATION
+    selection = task.mapping.side(source).selection
+    page = task.connectors[source].read(selection, None, task.checkpoint.get("cursor"), task.page_size)
+    visits = select_uncoupled(task, source, page.records)
+    _couple(task, source, [visit for visit in visits if visit.decision is PENDING])
+    for visit in visits:
+        visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
+        visit.after = {source: visit.record}
+        if visit.destination is not None:
+            visit.after[source.other] = visit.destination
+    task.checkpoint = {"cursor": page.cursor} if page.cursor else {"finished": True}
+    task.progress["read"] = task.progress.get("read", 0) + len(visits)
+    with sql.transaction():
+        write_down(task, source, visits)
+        _postpone(task, source, visits)
+
+
+def select_uncoupled(task: Task, source: Side, records: Sequence[Record]) -> list[Visit]:
+    """The records of a page that are in no coupling, those to be left alone with that outcome."""
+    visits = select(task, source, records, None, force=True, uncoupled=True)
+    return [visit for visit in visits if visit.coupled is None]
+
+
+def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    twins = find_twins(task, source, [visit.record for visit in visits])
+    rivals = _rivals(task, source, twins.found)
+    for visit in visits:
+        key = visit.record.key
+        failure = twins.ambiguous.get(key)
+        if failure is not None and failure.params["candidates"]:
+            visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=failure)
+        elif key in rivals:
+            visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=rivals[key])
+        elif key in twins.found:
+            _first_coupling(task, source, visit, twins.found[key])
+        else:
+            visit.decision = Decision(Do.NOTHING, Outcome.IGNORED)
+
+
+def _rivals(task: Task, source: Side, found: Mapping[str, Record]) -> dict[str, Failure]:
+    """Records whose twin has another equally good partner, on this or any other page."""
+    back = find_twins(task, source.other, list(found.values()))
+    partner = {twin.key: key for key, twin in found.items()}
+    return {partner[key]: failure for key, failure in back.ambiguous.items() if key in partner}
+
+
+def _first_coupling(task: Task, source: Side, visit: Visit, twin: Record) -> None:
+    """Couple; equal records are in step from now on, different ones are settled by the update policy, not silently."""
+    visit.coupled, visit.first, visit.destination = unsynchronized(source, visit.record, twin), True, twin
+    decision = decide(task.mapping, task.flows, Pair(source, visit.record, visit.coupled, twin, past=True))
+    if decision.do in (Do.REFRESH, Do.CONFLICT):
+        visit.decision = Decision(decision.do, decision.outcome, agreed=decision.agreed, failure=decision.failure)
+    else:
+        visit.decision = Decision(Do.COUPLE, Outcome.COUPLED)
+
+
+def _postpone(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Pairs that are not in step yet are looked at by the next run, wherever their stamps are."""
+    waiting = [
+        Postponed(side, visit.coupled.keys[side])
+        for visit in visits
+        if visit.coupled is not None and visit.decision.do is Do.COUPLE
+        for side in (source, source.other)
+        if task.mapping.direction.allows(Direction.out_of(side))
+    ]
+    if waiting and not task.dry_run:
+        retries.save(task.mapping.id, task.now(), waiting)

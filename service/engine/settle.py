@@ -1,0 +1,134 @@
+"""Finding out what became of inserts that were sent when a worker died or a connection broke: by looking, never by
+sending them again (semantics.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from service.core.compare import Unconvertible, equal
+from service.core.failures import Failure
+from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Line, remember
+from service.core.records import Direction, Record, Scalar, Side, state_of
+from service.engine.journal import about
+from service.engine.match import match_lines
+from service.engine.task import Task
+from service.store import couplings, intents, problems, runs, skipped, sql
+from service.store.couplings import Saved
+from service.store.intents import Intent
+from service.store.problems import Problem
+from service.store.skipped import Skip
+
+
+def settle(task: Task) -> None:
+    """Settle every open intent of the mapping, in both directions."""
+    if task.dry_run:
+        return
+    for side in Side:
+        noted = intents.open_ones(task.mapping.id, side)
+        if noted:
+            _settle_side(task, side, noted)
+
+
+def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
+    source = side.other
+    made = _look(task, side, noted)
+    keys = [item.source_key for item in noted]
+    records = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False)
+    existing = couplings.by_keys(task.mapping.id, source, keys)
+    saved: list[Saved] = []
+    doubtful: list[Intent] = []
+    for item in noted:
+        hits = made[item.source_key]
+        if len(hits) > 1:
+            doubtful.append(item)
+        elif hits and item.source_key in records:
+            known = existing.get(item.source_key)
+            saved.append(_coupling(task, side, item, records[item.source_key], hits[0], known.id if known else 0))
+    with sql.transaction():
+        runs.assert_held(task.lease)
+        couplings.save(task.mapping.id, task.lease.run_id, saved)
+        _set_aside(task, side, doubtful, made)
+        intents.remove(task.mapping.id, side, keys)
+
+
+def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:
+    """The uncoupled records that each insert may have made, by source key."""
+    selection, connector = task.mapping.side(side).selection, task.connectors[side]
+    chosen = {item.chosen_key: item for item in noted if item.chosen_key is not None}
+    by_key = connector.fetch(selection, [key for key in chosen if key], filtered=False) if chosen else {}
+    made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
+    made.update({item.source_key: [] for item in noted if item.source_key not in made})
+    blind = [item for item in noted if item.chosen_key is None]
+    hits = {item.source_key: _find(task, side, item) for item in blind}
+    found = [record.key for some in hits.values() for record in some]
+    taken = couplings.coupled_keys(task.mapping.id, side, found) if found else set()
+    for key, some in hits.items():
+        made[key] = [record for record in some if record.key not in taken]
+    return made
+
+
+def _find(task: Task, side: Side, item: Intent) -> list[Record]:
+    """Records that hold what the insert wrote: in the match fields, or where the mapping has none, in all fields."""
+    mapped, connector = task.mapping.side(side), task.connectors[side]
+    names = next(
+        (names for group in match_lines(task, side.other) if (names := _written(_names(group), item.values))),
+        None,
+    ) or [name for name, value in item.values.items() if value is not None]
+    if not names:
+        return []
+    wanted = tuple(_bare(item.values[name]) for name in names)
+    hits = connector.find(mapped.selection, names, {wanted})
+    return [
+        hit
+        for hit in hits
+        if all(equal(hit.values[mapped.index(name)], value) for name, value in zip(names, wanted, strict=True))
+    ]
+
+
+def _names(group: Sequence[Line]) -> list[str]:
+    return [line.field.name for line in group]
+
+
+def _written(names: Sequence[str], values: Mapping[str, Scalar]) -> list[str] | None:
+    return list(names) if all(values.get(name) not in (None, "") for name in names) else None
+
+
+def _bare(value: Scalar) -> Scalar:
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
+def _coupling(task: Task, side: Side, item: Intent, source: Record, made: Record, id: int) -> Saved:
+    """The coupling of a record and what we made of it. What the source became since then still counts as a change."""
+    flow = task.flows[side.other]
+    same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
+    known = {
+        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),
+        side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
+    }
+    return Saved(Coupled(id, {side.other: source.key, side: made.key}, known), "success")
+
+
+def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:
+    line = next(line for line in flow.lines if line.id == id)
+    try:
+        return equal(flow.desired(line, source), item.values.get(line.field.name))
+    except Unconvertible:
+        return False
+
+
+def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping[str, Sequence[Record]]) -> None:
+    """Several records could be what an insert made: a person has to say which."""
+    now, mapping = task.now(), task.mapping
+    found = []
+    for item in doubtful:
+        candidates = [record.key for record in made[item.source_key]][:10]
+        params = {"table": mapping.side(side).caption, "fields": [], "candidates": candidates, "rivals": []}
+        failure = Failure("ambiguous_match", params, (side.value, "intent"))
+        source = about(task, side.other, item.source_key, None)
+        found.append(Problem(failure, Direction.out_of(side.other).value, source, None))
+    ids = problems.save(mapping.id, task.lease.run_id, now, found)
+    skips = [
+        Skip("ambiguous", None, {side.other: item.source_key}, error_id, {side.other.value: state_of(None)})
+        for item, error_id in zip(doubtful, ids, strict=True)
+    ]
+    skipped.save(mapping.id, mapping.direction, now, skips)

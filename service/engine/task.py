@@ -1,0 +1,108 @@
+"""What the four steps of a run pass to each other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from service.connectors.base import Connector
+from service.core.decide import Decision
+from service.core.failures import Failure
+from service.core.flow import Coupled, Flow
+from service.core.mapping import SyncMapping
+from service.core.outcomes import Counts, Outcome, no_counts
+from service.core.records import Direction, Record, Side, Stamp
+from service.store.retries import Waiting
+from service.store.runs import Lease
+
+PAGE_SIZE = 500
+"""Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
+
+
+class Stop(StrEnum):
+    """Why a run ends before its last page."""
+
+    CANCEL = "cancel"
+    HAND_OVER = "handOver"
+
+
+class Stopped(Exception):
+    """Raised between two pages when a run is to stop; everything done so far is written down."""
+
+    def __init__(self, why: Stop) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(slots=True)
+class Visit:
+    """One candidate on its way through a run.
+
+    `after`: both records as they stand once the run is done with them. `written`: the sides that were written to.
+    `first`: the coupling is made by this visit. `resolving`: a person decided, for these very states. `error_id`: the
+    error that was logged for it.
+    """
+
+    record: Record
+    coupled: Coupled | None
+    decision: Decision
+    destination: Record | None = None
+    past: bool = False
+    waiting: Waiting | None = None
+    first: bool = False
+    resolving: bool = False
+    error_id: int | None = None
+    failure: Failure | None = None
+    after: dict[Side, Record] = field(default_factory=dict)
+    written: set[Side] = field(default_factory=set)
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.failure is not None:
+            return Outcome.FAILED
+        return Outcome.COUPLED if self.first else self.decision.outcome
+
+
+@dataclass(slots=True)
+class Task:
+    """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
+    pages and are written down with each."""
+
+    lease: Lease
+    kind: str
+    direction: Direction
+    dry_run: bool
+    allow_mass_delete: bool
+    request: Mapping[str, Any]
+    requested_by: str | None
+    mapping: SyncMapping
+    flows: Mapping[Side, Flow]
+    connectors: Mapping[Side, Connector]
+    full: bool
+    now: Callable[[], Stamp]
+    stopping: Callable[[], Stop | None]
+    sleep: Callable[[float], None] = time.sleep
+    max_delete_percent: int | None = None
+    max_delete_count: int | None = None
+    counts: dict[str, Counts] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict)
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+    page_size: int = PAGE_SIZE
+
+    def __post_init__(self) -> None:
+        for side in Side:
+            self.counts.setdefault(Direction.out_of(side), no_counts())
+
+    @property
+    def sources(self) -> list[Side]:
+        """The sides that this run reads as sources, in order: the local one first, as the origin has it."""
+        return [side for side in Side if self.flows[side].lines and self.direction.allows(Direction.out_of(side))]
+
+    def check_stop(self) -> None:
+        """Raise Stopped between two pages when somebody asked for it."""
+        why = self.stopping()
+        if why is not None:
+            raise Stopped(why)

@@ -1,0 +1,54 @@
+"""What every operation may need besides its arguments: the secret box and a way to wake the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from service.core.records import Stamp
+
+
+class SecretBox:
+    """Encrypts credentials at rest. The first key encrypts; the others still decrypt, so that keys can be rotated."""
+
+    def __init__(self, *keys: str) -> None:
+        """`keys` are Fernet keys (32 bytes, base64). Raises ValueError for anything else."""
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def seal(self, credentials: dict[str, Any]) -> str:
+        return self._fernet.encrypt(orjson.dumps(credentials)).decode()
+
+    def open(self, sealed: str | None) -> dict[str, Any]:
+        """The credentials; none for None. Raises SecretLost when no key fits."""
+        if sealed is None:
+            return {}
+        try:
+            opened: dict[str, Any] = orjson.loads(self._fernet.decrypt(sealed.encode()))
+        except InvalidToken as error:
+            raise SecretLost from error
+        return opened
+
+
+class SecretLost(Exception):
+    """Credentials were encrypted with a key that is not among the present ones."""
+
+
+def _nobody_to_wake() -> None:
+    """The worker, if there is one, looks for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
+
+    `wake` is called after a run was committed; `now` is our own clock, in microseconds.
+    """
+
+    secrets: SecretBox
+    wake: Callable[[], None] = field(default=_nobody_to_wake)
+    now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)

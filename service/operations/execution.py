@@ -1,0 +1,148 @@
+"""Carrying out the runs that are queued: claim one, bind its mapping, let the engine work, write down how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from service.core.failures import Failure, SideFailed
+from service.core.flow import Flow
+from service.core.records import Direction, Side
+from service.engine.sync import execute
+from service.engine.task import Stop, Stopped, Task
+from service.operations.context import Context
+from service.operations.mapping_binding import Bound, bound
+from service.store import mappings, problems, skipped, sql
+from service.store import runs as store
+from service.store.models import Mapping as MappingRow
+from service.store.models import SyncRun
+from service.store.problems import Problem
+from service.store.runs import Lease, LeaseLost
+
+LEASE = 30_000_000
+"""Microseconds after which a run whose worker is silent may be taken by another."""
+
+log = structlog.get_logger()
+
+
+def claim(context: Context, owner: str) -> Lease | None:
+    """Take the next run that can be worked on."""
+    now = context.now()
+    return store.claim(owner, now, now + LEASE)
+
+
+def keep_lease(context: Context, lease: Lease) -> bool:
+    """Say that the worker is alive; returns whether somebody asked to cancel. Raises LeaseLost."""
+    return store.extend(lease, context.now() + LEASE)
+
+
+def carry_out(
+    context: Context, lease: Lease, stopping: Callable[[], Stop | None], sleep: Callable[[float], None]
+) -> None:
+    """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
+    run = store.get(lease.run_id)
+    row = mappings.get(run.mapping_id) if run else None
+    if run is None or row is None:
+        return
+    bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
+    bound_log.info("run_started", attempt=lease.attempt)
+    try:
+        _work(context, lease, run, row, stopping, sleep)
+    except LeaseLost:
+        bound_log.warning("run_lease_lost")
+    except Stopped as stopped:
+        _stop(context, lease, stopped.why)
+        bound_log.info("run_stopped", why=stopped.why)
+    except SideFailed as error:
+        _fail(context, lease, row, error.failure)
+        bound_log.warning("run_failed", code=error.failure.code)
+    except Exception as error:
+        bound_log.exception("run_failed")
+        _fail(context, lease, row, Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,)))
+
+
+def _work(
+    context: Context,
+    lease: Lease,
+    run: SyncRun,
+    row: MappingRow,
+    stopping: Callable[[], Stop | None],
+    sleep: Callable[[float], None],
+) -> None:
+    with bound(context, row) as parts:
+        task = _task(context, lease, run, row, parts, stopping, sleep)
+        if not any(flow.lines for flow in parts.flows.values()):
+            raise SideFailed(Failure("no_field_mappings", {"mapping": row.name}, (row.name,)))
+        execute(task)
+    _finish(context, task, row)
+
+
+def _task(
+    context: Context,
+    lease: Lease,
+    run: SyncRun,
+    row: MappingRow,
+    parts: Bound,
+    stopping: Callable[[], Stop | None],
+    sleep: Callable[[float], None],
+) -> Task:
+    return Task(
+        lease=lease,
+        kind=run.kind,
+        direction=Direction(run.direction),
+        dry_run=run.dry_run,
+        allow_mass_delete=run.allow_mass_delete,
+        request=run.request,
+        requested_by=run.requested_by,
+        mapping=parts.mapping,
+        flows=parts.flows,
+        connectors=parts.connectors,
+        full=run.kind == "full" or (run.kind == "modified" and row.full_read_due),
+        now=context.now,
+        stopping=stopping,
+        sleep=sleep,
+        max_delete_percent=row.max_delete_percent,
+        max_delete_count=row.max_delete_count,
+        counts=run.counts,
+        progress=run.progress,
+        checkpoint=run.checkpoint or {},
+    )
+
+
+def _finish(context: Context, task: Task, row: MappingRow) -> None:
+    failed = any(counts["failed"] for counts in task.counts.values())
+    aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
+    with sql.transaction():
+        store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
+        if task.dry_run:
+            return
+        problems.resolve_setup(row.id)
+        if task.full and _covers(task.sources, task.flows):
+            mappings.full_read_done(row.id, row.version)
+    log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+def _covers(sources: list[Side], flows: Mapping[Side, Flow]) -> bool:
+    """Whether a run read every side that the mapping reads."""
+    return all(side in sources for side, flow in flows.items() if flow.lines)
+
+
+def _stop(context: Context, lease: Lease, why: Stop) -> None:
+    if why is Stop.HAND_OVER:
+        store.hand_over(lease)
+        return
+    with sql.transaction():
+        store.finish(lease, "cancelled", context.now(), None, None)
+        skipped.reopen_of_run(lease.run_id)
+
+
+def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
+    """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
+    try:
+        with sql.transaction():
+            store.finish(lease, "failed", context.now(), failure.code, failure.params)
+            problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
+            skipped.reopen_of_run(lease.run_id)
+    except LeaseLost:
+        log.warning("run_lease_lost", run_id=lease.run_id)

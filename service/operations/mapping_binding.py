@@ -1,0 +1,113 @@
+"""Binding a stored mapping to its two connections, as they are now: what the engine works with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from service.connectors.base import Connector
+from service.core.failures import Failure, SideFailed
+from service.core.flow import Flow, flows
+from service.core.mapping import (
+    ConflictDetection,
+    DeletionResolution,
+    FieldMapping,
+    MappedSide,
+    SyncMapping,
+    UpdateResolution,
+)
+from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
+from service.operations import connections
+from service.operations.context import Context
+from service.store import connections as connection_rows
+from service.store import mappings as mapping_rows
+from service.store.models import FieldMapping as FieldMappingRow
+from service.store.models import Mapping as MappingRow
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A mapping with its prepared flows and an open connector for each side."""
+
+    mapping: SyncMapping
+    flows: Mapping[Side, Flow]
+    connectors: Mapping[Side, Connector]
+
+
+@contextmanager
+def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
+    """Bind a mapping and close its connectors afterwards.
+
+    Raises SideFailed: a side cannot be reached, or lacks a table or a field that the mapping names.
+    """
+    lines = [line for line in mapping_rows.lines([row.id])[row.id] if line.enabled]
+    with ExitStack() as opened:
+        connectors = {side: opened.enter_context(closing(_open(context, row, side))) for side in Side}
+        sides = {side: _side(row, lines, side, connectors[side]) for side in Side}
+        mapping = SyncMapping(
+            id=row.id,
+            name=row.name,
+            direction=Direction(row.direction),
+            local=sides[Side.LOCAL],
+            integration=sides[Side.INTEGRATION],
+            field_mappings=tuple(map(_line, lines)),
+            synch_only_coupled_records=row.synch_only_coupled_records,
+            conflict_detection=ConflictDetection(row.conflict_detection),
+            update_resolution=UpdateResolution(row.update_conflict_resolution),
+            deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
+        )
+        yield Bound(mapping, flows(mapping), connectors)
+
+
+def _open(context: Context, row: MappingRow, side: Side) -> Connector:
+    connection = connection_rows.get(getattr(row, f"{side}_connection_id"))
+    if connection is None:
+        raise SideFailed(Failure("connection_failed", {"detail": "the connection was deleted"}))
+    return connections.open_connector(context, connection)
+
+
+def _side(row: MappingRow, lines: list[FieldMappingRow], side: Side, connector: Connector) -> MappedSide:
+    name = getattr(row, f"{side}_table")
+    table = connector.describe(name)
+    key = getattr(row, f"{side}_key") or table.key
+    stamp = _stamp(getattr(row, f"{side}_modified_on")) or table.modified_on
+    if key is None or stamp is None:
+        what = "key" if key is None else "modifiedOn"
+        raise SideFailed(Failure("field_not_found", {"table": name, "field": what}, (name, what)))
+    fields = tuple(dict.fromkeys(field for line in lines if (field := getattr(line, f"{side}_field")) is not None))
+    missing = [field for field in (*fields, key) if field not in table.fields]
+    if missing:
+        params = {"table": name, "field": ", ".join(missing)}
+        raise SideFailed(Failure("field_not_found", params, (name, *missing)))
+    selection = Selection(name, key, stamp, fields, _filter(getattr(row, f"{side}_filter")))
+    caption = getattr(row, f"{side}_caption") or table.caption
+    return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, table.fields, _generates(table, key))
+
+
+def _generates(table: Table, key: str) -> bool:
+    return table.generates_keys and table.key == key
+
+
+def _stamp(stored: Any) -> str | SideTable | None:
+    if isinstance(stored, dict):
+        return SideTable(stored["table"], stored["keyField"], stored["field"])
+    return stored or None
+
+
+def _filter(stored: list[dict[str, Any]]) -> tuple[Condition, ...]:
+    return tuple(Condition(line["field"], line["op"], line.get("value")) for line in stored)
+
+
+def _line(row: FieldMappingRow) -> FieldMapping:
+    return FieldMapping(
+        id=row.id,
+        local_field=row.local_field,
+        integration_field=row.integration_field,
+        direction=Direction(row.direction),
+        constant=row.constant[0] if row.constant else None,
+        transforms={Direction(way): tuple(names) for way, names in row.transforms.items()},
+        not_null=row.not_null,
+        match_key=row.match_key,
+    )

@@ -1,0 +1,169 @@
+"""A mapping as somebody writes it down: from a request, from its rows, and into its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.core.records import Condition, Direction, Scalar, Side, SideTable
+from service.store.models import FieldMapping
+from service.store.models import Mapping as MappingRow
+
+Document = dict[str, Any]
+"""A mapping in the words of the API, names in snake case; what GET shows and PUT takes."""
+
+SIDE_COLUMNS = ("connection_id", "table", "key", "modified_on", "caption", "filter")
+PLAIN_COLUMNS = (
+    "name",
+    "direction",
+    "synch_only_coupled_records",
+    "conflict_detection",
+    "update_conflict_resolution",
+    "deletion_conflict_resolution",
+    "max_delete_percent",
+    "max_delete_count",
+    "depends_on",
+    "schedule",
+    "enabled",
+)
+LINE_COLUMNS = (
+    "local_field",
+    "integration_field",
+    "direction",
+    "transforms",
+    "clear_on_failed_lookup",
+    "not_null",
+    "match_key",
+    "enabled",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SideDraft:
+    """One side of a mapping; None where the connection is to tell."""
+
+    connection_id: int
+    table: str
+    key: str | None
+    modified_on: str | SideTable | None
+    filter: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineDraft:
+    """One field mapping. `constant` is in a list of one, None where there is none."""
+
+    local_field: str | None
+    integration_field: str | None
+    direction: Direction
+    constant: tuple[Scalar] | None
+    transforms: Mapping[str, Sequence[str]]
+    match_key: int | None
+    enabled: bool
+
+    def field(self, side: Side) -> str | None:
+        return self.local_field if side is Side.LOCAL else self.integration_field
+
+
+@dataclass(frozen=True, slots=True)
+class MappingDraft:
+    """What the rules look at."""
+
+    direction: Direction
+    local: SideDraft
+    integration: SideDraft
+    field_mappings: tuple[LineDraft, ...]
+    synch_only_coupled_records: bool
+    depends_on: tuple[int, ...]
+    schedule: Mapping[str, Any] | None
+
+    def side(self, side: Side) -> SideDraft:
+        return self.local if side is Side.LOCAL else self.integration
+
+
+def document_of(row: MappingRow, lines: Sequence[FieldMapping]) -> Document:
+    """A stored mapping in the words of the API."""
+    document: Document = {name: getattr(row, name) for name in PLAIN_COLUMNS}
+    for side in Side:
+        document[side] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
+    document["field_mappings"] = [_line_document(line) for line in lines]
+    return document
+
+
+def _line_document(line: FieldMapping) -> Document:
+    constant = {} if line.constant is None else {"constant": line.constant[0]}
+    return {name: getattr(line, name) for name in LINE_COLUMNS} | constant
+
+
+def merged(document: Document, changes: Mapping[str, Any]) -> Document:
+    """A document with some of it replaced; the two sides are merged one level deep."""
+    result = {**document, **changes}
+    for side in Side:
+        result[side] = {**document[side], **changes.get(side, {})}
+    return result
+
+
+def draft_of(document: Document) -> MappingDraft:
+    """A document as the rules look at it."""
+    return MappingDraft(
+        direction=Direction(document["direction"]),
+        local=_side_draft(document["local"]),
+        integration=_side_draft(document["integration"]),
+        field_mappings=tuple(_line_draft(line) for line in document["field_mappings"]),
+        synch_only_coupled_records=document["synch_only_coupled_records"],
+        depends_on=tuple(document["depends_on"]),
+        schedule=document["schedule"],
+    )
+
+
+def draft_of_row(row: MappingRow, lines: Sequence[FieldMapping]) -> MappingDraft:
+    """A stored mapping as the rules look at it."""
+    return draft_of(document_of(row, lines))
+
+
+def _side_draft(side: Mapping[str, Any]) -> SideDraft:
+    stamp = side["modified_on"]
+    if isinstance(stamp, Mapping):
+        stamp = SideTable(stamp["table"], stamp["keyField"], stamp["field"])
+    lines = tuple(Condition(line["field"], line["op"], line.get("value")) for line in side["filter"])
+    return SideDraft(side["connection_id"], side["table"], side["key"], stamp, lines)
+
+
+def _line_draft(line: Mapping[str, Any]) -> LineDraft:
+    return LineDraft(
+        local_field=line["local_field"],
+        integration_field=line["integration_field"],
+        direction=Direction(line["direction"]),
+        constant=(line["constant"],) if "constant" in line else None,
+        transforms=line["transforms"],
+        match_key=line["match_key"],
+        enabled=line["enabled"],
+    )
+
+
+def columns_of(document: Document) -> dict[str, Any]:
+    """The columns of a mapping's own row."""
+    columns = {name: document[name] for name in PLAIN_COLUMNS}
+    for side in Side:
+        columns |= {f"{side}_{name}": document[side][name] for name in SIDE_COLUMNS}
+    return columns
+
+
+def line_columns(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a field mapping's row, without its place."""
+    return {name: line[name] for name in LINE_COLUMNS} | {"constant": [line["constant"]] if "constant" in line else None}
+
+
+def meaning(columns: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes a field mapping the one it is: while this stays the same, so does its row."""
+    transforms = {way: list(names) for way, names in columns["transforms"].items() if names}
+    return (
+        columns["local_field"],
+        columns["integration_field"],
+        str(columns["direction"]),
+        repr(columns["constant"]),
+        repr(sorted(transforms.items())),
+        columns["clear_on_failed_lookup"],
+        columns["not_null"],
+    )

@@ -1,0 +1,226 @@
+"""Mappings: saved only when they can work, with all that is wrong with them said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from service.core.errors import Conflict, Invalid, NotFound, Stale
+from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
+from service.core.records import Direction, Side
+from service.operations import audit, schedules
+from service.operations.context import Context
+from service.operations.mapping_drafts import (
+    SIDE_COLUMNS,
+    Document,
+    columns_of,
+    document_of,
+    draft_of,
+    line_columns,
+    meaning,
+    merged,
+)
+from service.operations.mapping_rules import live_problems, standing_problems
+from service.store import mappings as store
+from service.store.integrity import refusals
+from service.store.models import FieldMapping
+from service.store.models import Mapping as MappingRow
+from service.store.sql import transaction
+
+DEFAULTS: Mapping[str, Any] = {
+    "direction": Direction.BIDIRECTIONAL.value,
+    "synch_only_coupled_records": True,
+    "conflict_detection": ConflictDetection.RECORD.value,
+    "update_conflict_resolution": UpdateResolution.NONE.value,
+    "deletion_conflict_resolution": DeletionResolution.NONE.value,
+    "max_delete_percent": 20,
+    "max_delete_count": None,
+    "depends_on": [],
+    "schedule": None,
+    "enabled": True,
+}
+"""What a mapping is where it does not say."""
+
+# The records of a mapping are known by these; a change makes strangers of all of them.
+_IDENTITY = ("connection_id", "table", "key")
+# What decides which records and values flow, besides the field mappings.
+_SCOPE = ("direction", "synch_only_coupled_records")
+
+
+def get(id: int) -> Document:
+    """One mapping, with its standing."""
+    return _documents([_row(id)])[0]
+
+
+def list_mappings(*, before: int | None, limit: int) -> list[Document]:
+    """Up to `limit` + 1 mappings, newest first."""
+    return _documents(store.page(before, limit))
+
+
+def id_of(name: str) -> int:
+    """The mapping with this name."""
+    found = store.id_of(name)
+    if found is None:
+        raise NotFound("mapping", name)
+    return found
+
+
+def create(context: Context, given: Document, actor: str) -> Document:
+    """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
+    document = {**DEFAULTS, **given}
+    _assert_valid(context, document, None, live=True)
+    now = context.now()
+    columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
+    with transaction(), refusals(noun="mapping", name=document["name"]):
+        id = store.insert({**columns, "created_at": now, "updated_at": now})
+        store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
+        audit.record(context, actor, "create", "mapping", id, after=document)
+    return get(id)
+
+
+def replace(context: Context, id: int, given: Document, expected: int | None, actor: str) -> Document:
+    """Make a mapping what is given, and the default where nothing is given."""
+    row = _row(id)
+    return _save(context, row, {**DEFAULTS, **given}, expected, actor)
+
+
+def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Document:
+    """Change some of a mapping; its field mappings as a list, its sides one level deep."""
+    row = _row(id)
+    current = document_of(row, store.lines([id])[id])
+    return _save(context, row, merged(current, changes), expected, actor)
+
+
+def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
+    """Delete a mapping with its couplings, runs and errors. The records themselves stay where they are."""
+    row = _row(id)
+    with transaction():
+        _assert_not_running(id)
+        if not store.delete(id, expected or row.version):
+            raise Stale("mapping", id)
+        store.forget_dependency(id)
+        audit.record(context, actor, "delete", "mapping", id, before={"name": row.name})
+
+
+def reset(context: Context, id: int, sides: Collection[Side], actor: str) -> Document:
+    """Forget how far these sides have been read, so that the next run reads them from the beginning."""
+    _row(id)
+    with transaction():
+        # A running run would write its own watermark over this at its end.
+        _assert_not_running(id)
+        store.forget_watermarks(id, [side.value for side in sides])
+        audit.record(context, actor, "reset", "mapping", id, after={"sides": sorted(sides)})
+    return get(id)
+
+
+def _row(id: int) -> MappingRow:
+    found = store.get(id)
+    if found is None:
+        raise NotFound("mapping", id)
+    return found
+
+
+def _documents(rows: Sequence[MappingRow]) -> list[Document]:
+    ids = [row.id for row in rows]
+    lines, standings = store.lines(ids), store.standings(ids)
+    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
+
+
+def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing) -> Document:
+    return document_of(row, lines) | {
+        "id": row.id,
+        "version": row.version,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "watermarks": {side.value: standing.watermarks.get(side) for side in Side},
+        "status": {
+            "last_run": standing.last_run,
+            "next_run_at": row.next_due if row.enabled else None,
+            "open_errors": standing.open_errors,
+            "open_skipped": standing.open_skipped,
+            "coupled": standing.coupled,
+        },
+    }
+
+
+def _assert_valid(context: Context, document: Document, own_id: int | None, *, live: bool) -> None:
+    draft = draft_of(document)
+    problems = standing_problems(draft, own_id)
+    if live:
+        problems += live_problems(context, draft)
+    if problems:
+        raise Invalid(problems)
+
+
+def _assert_not_running(id: int) -> None:
+    run = store.running(id)
+    if run is not None:
+        raise Conflict("run_in_progress", run=run)
+
+
+def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
+    lines = store.lines([row.id])[row.id]
+    current = document_of(row, lines)
+    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
+    _assert_valid(context, document, row.id, live=_works_otherwise(current, document))
+    kept = _kept(lines, [line_columns(line) for line in document["field_mappings"]])
+    with transaction(), refusals(noun="mapping", name=document["name"]):
+        _assert_allowed(row.id, current, document)
+        columns = {**columns_of(document), **_consequences(context, row, current, document)}
+        if not store.update(row.id, expected or row.version, columns):
+            raise Stale("mapping", row.id)
+        store.replace_lines(row.id, kept, [line_columns(line) for line in document["field_mappings"]])
+        store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
+        audit.record_change(context, actor, "mapping", row.id, current, document)
+    return get(row.id)
+
+
+def _works_otherwise(current: Document, document: Document) -> bool:
+    """Whether anything changed that the connections have a say in."""
+    parts = (*_SCOPE, "field_mappings")
+    sides = [name for name in SIDE_COLUMNS if name != "caption"]
+    return any(current[name] != document[name] for name in parts) or any(
+        current[side][name] != document[side][name] for side in Side for name in sides
+    )
+
+
+def _read_otherwise(current: Mapping[str, Any], side: Mapping[str, Any]) -> bool:
+    """Whether the stamps that were read before mean nothing any more."""
+    return any(current[name] != side[name] for name in ("connection_id", "table", "modified_on"))
+
+
+def _assert_allowed(id: int, current: Document, document: Document) -> None:
+    if any(current[side][name] != document[side][name] for side in Side for name in _IDENTITY):
+        coupled = store.couplings(id)
+        if coupled:
+            raise Conflict("mapping_has_couplings", coupled=coupled)
+    if document["direction"] != Direction.BIDIRECTIONAL and store.open_conflicts(id):
+        raise Conflict("open_conflicts")
+
+
+def _consequences(context: Context, row: MappingRow, current: Document, document: Document) -> dict[str, Any]:
+    """What else changes: when the mapping is due, and whether the next run must look at everything once."""
+    now = context.now()
+    columns: dict[str, Any] = {"updated_at": now}
+    if current["schedule"] != document["schedule"]:
+        columns["next_due"] = schedules.next_due(document["schedule"], now)
+    filters = any(current[side]["filter"] != document[side]["filter"] for side in Side)
+    opened = current["synch_only_coupled_records"] and not document["synch_only_coupled_records"]
+    if filters or opened or current["field_mappings"] != document["field_mappings"]:
+        columns["full_read_due"] = True
+    return columns
+
+
+def _kept(lines: Sequence[FieldMapping], wanted: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """The rows that stay, by the place they get: those whose meaning is still wanted."""
+    waiting: dict[tuple[Any, ...], list[int]] = {}
+    for line in lines:
+        waiting.setdefault(meaning(line.__data__), []).append(line.id)
+    kept: dict[int, int] = {}
+    for position, columns in enumerate(wanted):
+        ids = waiting.get(meaning(columns))
+        if ids:
+            kept[position] = ids.pop(0)
+    return kept
+
+

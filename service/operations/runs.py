@@ -1,0 +1,162 @@
+"""Runs: asking for one, and what one can see of it. `execution` carries them out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.core.errors import Conflict, Invalid, NotFound, Problem
+from service.core.outcomes import no_counts
+from service.core.records import Direction, Side, Stamp
+from service.operations import audit
+from service.operations.context import Context
+from service.store import couplings, mappings, sql
+from service.store import runs as store
+from service.store.models import Mapping as MappingRow
+from service.store.models import RunRecord, SyncRun
+
+KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple")
+
+PRIORITIES = {"change": 5, "schedule": 10}
+"""Runs that a person or a caller asked for (0) go before those that nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is asked for. `direction` narrows the mapping's own; the keys and couplings are those of a `records` run."""
+
+    mapping_id: int
+    kind: str = "modified"
+    direction: Direction | None = None
+    local_keys: tuple[str, ...] = ()
+    integration_keys: tuple[str, ...] = ()
+    coupling_ids: tuple[int, ...] = ()
+    dry_run: bool = False
+    allow_mass_delete: bool = False
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The chosen records, as the run keeps them."""
+        records = {Side.LOCAL.value: list(self.local_keys), Side.INTEGRATION.value: list(self.integration_keys)}
+        chosen: dict[str, Any] = {"records": records} if any(records.values()) else {}
+        return {**chosen, "couplingIds": list(self.coupling_ids)} if self.coupling_ids else chosen
+
+
+def start(context: Context, request: RunRequest, actor: str, trigger: str = "api") -> SyncRun:
+    """Queue a run and wake the worker; the same request that is queued already is returned instead.
+
+    Raises NotFound, Conflict (`mapping_disabled`) and Invalid.
+    """
+    row = mappings.get(request.mapping_id)
+    if row is None:
+        raise NotFound("mapping", request.mapping_id)
+    if not row.enabled:
+        raise Conflict("mapping_disabled", mapping=row.name)
+    problems = _problems(row, request)
+    if problems:
+        raise Invalid(problems)
+    with sql.transaction():
+        run = enqueue(context, request, row, actor, trigger, request.chosen)
+    context.wake()
+    return run
+
+
+def enqueue(
+    context: Context, request: RunRequest, row: MappingRow, actor: str, trigger: str, chosen: dict[str, Any]
+) -> SyncRun:
+    """Put a run into the queue, inside the caller's transaction, unless the same one is there already."""
+    key = _request_key(request, chosen)
+    found = store.queued_like(row.id, key)
+    if found is not None:
+        return found
+    run = SyncRun.create(
+        mapping_id=row.id,
+        kind=request.kind,
+        direction=request.direction or row.direction,
+        trigger=trigger,
+        dry_run=request.dry_run,
+        allow_mass_delete=request.allow_mass_delete,
+        request=chosen,
+        request_key=key,
+        priority=PRIORITIES.get(trigger, 0),
+        counts={Direction.out_of(side).value: no_counts() for side in Side},
+        requested_by=actor,
+        created_at=context.now(),
+    )
+    audit.record(context, actor, "start", "sync_run", run.id, after={"mappingId": row.id, "kind": request.kind})
+    return run
+
+
+def _request_key(request: RunRequest, chosen: dict[str, Any]) -> str:
+    parts = [request.kind, request.direction, request.dry_run, request.allow_mass_delete, chosen]
+    return hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
+
+
+def _problems(row: MappingRow, request: RunRequest) -> list[Problem]:
+    problems = []
+    if request.kind not in KINDS:
+        problems.append(Problem("/kind", "kind_unknown", {"kind": request.kind, "kinds": list(KINDS)}))
+    if request.direction is not None and not _narrows(Direction(row.direction), request.direction):
+        problems.append(Problem("/direction", "direction_not_allowed", {"direction": row.direction}))
+    if request.kind == "records" and not request.chosen:
+        problems.append(Problem("/records", "records_missing"))
+    if request.kind not in ("records", "uncouple") and request.chosen:
+        problems.append(Problem("/records", "records_unexpected", {"kind": request.kind}))
+    known = (
+        {coupled.id for coupled in couplings.by_ids(row.id, request.coupling_ids)} if request.coupling_ids else set()
+    )
+    for index, id in enumerate(request.coupling_ids):
+        if id not in known:
+            problems.append(Problem(f"/couplingIds/{index}", "coupling_unknown", {"id": id}))
+    if request.kind == "match" and not any(line.match_key is not None for line in mappings.lines([row.id])[row.id]):
+        problems.append(Problem("/kind", "match_keys_missing"))
+    return problems
+
+
+def _narrows(own: Direction, asked: Direction) -> bool:
+    return own is Direction.BIDIRECTIONAL or own is asked
+
+
+def get(run_id: int) -> SyncRun:
+    """One run."""
+    run = store.get(run_id)
+    if run is None:
+        raise NotFound("sync_run", run_id)
+    return run
+
+
+def list_runs(
+    *,
+    mapping_id: int | None = None,
+    status: str | None = None,
+    kind: str | None = None,
+    created_after: Stamp | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[SyncRun]:
+    """Up to `limit` + 1 runs, newest first."""
+    return store.list_runs(
+        mapping_id=mapping_id, status=status, kind=kind, created_after=created_after, before=before, limit=limit
+    )
+
+
+def list_records(run_id: int, *, outcome: str | None = None, before: int | None = None, limit: int) -> list[RunRecord]:
+    """Up to `limit` + 1 records that were not simply unchanged, newest first."""
+    get(run_id)
+    return store.list_records(run_id, outcome=outcome, before=before, limit=limit)
+
+
+def cancel(context: Context, run_id: int, actor: str) -> SyncRun:
+    """Stop a run: at once while it is queued, at its next page while it runs. Conflict (`already_finished`) later."""
+    run = get(run_id)
+    if run.status in store.FINISHED:
+        raise Conflict("already_finished", status=run.status)
+    with sql.transaction():
+        if not store.cancel_queued(run_id, context.now()):
+            store.ask_to_cancel(run_id)
+        audit.record(context, actor, "cancel", "sync_run", run_id)
+    context.wake()
+    return get(run_id)

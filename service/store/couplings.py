@@ -1,0 +1,209 @@
+"""Couplings, a page at a time for the engine and one at a time for the API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.core.flow import Coupled, Known
+from service.core.records import Side
+from service.store import sql
+from service.store.models import Coupling, SkippedRecord
+
+_COLUMNS = (
+    "id, local_key, integration_key, local_modified_on, integration_modified_on, local_version, integration_version,"
+    " local_base, integration_base, local_echo, integration_echo"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A coupling to be written: `coupled.id` 0 makes a new one."""
+
+    coupled: Coupled
+    result: str | None
+
+
+def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Coupled]:
+    """The couplings of these records of one side, by key."""
+    if not keys:
+        return {}
+    found = sql.rows(
+        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
+
+
+def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
+    """The couplings with these ids that belong to the mapping."""
+    found = sql.rows(
+        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among('id')} ORDER BY id",
+        mapping_id,
+        sql.values(ids),
+    )
+    return [_coupled(row) for row in found]
+
+
+def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
+    """Couplings of a mapping in order of their ids."""
+    found = sql.rows(
+        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND id > ? ORDER BY id LIMIT ?",
+        mapping_id,
+        after,
+        limit,
+    )
+    return [_coupled(row) for row in found]
+
+
+def stamps(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int | None]:
+    """Only the stamps that the couplings know of these records, by key; what has no base yet is left out."""
+    found = sql.rows(
+        f"SELECT {side}_key, {side}_modified_on FROM couplings"
+        f" WHERE mapping_id = ? AND {side}_base IS NOT NULL AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {key: stamp for key, stamp in found}
+
+
+def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
+    """Those of the keys that are in a coupling."""
+    found = sql.rows(
+        f"SELECT {side}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {key for (key,) in found}
+
+
+def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int]:
+    """The ids of the couplings of these records, by key."""
+    found = sql.rows(
+        f"SELECT {side}_key, id FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {key: id for key, id in found}
+
+
+def count(mapping_id: int) -> int:
+    """How many couplings a mapping has."""
+    return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+
+
+def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:
+    """Make and renew couplings. The caller has a transaction open; the database refuses a record coupled twice."""
+    made = [item for item in saved if not item.coupled.id]
+    sql.execute_many(
+        "INSERT INTO couplings (local_key, integration_key, local_modified_on, integration_modified_on, local_version,"
+        " integration_version, local_base, integration_base, local_echo, integration_echo, last_result, last_run_id,"
+        " mapping_id, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+        [(*_row(item, run_id), mapping_id) for item in made],
+    )
+    sql.execute_many(
+        "UPDATE couplings SET local_key = ?, integration_key = ?, local_modified_on = ?, integration_modified_on = ?,"
+        " local_version = ?, integration_version = ?, local_base = ?, integration_base = ?, local_echo = ?,"
+        " integration_echo = ?, last_result = ?, last_run_id = ?, version = version + 1 WHERE id = ?",
+        [(*_row(item, run_id), item.coupled.id) for item in saved if item.coupled.id],
+    )
+
+
+def mark(run_id: int | None, result: str, ids: Collection[int]) -> None:
+    """Note the result of a run on couplings that otherwise stay as they are."""
+    if ids:
+        sql.execute(
+            f"UPDATE couplings SET last_result = ?, last_run_id = ?, version = version + 1 WHERE {sql.among('id')}",
+            result,
+            run_id,
+            sql.values(ids),
+        )
+
+
+def remove(ids: Collection[int]) -> None:
+    """End couplings."""
+    if ids:
+        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids))
+
+
+def get(id: int) -> Coupling | None:
+    """One coupling."""
+    found: Coupling | None = Coupling.get_or_none(Coupling.id == id)
+    return found
+
+
+def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:
+    keys, known = item.coupled.keys, item.coupled.known
+    here, there = known[Side.LOCAL], known[Side.INTEGRATION]
+    return (
+        keys[Side.LOCAL],
+        keys[Side.INTEGRATION],
+        here.modified_on,
+        there.modified_on,
+        here.version,
+        there.version,
+        sql.dump(here.base),
+        sql.dump(there.base),
+        here.echo,
+        there.echo,
+        item.result,
+        run_id,
+    )
+
+
+def _coupled(row: tuple[Any, ...]) -> Coupled:
+    id, local_key, integration_key, at, other_at, version, other_version, base, other_base, echo, other_echo = row
+    return Coupled(
+        id,
+        {Side.LOCAL: local_key, Side.INTEGRATION: integration_key},
+        {
+            Side.LOCAL: Known(at, version, _base(base), bool(echo)),
+            Side.INTEGRATION: Known(other_at, other_version, _base(other_base), bool(other_echo)),
+        },
+    )
+
+
+def _base(text: str | None) -> Mapping[str, Any] | None:
+    return None if text is None else orjson.loads(text)
+
+
+def list_couplings(
+    *,
+    mapping_id: int | None,
+    local_key: str | None,
+    integration_key: str | None,
+    aside: bool | None,
+    before: int | None,
+    limit: int,
+) -> list[Coupling]:
+    """Couplings, newest first, one more than `limit` when there are more."""
+    query = Coupling.select().order_by(Coupling.id.desc()).limit(limit + 1)
+    wanted = (
+        (Coupling.mapping_id, mapping_id),
+        (Coupling.local_key, local_key),
+        (Coupling.integration_key, integration_key),
+    )
+    for column, value in wanted:
+        if value is not None:
+            query = query.where(column == value)
+    if aside is not None:
+        open_ones = SkippedRecord.select(SkippedRecord.coupling_id).where(
+            (SkippedRecord.status != "resolved") & SkippedRecord.coupling_id.is_null(False)
+        )
+        query = query.where(Coupling.id.in_(open_ones) if aside else Coupling.id.not_in(open_ones))
+    if before is not None:
+        query = query.where(Coupling.id < before)
+    return list(query)
+
+
+def set_aside(ids: Collection[int]) -> set[int]:
+    """Those of the couplings that wait for a person."""
+    found = sql.rows(
+        f"SELECT coupling_id FROM skipped_records WHERE status <> 'resolved' AND {sql.among('coupling_id')}",
+        sql.values(ids),
+    )
+    return {id for (id,) in found}

@@ -1,0 +1,139 @@
+"""Opening our database: SQLite or PostgreSQL by URL, with the settings each needs, and bringing its schema up to date."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import peewee as pw
+from playhouse.migrations import Runner
+from playhouse.pool import PooledPostgresqlDatabase
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+database = pw.DatabaseProxy()
+"""The open database; `open_database` sets it."""
+
+_SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "foreign_keys": 1,
+    "busy_timeout": 10_000,
+    # With a write-ahead log, NORMAL keeps the database whole after a power cut and loses at most the last commits,
+    # which the next run finds again by reading the same records.
+    "synchronous": "normal",
+    "cache_size": -65_536,
+    "wal_autocheckpoint": 10_000,
+}
+_POOL_SIZE = 20
+
+
+class DatabaseRefused(Exception):
+    """The URL names no database that can hold our state; the text says why and holds no password."""
+
+
+def open_database(url: str) -> pw.Database:
+    """Open the database at `url` and make it the one that all models use.
+
+    `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://user:password@host:port/name`.
+    Raises DatabaseRefused.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        opened: pw.Database = _sqlite(url)
+    elif scheme in ("postgresql", "postgres"):
+        opened = _postgresql(url)
+    else:
+        raise DatabaseRefused(f"'{scheme}' is not a kind of database that can hold the state; use sqlite or postgresql")
+    database.initialize(opened)
+    return opened
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite URL, None for another database."""
+    if urlsplit(url).scheme != "sqlite":
+        return None
+    return Path(unquote(url.removeprefix("sqlite:///")))
+
+
+def _sqlite(url: str) -> pw.SqliteDatabase:
+    path = sqlite_path(url)
+    if path is None or not url.startswith("sqlite:///") or str(path) in (".", ":memory:"):
+        raise DatabaseRefused("an SQLite database is named sqlite:///path/to/file")
+    if not path.parent.is_dir():
+        raise DatabaseRefused(f"the folder {path.parent} does not exist")
+    # A deferred transaction that reads before it writes fails at once when another writer came between.
+    return pw.SqliteDatabase(str(path), pragmas=_SQLITE_PRAGMAS, lock_type="IMMEDIATE", autoconnect=False)
+
+
+def _postgresql(url: str) -> pw.Database:
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    host = options.pop("host", None) or parts.hostname
+    opened: pw.Database = PooledPostgresqlDatabase(
+        unquote(parts.path.lstrip("/")),
+        host=host,
+        port=parts.port,
+        user=unquote(parts.username) if parts.username else options.pop("user", None),
+        password=unquote(parts.password) if parts.password else options.pop("password", None),
+        max_connections=_POOL_SIZE,
+        stale_timeout=300,
+        timeout=30,
+        connect_timeout=10,
+        autoconnect=False,
+        prefer_psycopg3=True,
+        **options,
+    )
+    return opened
+
+
+def is_postgresql() -> bool:
+    """Whether the open database is PostgreSQL."""
+    return isinstance(database.obj, pw.PostgresqlDatabase)
+
+
+def migrate() -> list[str]:
+    """Bring the schema up to date and return the names of the migrations that were applied.
+
+    Several processes may start at once: one migrates, the others wait and find nothing to do.
+    """
+    with database.connection_context(), _migration_lock():
+        return list(Runner(database.obj, str(MIGRATIONS)).up())
+
+
+def pending_migrations() -> list[str]:
+    """The migrations that the open database still lacks; the caller has a connection open."""
+    return [m.name for m in Runner(database.obj, str(MIGRATIONS)).status() if m.path is not None and not m.applied]
+
+
+@contextmanager
+def _migration_lock() -> Iterator[None]:
+    if is_postgresql():
+        number = zlib.crc32(b"accord.migrate")
+        database.execute_sql("SELECT pg_advisory_lock(%s)", (number,))
+        try:
+            yield
+        finally:
+            database.execute_sql("SELECT pg_advisory_unlock(%s)", (number,))
+        return
+    handle = os.open(f"{database.obj.database}.migrate.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def connection() -> Iterator[None]:
+    """A connection for one request or one piece of work; one inside another shares it."""
+    opened = database.connect(reuse_if_open=True)
+    try:
+        yield
+    finally:
+        if opened:
+            database.close()

@@ -1,0 +1,36 @@
+"""What the database itself refuses, as refusals with a code; and the errors that mean that it cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import peewee as pw
+
+from service.core.errors import Conflict
+
+BROKEN_RULE = pw.IntegrityError
+"""A rule of the schema was broken that no operation foresaw."""
+
+UNREACHABLE = (pw.OperationalError, pw.InterfaceError)
+"""The database is not there, is not the one it should be, or lacks tables."""
+
+_REFUSALS = (
+    ("conflicts_need_a_bidirectional_mapping", "open_conflicts"),
+    ("connections.name", "name_taken"),
+    ("connections_name_key", "name_taken"),
+    ("mappings.name", "name_taken"),
+    ("mappings_name_key", "name_taken"),
+)
+"""A part of the database's message (SQLite's and PostgreSQL's), and what it means to the caller."""
+
+
+@contextmanager
+def refusals(**params: Any) -> Iterator[None]:
+    """Raise Conflict, with these parameters, where the schema refuses what is done inside."""
+    try:
+        yield
+    except pw.IntegrityError as error:
+        text = str(error)
+        raise Conflict(next((code for part, code in _REFUSALS if part in text), "conflict"), **params) from error

@@ -1,0 +1,179 @@
+"""Queries on mappings, their field mappings, and what the list shows of their state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import peewee as pw
+
+from service.core.records import Stamp
+from service.store import sql
+from service.store.models import FieldMapping, SyncRun
+from service.store.models import Mapping as MappingRow
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of a mapping so far."""
+
+    last_run: SyncRun | None
+    open_errors: int
+    open_skipped: int
+    coupled: int
+    watermarks: Mapping[str, Stamp]
+
+
+def get(id: int) -> MappingRow | None:
+    """One mapping, without its field mappings."""
+    found: MappingRow | None = MappingRow.get_or_none(MappingRow.id == id)
+    return found
+
+
+def lines(mapping_ids: Collection[int]) -> dict[int, list[FieldMapping]]:
+    """The field mappings of these mappings, in their order."""
+    query = FieldMapping.select().where(FieldMapping.mapping_id.in_(list(mapping_ids)))
+    by_mapping: dict[int, list[FieldMapping]] = {id: [] for id in mapping_ids}
+    for line in query.order_by(FieldMapping.mapping_id, FieldMapping.position):
+        by_mapping[line.mapping_id].append(line)
+    return by_mapping
+
+
+def page(before: int | None, limit: int) -> list[MappingRow]:
+    """Up to `limit` + 1 mappings, newest first."""
+    query = MappingRow.select().order_by(MappingRow.id.desc()).limit(limit + 1)
+    return list(query if before is None else query.where(MappingRow.id < before))
+
+
+def of_connection(connection_id: int) -> list[MappingRow]:
+    """The mappings that have a table of this connection, in the order in which they were made."""
+    uses = (MappingRow.local_connection_id == connection_id) | (MappingRow.integration_connection_id == connection_id)
+    return list(MappingRow.select().where(uses).order_by(MappingRow.id))
+
+
+def id_of(name: str) -> int | None:
+    """The mapping with this name."""
+    found = sql.rows("SELECT id FROM mappings WHERE name = ?", name)
+    return found[0][0] if found else None
+
+
+def dependencies() -> dict[int, list[int]]:
+    """Which mappings each mapping depends on."""
+    return {row.id: row.depends_on for row in MappingRow.select(MappingRow.id, MappingRow.depends_on)}
+
+
+def insert(columns: Mapping[str, Any]) -> int:
+    """A new mapping; its id."""
+    return int(MappingRow.insert(**columns).execute())
+
+
+def update(id: int, version: int, columns: Mapping[str, Any]) -> bool:
+    """Change it if it still has this version, and count the version up."""
+    query = MappingRow.update({**columns, "version": version + 1})
+    return bool(query.where((MappingRow.id == id) & (MappingRow.version == version)).execute())
+
+
+def delete(id: int, version: int) -> bool:
+    """Delete it, and all that belongs to it, if it still has this version."""
+    return bool(MappingRow.delete().where((MappingRow.id == id) & (MappingRow.version == version)).execute())
+
+
+def replace_lines(mapping_id: int, kept: Mapping[int, int], wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Make `wanted` the field mappings; `kept` maps a position to the id of the row that stays there."""
+    ids = list(kept.values())
+    own = FieldMapping.mapping_id == mapping_id
+    FieldMapping.delete().where(own & FieldMapping.id.not_in(ids) if ids else own).execute()
+    # Positions are unique: the rows that stay step aside before they take their new places.
+    sql.execute("UPDATE field_mappings SET position = -1 - position WHERE mapping_id = ?", mapping_id)
+    for position, columns in enumerate(wanted):
+        placed = {**columns, "mapping_id": mapping_id, "position": position}
+        if position in kept:
+            FieldMapping.update(placed).where(FieldMapping.id == kept[position]).execute()
+        else:
+            FieldMapping.insert(**placed).execute()
+
+
+def running(mapping_id: int) -> int | None:
+    """The id of the mapping's running run."""
+    found = sql.rows("SELECT id FROM sync_runs WHERE mapping_id = ? AND status = 'running'", mapping_id)
+    return found[0][0] if found else None
+
+
+def couplings(mapping_id: int) -> int:
+    """How many couplings a mapping has."""
+    return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+
+
+def open_conflicts(mapping_id: int) -> int:
+    """How many conflicts of a mapping are not resolved."""
+    found = sql.rows(
+        "SELECT count(*) FROM skipped_records WHERE mapping_id = ? AND reason = 'conflict' AND status <> 'resolved'",
+        mapping_id,
+    )
+    return int(found[0][0])
+
+
+def forget_watermarks(mapping_id: int, sides: Collection[str]) -> None:
+    """The next run reads these sides from the beginning."""
+    sql.execute(f"DELETE FROM watermarks WHERE mapping_id = ? AND {sql.among('side')}", mapping_id, sql.values(sides))
+
+
+def standings(ids: Collection[int]) -> dict[int, Standing]:
+    """What has become of these mappings so far: one query for each kind of thing, however many mappings."""
+    runs = _last_runs(ids)
+    errors = _counted("errors", "status = 'open'", ids)
+    skipped = _counted("skipped_records", "status <> 'resolved'", ids)
+    coupled = _counted("couplings", "1 = 1", ids)
+    marks = _watermarks(ids)
+    return {
+        id: Standing(runs.get(id), errors.get(id, 0), skipped.get(id, 0), coupled.get(id, 0), marks.get(id, {}))
+        for id in ids
+    }
+
+
+def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
+    newest = SyncRun.select(pw.fn.MAX(SyncRun.id)).where(SyncRun.mapping_id.in_(list(ids))).group_by(SyncRun.mapping_id)
+    return {run.mapping_id: run for run in SyncRun.select().where(SyncRun.id.in_(newest))}
+
+
+def _counted(table: str, condition: str, ids: Collection[int]) -> dict[int, int]:
+    found = sql.rows(
+        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')}"  # noqa: S608
+        " GROUP BY mapping_id",
+        sql.values(ids),
+    )
+    return dict(found)  # type: ignore[arg-type]
+
+
+def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:
+    marks: dict[int, dict[str, Stamp]] = {}
+    for id, side, modified_on, read_at in sql.rows(
+        f"SELECT mapping_id, side, modified_on, read_at FROM watermarks WHERE {sql.among('mapping_id')}",  # noqa: S608
+        sql.values(ids),
+    ):
+        marks.setdefault(id, {})[side] = min(modified_on, read_at)
+    return marks
+
+
+def forget_dependency(id: int) -> None:
+    """No mapping depends on this one any more."""
+    for other, needed in dependencies().items():
+        if id in needed:
+            MappingRow.update(depends_on=[one for one in needed if one != id]).where(MappingRow.id == other).execute()
+
+
+def full_read_done(id: int, version: int) -> None:
+    """Everything was read once more, by the mapping as it was in this version."""
+    sql.execute("UPDATE mappings SET full_read_due = ? WHERE id = ? AND version = ?", False, id, version)
+
+
+def claim_due(now: Stamp) -> list[MappingRow]:
+    """The enabled mappings whose schedule has come."""
+    due = (MappingRow.next_due <= now) & MappingRow.enabled
+    return list(MappingRow.select().where(due).order_by(MappingRow.next_due).limit(100))
+
+
+def set_next_due(id: int, before: Stamp, after: Stamp | None) -> bool:
+    """Move a mapping's due time, if nobody else did; returns whether that was us."""
+    return bool(sql.execute("UPDATE mappings SET next_due = ? WHERE id = ? AND next_due = ?", after, id, before))

@@ -1,0 +1,249 @@
+"""Runs: the queue, the leases and what became of them. Every write of a running run names its owner and attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import peewee as pw
+
+from service.core.records import Stamp
+from service.store import sql
+from service.store.models import RunRecord, SyncRun
+
+OPEN = ("queued", "running")
+FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the run over; whoever gets this must not write anything more for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a run. `attempt` is the fencing token: it grows with every claim."""
+
+    run_id: int
+    owner: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run did with one record, as a row of `run_records`."""
+
+    coupling_id: int | None
+    direction: str
+    side: str
+    source_key: str
+    destination_key: str | None
+    outcome: str
+    fields: Sequence[Mapping[str, Any]] | None
+    error_id: int | None
+
+
+def get(run_id: int) -> SyncRun | None:
+    """One run."""
+    found: SyncRun | None = SyncRun.get_or_none(SyncRun.id == run_id)
+    return found
+
+
+def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:
+    """The run of a mapping that is queued with exactly this request."""
+    found: SyncRun | None = SyncRun.get_or_none(
+        (SyncRun.mapping_id == mapping_id) & (SyncRun.request_key == request_key) & (SyncRun.status == "queued")
+    )
+    return found
+
+
+def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
+    """Take the next run: one that is queued while its mapping rests, or one whose worker's lease has ended.
+
+    People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
+    """
+    found = sql.rows(
+        "SELECT id, attempt FROM sync_runs AS run WHERE (status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs"
+        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running'))"
+        " OR (status = 'running' AND lease_until < ?) ORDER BY priority, id LIMIT 1",
+        now,
+    )
+    if not found:
+        return None
+    run_id, attempt = found[0]
+    try:
+        taken = sql.execute(
+            "UPDATE sync_runs SET status = 'running', owner = ?, attempt = attempt + 1, lease_until = ?,"
+            " started_at = coalesce(started_at, ?), version = version + 1 WHERE id = ? AND attempt = ?"
+            " AND (status = 'queued' OR (status = 'running' AND lease_until < ?))",
+            owner,
+            lease_until,
+            now,
+            run_id,
+            attempt,
+            now,
+        )
+    except pw.IntegrityError:
+        return None
+    return Lease(run_id, owner, attempt + 1) if taken else None
+
+
+def end_leases(owners: Sequence[str]) -> int:
+    """Let runs of workers that are known to be dead be taken at once."""
+    return sql.execute(
+        f"UPDATE sync_runs SET lease_until = 0 WHERE status = 'running' AND {sql.among('owner')}", sql.values(owners)
+    )
+
+
+def owners() -> list[str]:
+    """Who holds a lease."""
+    return [owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running'")]
+
+
+def extend(lease: Lease, lease_until: Stamp) -> bool:
+    """Keep a lease alive; returns whether somebody asked to cancel. Raises LeaseLost."""
+    held = sql.execute(
+        "UPDATE sync_runs SET lease_until = ? WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        lease_until,
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+    return bool(sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", lease.run_id)[0][0])
+
+
+def save_page(lease: Lease, counts: Mapping[str, Any], progress: Mapping[str, Any], checkpoint: Any) -> None:
+    """Write down where a run stands, inside the transaction of a page. Raises LeaseLost, which undoes the page."""
+    held = sql.execute(
+        "UPDATE sync_runs SET counts = ?, progress = ?, checkpoint = ?, version = version + 1"
+        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        sql.dump(counts),
+        sql.dump(progress),
+        sql.dump(checkpoint),
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+
+
+def assert_held(lease: Lease) -> None:
+    """Raise LeaseLost unless the lease is still ours."""
+    held = sql.rows(
+        "SELECT 1 FROM sync_runs WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+
+
+def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapping[str, Any] | None) -> None:
+    """End a run. Raises LeaseLost."""
+    held = sql.execute(
+        "UPDATE sync_runs SET status = ?, code = ?, params = ?, finished_at = ?, owner = NULL, lease_until = NULL,"
+        " version = version + 1 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        status,
+        code,
+        sql.dump(params),
+        now,
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+
+
+def hand_over(lease: Lease) -> None:
+    """Put a run back so that another worker goes on where this one stopped."""
+    sql.execute(
+        "UPDATE sync_runs SET lease_until = 0 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+
+
+def cancel_queued(run_id: int, now: Stamp) -> bool:
+    """Cancel a run that nobody has taken yet; returns whether that was so."""
+    return bool(
+        sql.execute(
+            "UPDATE sync_runs SET status = 'cancelled', finished_at = ?, version = version + 1"
+            " WHERE id = ? AND status = 'queued'",
+            now,
+            run_id,
+        )
+    )
+
+
+def ask_to_cancel(run_id: int) -> None:
+    """Ask the worker of a running run to stop at its next page."""
+    sql.execute(
+        "UPDATE sync_runs SET cancel_requested = ?, version = version + 1 WHERE id = ? AND status = 'running'",
+        True,
+        run_id,
+    )
+
+
+def record(run_id: int, done: Sequence[Done]) -> None:
+    """Write down what a run did with the records of a page."""
+    sql.execute_many(
+        "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
+        " error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                run_id,
+                item.coupling_id,
+                item.direction,
+                item.side,
+                item.source_key,
+                item.destination_key,
+                item.outcome,
+                sql.dump(item.fields),
+                item.error_id,
+            )
+            for item in done
+        ],
+    )
+
+
+def list_runs(
+    *,
+    mapping_id: int | None,
+    status: str | None,
+    kind: str | None,
+    created_after: Stamp | None,
+    before: int | None,
+    limit: int,
+) -> list[SyncRun]:
+    """Runs, newest first, one more than `limit` when there are more."""
+    query = SyncRun.select().order_by(SyncRun.id.desc()).limit(limit + 1)
+    for column, wanted in ((SyncRun.mapping_id, mapping_id), (SyncRun.status, status), (SyncRun.kind, kind)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if created_after is not None:
+        query = query.where(SyncRun.created_at > created_after)
+    if before is not None:
+        query = query.where(SyncRun.id < before)
+    return list(query)
+
+
+def list_records(run_id: int, *, outcome: str | None, before: int | None, limit: int) -> list[RunRecord]:
+    """What a run did, newest first, one more than `limit` when there are more."""
+    query = RunRecord.select().where(RunRecord.run_id == run_id).order_by(RunRecord.id.desc()).limit(limit + 1)
+    if outcome is not None:
+        query = query.where(RunRecord.outcome == outcome)
+    if before is not None:
+        query = query.where(RunRecord.id < before)
+    return list(query)
+
+
+def cancel_wanted(run_id: int) -> bool:
+    """Whether somebody asked to cancel a run."""
+    found = sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", run_id)
+    return bool(found and found[0][0])

@@ -1,0 +1,200 @@
+"""Skipped records: set aside for a person, out of every run until resolved. And the records excluded by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.core.records import Direction, Side, Stamp
+from service.store import sql
+from service.store.models import Exclusion, SkippedRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A record to be set aside. `seen`: per side, the fingerprint of the state a resolution would be good for."""
+
+    reason: str
+    coupling_id: int | None
+    keys: Mapping[Side, str]
+    error_id: int | None
+    seen: Mapping[str, Any] | None = None
+
+
+def keys_set_aside(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
+    """Those of the records that wait for a person."""
+    found = sql.rows(
+        f"SELECT {side}_key FROM skipped_records WHERE mapping_id = ? AND status <> 'resolved'"
+        f" AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {key for (key,) in found}
+
+
+def save(mapping_id: int, direction: Direction, now: Stamp, skips: Sequence[Skip]) -> None:
+    """Set records aside; one that already is stays as it is."""
+    sql.execute_many(
+        "INSERT INTO skipped_records (mapping_id, mapping_direction, coupling_id, reason, status, local_key,"
+        " integration_key, error_id, seen, version, created_at) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, 1, ?)"
+        " ON CONFLICT DO NOTHING",
+        [
+            (
+                mapping_id,
+                direction,
+                item.coupling_id,
+                item.reason,
+                item.keys.get(Side.LOCAL),
+                item.keys.get(Side.INTEGRATION),
+                item.error_id,
+                sql.dump(item.seen),
+                now,
+            )
+            for item in skips
+        ],
+    )
+
+
+def get(id: int) -> SkippedRecord | None:
+    """One skipped record."""
+    found: SkippedRecord | None = SkippedRecord.get_or_none(SkippedRecord.id == id)
+    return found
+
+
+def list_skipped(
+    *, mapping_id: int | None, reason: str | None, status: str | None, before: int | None, limit: int
+) -> list[SkippedRecord]:
+    """Skipped records, newest first, one more than `limit` when there are more."""
+    query = SkippedRecord.select().order_by(SkippedRecord.id.desc()).limit(limit + 1)
+    wanted = (
+        (SkippedRecord.mapping_id, mapping_id),
+        (SkippedRecord.reason, reason),
+        (SkippedRecord.status, status),
+    )
+    for column, value in wanted:
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(SkippedRecord.id < before)
+    return list(query)
+
+
+def change(id: int, version: int, **columns: Any) -> bool:
+    """Change a skipped record if it still has this version; returns whether it had."""
+    query = SkippedRecord.update(version=SkippedRecord.version + 1, **columns)
+    return bool(query.where((SkippedRecord.id == id) & (SkippedRecord.version == version)).execute())
+
+
+def excluded_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
+    """Those of the records that were uncoupled and are left alone."""
+    found = sql.rows(
+        f"SELECT key FROM exclusions WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
+        mapping_id,
+        side,
+        sql.values(keys),
+    )
+    return {key for (key,) in found}
+
+
+def exclude(mapping_id: int, now: Stamp, by: str | None, records: Sequence[tuple[Side, str]]) -> None:
+    """Leave records alone from now on."""
+    sql.execute_many(
+        "INSERT INTO exclusions (mapping_id, side, key, excluded_by, created_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (mapping_id, side, key) DO NOTHING",
+        [(mapping_id, side, key, by, now) for side, key in records],
+    )
+
+
+def include(mapping_id: int, records: Sequence[tuple[Side, str]]) -> None:
+    """Let runs see records again."""
+    sql.execute_many(
+        "DELETE FROM exclusions WHERE mapping_id = ? AND side = ? AND key = ?",
+        [(mapping_id, side, key) for side, key in records],
+    )
+
+
+def list_exclusions(*, mapping_id: int | None, before: int | None, limit: int) -> list[Exclusion]:
+    """Excluded records, newest first, one more than `limit` when there are more."""
+    query = Exclusion.select().order_by(Exclusion.id.desc()).limit(limit + 1)
+    if mapping_id is not None:
+        query = query.where(Exclusion.mapping_id == mapping_id)
+    if before is not None:
+        query = query.where(Exclusion.id < before)
+    return list(query)
+
+
+def resolving(run_id: int, ids: Collection[int]) -> list[SkippedRecord]:
+    """Those of the skipped records that this run is to resolve."""
+    query = SkippedRecord.select().where(
+        (SkippedRecord.id.in_(list(ids))) & (SkippedRecord.status == "resolving") & (SkippedRecord.run_id == run_id)
+    )
+    return list(query.order_by(SkippedRecord.id))
+
+
+def reopen(id: int, seen: Mapping[str, Any], error_id: int | None) -> None:
+    """Offer a record again, in the state it has now."""
+    SkippedRecord.update(
+        status="open",
+        seen=dict(seen),
+        error_id=error_id,
+        resolution=None,
+        choices=None,
+        resolved_by=None,
+        run_id=None,
+        version=SkippedRecord.version + 1,
+    ).where(SkippedRecord.id == id).execute()
+
+
+def close(ids: Collection[int], now: Stamp) -> None:
+    """These records are resolved."""
+    SkippedRecord.update(status="resolved", resolved_at=now, version=SkippedRecord.version + 1).where(
+        SkippedRecord.id.in_(list(ids))
+    ).execute()
+
+
+def close_for_couplings(mapping_id: int, coupling_ids: Collection[int], by: str | None, now: Stamp) -> None:
+    """The couplings have ended: nothing is left to resolve."""
+    if coupling_ids:
+        SkippedRecord.update(
+            status="resolved",
+            resolution="uncouple",
+            resolved_by=by,
+            resolved_at=now,
+            version=SkippedRecord.version + 1,
+        ).where(
+            (SkippedRecord.mapping_id == mapping_id)
+            & (SkippedRecord.status != "resolved")
+            & (SkippedRecord.coupling_id.in_(list(coupling_ids)))
+        ).execute()
+
+
+def reopen_of_run(run_id: int) -> None:
+    """A run ended before it came to these: they are open again."""
+    SkippedRecord.update(
+        status="open", resolution=None, choices=None, resolved_by=None, run_id=None, version=SkippedRecord.version + 1
+    ).where((SkippedRecord.run_id == run_id) & (SkippedRecord.status == "resolving")).execute()
+
+
+def by_ids(ids: Collection[int]) -> list[SkippedRecord]:
+    """The skipped records with these ids."""
+    return list(SkippedRecord.select().where(SkippedRecord.id.in_(list(ids))).order_by(SkippedRecord.id))
+
+
+def open_ids(mapping_id: int | None, reason: str | None, limit: int) -> list[int]:
+    """The ids of open skipped records, oldest first."""
+    query = SkippedRecord.select(SkippedRecord.id).where(SkippedRecord.status == "open")
+    if mapping_id is not None:
+        query = query.where(SkippedRecord.mapping_id == mapping_id)
+    if reason is not None:
+        query = query.where(SkippedRecord.reason == reason)
+    return [row.id for row in query.order_by(SkippedRecord.id).limit(limit)]
+
+
+def remove_exclusion(id: int) -> dict[str, Any] | None:
+    """Forget an exclusion and return what it was. The record waits for the next run, wherever its stamp is."""
+    found = Exclusion.get_or_none(Exclusion.id == id)
+    if found is None:
+        return None
+    Exclusion.delete().where(Exclusion.id == id).execute()
+    return {"mappingId": found.mapping_id, "side": found.side, "key": found.key}

@@ -1,0 +1,38 @@
+"""Queries on tokens. A revoked token stays, so that nobody else's can ever be taken for it, but is not listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.core.records import Stamp
+from service.store.models import Token
+
+
+def by_digest(digest: str) -> Token | None:
+    """The token with this digest, revoked or not."""
+    found: Token | None = Token.get_or_none(Token.digest == digest)
+    return found
+
+
+def page(before: int | None, limit: int) -> list[Token]:
+    """Up to `limit` + 1 tokens that are not revoked, newest first."""
+    query = Token.select().where(Token.revoked_at.is_null()).order_by(Token.id.desc()).limit(limit + 1)
+    return list(query if before is None else query.where(Token.id < before))
+
+
+def insert(columns: Mapping[str, Any]) -> Token:
+    """A new token."""
+    made: Token = Token.create(**columns)
+    return made
+
+
+def revoke(id: int, now: Stamp) -> bool:
+    """End a token; whether there was one to end."""
+    query = Token.update(revoked_at=now).where((Token.id == id) & Token.revoked_at.is_null())
+    return bool(query.execute())
+
+
+def used(id: int, now: Stamp) -> None:
+    """Remember when a token was used last."""
+    Token.update(last_used_at=now).where(Token.id == id).execute()

@@ -1,0 +1,385 @@
+"""The English catalogue: one entry for each code. Parameters stand in braces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.wording.words import Words
+
+_FAILURES = {
+    "destination_modified_later": Words(
+        "Both records were changed",
+        "Cannot update the {destination} record because it has a later modified date than the {source} record",
+        "Open the skipped record, compare both sides and say which changes to keep.",
+    ),
+    "partner_deleted": Words(
+        "The coupled record was deleted",
+        "The {source} record is coupled to a {destination} record that no longer exists.",
+        "Restore the deleted record, delete its partner too, or uncouple the two.",
+    ),
+    "value_rejected": Words(
+        "A value was refused",
+        "The value for the field {field} was refused by the destination.",
+        "Correct the value in the source record; it is tried again in the next run.",
+    ),
+    "value_rejected.not_a": Words(
+        "A value was refused",
+        "The value for the field {field} is not a valid {expected}.",
+        "Correct the value in the source record, or map the field to one of a fitting type.",
+    ),
+    "value_rejected.not_null": Words(
+        "A value is missing",
+        "The field {field} must have a value, and the source record has none.",
+        "Fill in the field in the source record, or map a constant to it.",
+    ),
+    "value_rejected.out_of_range": Words(
+        "A number is out of range",
+        "The value for the field {field} is larger than the field can hold.",
+        "Correct the value in the source record.",
+    ),
+    "value_rejected.unique": Words(
+        "A value is already taken",
+        "Another record already has this value for {field}, and it must be unique.",
+        "Correct one of the two records, or couple the record to the one that already exists.",
+    ),
+    "value_rejected.foreign_key": Words(
+        "A reference leads nowhere",
+        "The value for {field} refers to a record that does not exist in the destination.",
+        "Synchronize the record that is referred to first, or correct the reference.",
+    ),
+    "value_rejected.check": Words(
+        "A value breaks a rule of the destination",
+        "The destination refused the record because of its rule {field}.",
+        "Correct the value in the source record.",
+    ),
+    "value_too_long": Words(
+        "A text is too long",
+        "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+        "Shorten the text in the source record.",
+    ),
+    "reference_not_coupled": Words(
+        "A referenced record is not coupled yet",
+        "The field {field} refers to a record that is not coupled yet.",
+        "Synchronize the record that is referred to; this one follows by itself.",
+    ),
+    "ambiguous_match": Words(
+        "Several records match",
+        "More than one record could be the partner of this one: {candidates}.",
+        "Couple the record by hand, or make the match fields unique.",
+    ),
+    "record_not_found": Words(
+        "The record does not exist",
+        "There is no record with the key {key} in {table}.",
+        "Check the key; it is the one of the record in its own application.",
+    ),
+    "permission_denied": Words(
+        "Permission denied",
+        "The user of the connection may not do this: {detail}.",
+        "Give the user of the connection the right to read and write the mapped tables.",
+    ),
+    "credentials_rejected": Words(
+        "The credentials were rejected",
+        "The business application did not accept the user name or password of the connection.",
+        "Enter the credentials of the connection again.",
+    ),
+    "password_change_required": Words(
+        "The password must be changed first",
+        "The user of the connection must change the password before it can be used.",
+        "Sign in as this user, change the password, and enter the new one in the connection.",
+    ),
+    "integration_user_is_administrator": Words(
+        "The integration user is an administrator",
+        "The user of the connection is an administrator; synchronization needs a user with limited rights.",
+        "Make a user of its own for the integration, with the rights it needs and no others.",
+    ),
+    "exchange_rate_missing": Words(
+        "An exchange rate is missing",
+        "There is no exchange rate for the currency {currency}.",
+        "Enter an exchange rate for this currency.",
+    ),
+    "table_not_found": Words(
+        "The table does not exist",
+        "There is no table {table} in the business application, or the user of the connection may not see it.",
+        "Check the name of the table and the rights of the user of the connection.",
+    ),
+    "field_not_found": Words(
+        "The field does not exist",
+        "The table {table} has no field {field}.",
+        "Check the name of the field; the connection's tables list what there is.",
+    ),
+    "not_a_database": Words(
+        "This is no database",
+        "The file that the connection names is not a database.",
+        "Check the address in the settings of the connection.",
+    ),
+    "connection_disabled": Words(
+        "The connection is disabled",
+        "The connection {connection} is disabled.",
+        "Enable the connection first.",
+    ),
+    "mapping_disabled": Words(
+        "The mapping is disabled",
+        "The mapping {mapping} is disabled, so no run can be started for it.",
+        "Enable the mapping first.",
+    ),
+    "mapping_invalid": Words(
+        "The mapping does not fit the tables any more",
+        "The mapping can no longer work with its tables as they are now: {detail}.",
+        "Save the mapping again; the answer lists everything that is wrong with it.",
+    ),
+    "no_field_mappings": Words(
+        "No field flows",
+        "No enabled field mapping flows in the direction of the run.",
+        "Add a field mapping for this direction, or enable one.",
+    ),
+    "mass_deletion": Words(
+        "Too many deletions at once",
+        "{count} of {total} coupled records have disappeared from {table}; the mapping allows at most {limit}.",
+        "If they were meant to go, start the run again and allow mass deletion for this once.",
+    ),
+    "side_is_empty": Words(
+        "A side is suddenly empty",
+        "{table} lists no records at all, although {coupled} records of it are coupled.",
+        "Check the table and the filter. If it was meant to be emptied, start the run again and allow mass deletion.",
+    ),
+    "internal_error": Words(
+        "Internal error",
+        "Something unexpected happened.",
+        "Look for the trace id in the log of the service, and report the problem.",
+    ),
+    "connection_failed": Words(
+        "The connection failed",
+        "The business application cannot be reached: {detail}.",
+        "Check that the application is running and that the address is right. The run is repeated by itself.",
+    ),
+    "rate_limited": Words(
+        "Too many requests",
+        "The business application asked for fewer requests.",
+        "Nothing needs to be done: the records are tried again.",
+    ),
+    "timeout": Words(
+        "No answer in time",
+        "The business application did not answer in time.",
+        "Nothing needs to be done: the records are tried again.",
+    ),
+    "record_locked": Words(
+        "The record is locked",
+        "Somebody is working on the record in the business application.",
+        "Nothing needs to be done: the record is tried again.",
+    ),
+    "record_moved": Words(
+        "The record was changed meanwhile",
+        "The record was changed between reading and writing it.",
+        "Nothing needs to be done: the record is looked at again.",
+    ),
+}
+
+_REFUSALS = {
+    "validation_failed": Words("Wrong values", "The request has wrong values; `errors` lists all of them."),
+    "bad_request": Words("Bad request", "The request cannot be understood."),
+    "invalid_json": Words("This is no JSON", "The body of the request is not valid JSON."),
+    "invalid_header": Words("Wrong header", "The header {header} has a form that is not allowed."),
+    "invalid_cursor": Words(
+        "Wrong cursor",
+        "The cursor does not belong to this list with these filters.",
+        "Use the cursor of an earlier answer unchanged, with the same filters, or start without one.",
+    ),
+    "selection_required": Words(
+        "Say which errors",
+        "Deleting errors needs `olderThan` (an age such as 7d or P7D) or `all=true`.",
+        "Add one of the two; `dryRun=true` tells first how many would go.",
+    ),
+    "token_missing": Words(
+        "Not signed in", "The request carries no token.", "Send the header `Authorization: Bearer <token>`."
+    ),
+    "token_invalid": Words(
+        "The token is not valid", "The token is unknown, expired or revoked.", "Ask an administrator for a new token."
+    ),
+    "scope_missing": Words(
+        "Not allowed",
+        "This needs a token with the scope {scope}.",
+        "Use another token, or ask an administrator for one with this scope.",
+    ),
+    "not_found": Words("Not found", "There is no {noun} {id}."),
+    "path_not_found": Words("Not found", "There is nothing at this address."),
+    "method_not_allowed": Words(
+        "Method not allowed", "This address does not take this method; `Allow` lists those it takes."
+    ),
+    "not_acceptable": Words("Not acceptable", "The answers of this service are JSON, and the request refuses JSON."),
+    "conflict": Words("Conflict", "The request contradicts what is stored now."),
+    "name_taken": Words("The name is taken", "There is already a {noun} with the name {name}.", "Choose another name."),
+    "connection_in_use": Words(
+        "The connection is in use",
+        "The connection cannot be deleted because mappings use it: {mappings}.",
+        "Delete these mappings first.",
+    ),
+    "mapping_has_couplings": Words(
+        "The mapping has couplings",
+        "The tables, keys and connections of a mapping cannot be changed while {coupled} records are coupled by it.",
+        "Make a new mapping for the other tables, or uncouple the records first.",
+    ),
+    "open_conflicts": Words(
+        "There are open conflicts",
+        "The mapping cannot become one-way while conflicts are open: only a bidirectional mapping has conflicts.",
+        "Resolve the skipped records with the reason `conflict` first.",
+    ),
+    "run_in_progress": Words(
+        "A run is in progress",
+        "This cannot be done while the run {run} of the mapping is in progress.",
+        "Wait until the run has ended, or cancel it.",
+    ),
+    "already_coupled": Words(
+        "Already coupled",
+        "The record {key} is already coupled in this mapping.",
+        "Uncouple it first if it is to have another partner.",
+    ),
+    "already_resolved": Words(
+        "Already resolved",
+        "The skipped record is not open any more.",
+        "Read it again to see what became of it.",
+    ),
+    "token_in_use": Words(
+        "This token is in use",
+        "A token cannot revoke itself, so that nobody is locked out by accident.",
+        "Use another token with the scope admin to revoke this one.",
+    ),
+    "precondition_failed": Words(
+        "Changed by somebody else",
+        "The {noun} {id} has been changed since you read it.",
+        "Read it again, look at the changes, and repeat yours.",
+    ),
+    "precondition_required": Words(
+        "If-Match is missing",
+        "This request must say in `If-Match` which version it is about.",
+        "Send the `ETag` of the item as you read it.",
+    ),
+    "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
+    "unsupported_media_type": Words(
+        "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
+    ),
+    "idempotency_key_reused": Words(
+        "The Idempotency-Key was used before",
+        "This Idempotency-Key was used for another request.",
+        "Use a new key for each request.",
+    ),
+    "idempotency_key_in_use": Words(
+        "The first request is still running",
+        "The request with this Idempotency-Key has not been answered yet.",
+        "Repeat the request in a moment.",
+    ),
+    "secret_lost": Words(
+        "The secret key does not fit",
+        "What was encrypted with another secret key cannot be read.",
+        "Start the service with the secret key it had before, or enter the credentials again.",
+    ),
+    "database_unreachable": Words(
+        "The database cannot be reached",
+        "The service cannot reach its own database.",
+        "Look at the log of the service, and check its ACCORD_DATABASE_URL.",
+    ),
+    "migrations_pending": Words(
+        "The database is not up to date",
+        "The database of the service lacks {count} migrations.",
+        "Run `accord migrate`.",
+    ),
+}
+
+_VALUES = {
+    "required": Words("Missing", "This is required."),
+    "unknown_field": Words("Unknown field", "There is no such field."),
+    "unknown_parameter": Words("Unknown parameter", "There is no such parameter."),
+    "repeated_parameter": Words("Repeated parameter", "This can be given only once."),
+    "not_null": Words("Empty", "This cannot be null."),
+    "not_an_object": Words("No object", "This must be an object."),
+    "not_a_list": Words("No list", "This must be a list."),
+    "not_a_text": Words("No text", "This must be a text."),
+    "not_an_integer": Words("No integer", "This must be a whole number."),
+    "not_a_boolean": Words("No boolean", "This must be true or false."),
+    "not_a_scalar": Words("No single value", "This must be a text, a number, true, false or null."),
+    "not_a_moment": Words("No moment", "This must be a time such as 2026-11-21T10:00:00Z."),
+    "not_a_choice": Words("No choice", "This must be one of: {choices}."),
+    "not_an_age": Words("No age", "This must be an age such as 90m, 7d or P7D, of at most 9999 weeks."),
+    "forbidden_character": Words("Forbidden character", "This has a character that is not allowed here."),
+    "number_out_of_range": Words("Out of range", "This must be from {min} to {max}."),
+    "text_length": Words("Wrong length", "This must have {min} to {max} characters."),
+    "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
+    "nested_too_deep": Words("Too deep", "This is nested too deep."),
+    "invalid_value": Words("Wrong value", "This value is not allowed."),
+    "run_kind_not_available": Words("Not available yet", "Runs of kind reconcile are not available yet."),
+    "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
+    "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
+}
+
+_CONNECTION_PROBLEMS = {
+    "unknown_kind": Words("Unknown kind", "There is no kind of connection {kind}; there are: {kinds}."),
+    "password_masked": Words(
+        "The password is masked",
+        "The address has *** for a password and is not the stored one.",
+        "Enter the password itself, or leave the address out to keep it as it is.",
+    ),
+}
+
+_MAPPING_PROBLEMS = {
+    "connection_unknown": Words("Unknown connection", "There is no connection {id}."),
+    "key_undeterminable": Words(
+        "The key is not known", "The connection cannot tell the key of {table}; name its field.", "Fill in `key`."
+    ),
+    "modified_on_undeterminable": Words(
+        "The modified-on stamp is not known",
+        "The connection cannot tell where {table} keeps the time of its last change; name the field.",
+        "Fill in `modifiedOn` with a field, or with a side table that holds the stamp.",
+    ),
+    "filter_operator_unknown": Words("Unknown operator", "There is no operator {op}; there are: {operators}."),
+    "filter_value_wrong": Words("Wrong value", "This value does not fit the operator {op} and the field {field}."),
+    "types_not_convertible": Words(
+        "Types do not fit", "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type})."
+    ),
+    "constant_with_both_fields": Words("Too much", "A constant goes to one field; name only the field it is written to."),
+    "constant_missing": Words("Incomplete", "A line with one field needs a constant."),
+    "field_mapping_empty": Words("Incomplete", "A field mapping names at least one field."),
+    "field_read_only": Words("Read-only", "{field} is set by its own application and cannot be written."),
+    "field_is_modified_on": Words(
+        "This is the stamp", "{field} is where {table} keeps the time of its last change, and cannot be written."
+    ),
+    "field_written_twice": Words("Written twice", "The field {field} is written by another field mapping too."),
+    "required_field_not_mapped": Words(
+        "A required field is missing",
+        "New records of {table} need a value for {field}, and no field mapping gives one.",
+        "Map a field or a constant to it, or synchronize only coupled records.",
+    ),
+    "transform_unknown": Words("Unknown transformation", "There is no transformation {name}; there are: {names}."),
+    "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
+    "nothing_flows": Words(
+        "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
+    ),
+    "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
+    "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
+    "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
+    "schedule_never_due": Words("Never due", "This schedule is never due."),
+    "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),
+    "schedule_form": Words("Wrong schedule", "A schedule has either `everyMinutes`, or `cron` and maybe `timeZone`."),
+}
+
+_CHECKS = {
+    "reachable": Words("Reachable", "The business application can be reached."),
+    "credentials": Words("Credentials", "The credentials are accepted."),
+    "password_change": Words("Password", "The password need not be changed first."),
+    "integration_user": Words("Integration user", "The integration user is not an administrator."),
+    "readable": Words("Readable", "{table} can be read."),
+    "writable": Words("Writable", "{table} can be written."),
+    "exchange_rates": Words("Exchange rates", "Every currency in use has an exchange rate."),
+    "clock": Words("Clock", "The clocks agree."),
+    "modified_on": Words("Modified-on", "{table} has a stamp of the last change."),
+    "conditional_updates": Words("Conditional updates", "Updates can be made conditional."),
+    "rate_limit": Words("Rate limit", "There are requests left."),
+}
+
+ENGLISH: Mapping[str, Words] = {
+    **_FAILURES,
+    **_REFUSALS,
+    **_VALUES,
+    **_CONNECTION_PROBLEMS,
+    **_MAPPING_PROBLEMS,
+    **_CHECKS,
+}
