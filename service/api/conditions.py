@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from service.core.errors import Stale
 ETAG_PATTERN = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 
 _HEADER = re.compile(ETAG_PATTERN)
-_OWN = re.compile(r'(?<!W/)"v([1-9][0-9]{0,18})"')
+_OWN = re.compile(r'(?<!W/)"v([1-9][0-9]{0,18})(?:-[0-9a-f]+)?"')
 
 
 class InvalidHeader(BadRequest):
@@ -30,13 +31,25 @@ def tagged(item: Any, version: int) -> tuple[Any, dict[str, str]]:
     return item, {"ETag": f'"v{version}"'}
 
 
+def with_digest(response: Response) -> None:
+    """Make the tag differ whenever the answer does: some show more of the world than their item's own version knows.
+
+    A change of the item is conditional on its version alone.
+    """
+    tag = response.headers.get("ETag", "").strip('"')
+    if tag:
+        digest = hashlib.blake2b(response.get_data(), digest_size=6).hexdigest()
+        response.headers["ETag"] = f'"{tag}-{digest}"'
+
+
 def assert_condition(required: bool) -> None:
     """Refuse a request that must say which version it is about and does not, or says it in no proper form."""
-    header = request.headers.get("If-Match")
-    if header is None and required:
+    if required and "If-Match" not in request.headers:
         raise PreconditionRequired
-    if header is not None and not _HEADER.fullmatch(header.strip()):
-        raise InvalidHeader("If-Match")
+    for name in ("If-Match", "If-None-Match"):
+        header = request.headers.get(name)
+        if header is not None and not _HEADER.fullmatch(header.strip()):
+            raise InvalidHeader(name)
 
 
 def expected_version(noun: str, id: int, current: Callable[[], int]) -> int | None:

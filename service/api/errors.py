@@ -109,8 +109,6 @@ def _refusal(error: AccordError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    if error.response is not None and error.code is None:
-        return Response(error.response.get_data(), error.response.status_code)
     status = error.code or 500
     code = next((_BY_TYPE[kind] for kind in type(error).__mro__ if kind in _BY_TYPE), None)
     params: dict[str, Any] = {}

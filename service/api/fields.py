@@ -55,7 +55,11 @@ def camel(name: str) -> str:
 class Shape(ma.Schema):
     """Every schema: names in camel case, codes for messages."""
 
-    error_messages = {"unknown": Fault("unknown_field"), "type": Fault("not_an_object"), "invalid": Fault("not_an_object")}
+    error_messages = {
+        "unknown": Fault("unknown_field"),
+        "type": Fault("not_an_object"),
+        "invalid": Fault("not_an_object"),
+    }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.data_key = camel(field_obj.data_key or field_name)
@@ -101,7 +105,7 @@ class Text(fields.String):
         super().__init__(**options)
         self._min, self._max, self._allowed = min, max, re.compile(pattern)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
             refuse("not_a_text")
         if not self._min <= len(value) <= self._max:
@@ -124,7 +128,7 @@ class Choice(fields.String):
         options["metadata"] = {"enum": allowed, **options.get("metadata", {})}
         super().__init__(**options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str) or value not in self.choices:
             refuse("not_a_choice", choices=self.choices)
         return value
@@ -138,7 +142,7 @@ class Int(fields.Integer):
         super().__init__(**options)
         self._least, self._most = min, max
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             refuse("not_an_integer")
         return self._bounded(int(value))
@@ -154,7 +158,7 @@ class QueryInt(Int):
 
     _digits = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if not isinstance(value, str) or not self._digits.fullmatch(value):
             refuse("not_an_integer")
         return self._bounded(int(value))
@@ -173,7 +177,7 @@ def QueryId(**options: Any) -> QueryInt:  # noqa: N802
 class Flag(fields.Boolean):
     """true or false of a JSON body, nothing that resembles them."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
             refuse("not_a_boolean")
         return value
@@ -182,7 +186,7 @@ class Flag(fields.Boolean):
 class QueryFlag(fields.Boolean):
     """`true` or `false` of a query."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if value not in ("true", "false"):
             refuse("not_a_boolean")
         return bool(value == "true")
@@ -196,10 +200,10 @@ class Moment(fields.Field[int]):
         options["metadata"] = {**described, **options.get("metadata", {})}
         super().__init__(**options)
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str | None:
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         return None if value is None else moment_text(value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             refuse("not_a_moment")
@@ -233,11 +237,11 @@ class Scalar(fields.Raw):
     """A single JSON value: a text, a number, true, false or null."""
 
     def __init__(self, **options: Any) -> None:
-        described = {"type": ["string", "number", "boolean", "null"], "pattern": NO_NUL}
+        described = {"type": ["string", "number", "boolean"], "pattern": NO_NUL}
         options["metadata"] = {**described, **options.get("metadata", {})}
         super().__init__(**{"allow_none": True, **options})
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if isinstance(value, list | dict):
             refuse("not_a_scalar")
         _assert_storable(value, 0)
@@ -250,7 +254,7 @@ class Json(fields.Raw):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_none": True, **options})
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         _assert_storable(value, 0)
         return value
 
@@ -274,7 +278,7 @@ class Part(fields.Nested):
     default_error_messages = {"type": Fault("not_an_object")}
 
 
-class Items(fields.List):
+class Items(fields.List[Any]):
     """A list of bounded length."""
 
     default_error_messages = {"invalid": Fault("not_a_list")}
@@ -285,13 +289,13 @@ class Items(fields.List):
         super().__init__(inner, **options)
         self._least, self._most = min, max
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[Any]:
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> list[Any]:
         if isinstance(value, list) and not self._least <= len(value) <= self._most:
             refuse("list_length", min=self._least, max=self._most)
-        return super()._deserialize(value, attr, data)
+        return super()._deserialize(value, *rest, **options)
 
 
-class Listed(fields.List):
+class Listed(fields.List[Any]):
     """A list of an answer."""
 
 
@@ -302,7 +306,7 @@ class Settings(Json):
         options["metadata"] = {"type": "object", **options.get("metadata", {})}
         super().__init__(**{"allow_none": False, **options})
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, Any]:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             refuse("not_an_object")
         _assert_storable(value, 0)

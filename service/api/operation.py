@@ -13,11 +13,11 @@ from functools import wraps
 from typing import Any
 
 import flask_smorest
-from flask import g, make_response, request
+from flask import Response, g, make_response, request
 from werkzeug.exceptions import NotAcceptable
 
 from service.api.access import assert_may
-from service.api.conditions import ETAG_PATTERN, assert_condition
+from service.api.conditions import ETAG_PATTERN, assert_condition, with_digest
 from service.api.idempotency import KEY_PATTERN, answered_once
 from service.api.smorest import BODY_OPTIONAL, PROBLEM_TYPE, StrictParser
 from service.operations.tokens import Scope
@@ -35,7 +35,7 @@ class Operation:
     id: str
     scope: Scope | None
     if_match: str | None = None
-    etag: bool = False
+    etag: str | None = None
     location: bool = False
     body_optional: bool = False
     refuses: tuple[int, ...] = ()
@@ -47,33 +47,41 @@ def operation(
     scope: Scope | None,
     *,
     if_match: str | None = None,
-    etag: bool = False,
+    etag: str | None = None,
     location: bool = False,
     body_optional: bool = False,
     at_once: bool = False,
+    produces: str = "application/json",
     refuses: tuple[int, ...] = (),
     links: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Callable[[View], View]:
-    """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional".
+    """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional". `etag`: "version"
+    where the item's version covers all that is shown, "content" where more is shown.
 
     `at_once`: everything it does is in our own database, so that a repeated request is told for certain.
     """
     described = Operation(id, scope, if_match, etag, location, body_optional, refuses, links or {})
 
     def decorate(view: View) -> View:
+        def answered(*args: Any, **kwargs: Any) -> Response:
+            response = make_response(view(*args, **kwargs))
+            if etag == "content":
+                with_digest(response)
+            return _bare(response)
+
         @wraps(view)
-        def admitted(*args: Any, **kwargs: Any) -> Any:
-            _assert_acceptable()
+        def admitted(*args: Any, **kwargs: Any) -> Response:
+            _assert_acceptable(produces)
             if scope is None:
-                return view(*args, **kwargs)
+                return answered(*args, **kwargs)
             with connection():
                 assert_may(scope)
-                if if_match is not None:
+                if if_match is not None or etag is not None:
                     assert_condition(if_match == "required")
                 g.setdefault(BODY_OPTIONAL, body_optional)
                 if request.method != "POST":
-                    return view(*args, **kwargs)
-                return answered_once(lambda: make_response(view(*args, **kwargs)), at_once=at_once)
+                    return answered(*args, **kwargs)
+                return answered_once(lambda: answered(*args, **kwargs), at_once=at_once)
 
         admitted._apidoc = {**getattr(view, "_apidoc", {}), "operation": described}  # type: ignore[attr-defined]
         return admitted
@@ -81,9 +89,17 @@ def operation(
     return decorate
 
 
-def _assert_acceptable() -> None:
+def _bare(response: Response) -> Response:
+    """An answer without content has no body, not even the JSON of nothing."""
+    if response.status_code == 204:
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+    return response
+
+
+def _assert_acceptable(produces: str) -> None:
     accepted = request.accept_mimetypes
-    if accepted and not any(accepted[kind] for kind in ("application/json", PROBLEM_TYPE)):
+    if accepted and not any(accepted[kind] for kind in (produces, PROBLEM_TYPE)):
         raise NotAcceptable
 
 
@@ -116,7 +132,7 @@ def _described(document: Document, info: Document, *, method: str, **_: Any) -> 
 def _header_parameters(own: Operation, method: str) -> list[Document]:
     wanted = {
         "If-Match": (own.if_match is not None, own.if_match == "required", ETAG_PATTERN, "The version it is about."),
-        "If-None-Match": (own.etag and method == "get", False, ETAG_PATTERN, "Versions that the caller has."),
+        "If-None-Match": (bool(own.etag) and method == "get", False, ETAG_PATTERN, "Versions that the caller has."),
         "Idempotency-Key": (
             method == "post" and own.scope is not None,
             False,
@@ -170,6 +186,8 @@ def _errors(document: Document, own: Operation, method: str) -> set[int]:
         errors |= {400, 413, 415, 422}
     if any(parameter["in"] == "query" for parameter in parameters):
         errors |= {400, 422}
+    if own.etag is not None:
+        errors.add(400)
     if own.if_match is not None:
         errors |= {400, 412}
     if own.if_match == "required":

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from flask import current_app, request
@@ -32,9 +32,7 @@ class PageQuery(Query):
     """What every list takes."""
 
     limit = QueryInt(min=1, max=500, load_default=50, metadata={"description": "How many items at most."})
-    cursor = Text(
-        min=1, max=400, metadata={"description": "`nextCursor` of the page before, unchanged and with the same filters."}
-    )
+    cursor = Text(min=1, max=400, metadata={"description": "`nextCursor` of the page before, with the same filters."})
 
     @post_load
     def opened(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -61,8 +59,9 @@ def page(
     if len(rows) <= limit:
         return {"items": items, "next_cursor": None}, {}
     cursor = _made(position(items[-1]))
-    following = urlencode([*((name, value) for name, value in request.args.items() if name != "cursor"), ("cursor", cursor)])
-    return {"items": items, "next_cursor": cursor}, {"Link": f'<{request.path}?{following}>; rel="next"'}
+    query = [(name, value) for name, value in request.args.items() if name != "cursor"]
+    following = f"{quote(request.path)}?{urlencode([*query, ('cursor', cursor)])}"
+    return {"items": items, "next_cursor": cursor}, {"Link": f'<{following}>; rel="next"'}
 
 
 def _made(position: int | str) -> str:

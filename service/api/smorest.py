@@ -25,7 +25,6 @@ BODY_OPTIONAL = "accord_body_optional"
 """Set in `flask.g` while an operation runs whose body may be left out."""
 
 
-
 ERRORS: Mapping[int, str] = {
     400: "The request cannot be understood.",
     401: "The token is missing or not valid.",
@@ -77,8 +76,8 @@ class StrictParser(FlaskParser):
             raise ValidationError(repeated)
         return super().load_querystring(req, schema)
 
-    def handle_error(self, error: ValidationError, req: Request, schema: Any, **_: Any) -> NoReturn:
-        raise Refused(error.normalized_messages())
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:
+        raise Refused(error.normalized_messages())  # type: ignore[no-untyped-call]
 
 
 class InvalidJson(BadRequest):
@@ -136,9 +135,10 @@ def _camel_head(part: str) -> str:
 
 
 def schema_name(schema: Any) -> str:
-    """The name of a schema in the document: the class without what it is for us."""
-    name = type(schema).__name__ if not isinstance(schema, type) else schema.__name__
-    return name.removesuffix("Answer") if name != "Answer" else name
+    """The name of a schema in the document: the class, without what it is for us."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    partial = not isinstance(schema, type) and bool(schema.partial)
+    return kind.__name__.removesuffix("Answer") + ("Changes" if partial else "")
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]

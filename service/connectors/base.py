@@ -92,7 +92,7 @@ class Connector(ABC):
     accepts_keys: ClassVar[bool] = True
     """Whether the application takes a key of our choice for a new record of a table without generated keys."""
 
-    overlap: Stamp = 2_000_000
+    overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
 
     @abstractmethod

@@ -87,9 +87,9 @@ def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pa
     back: dict[str, Scalar] = {}
     if mapping.bidirectional:
         if _destination_changed(flows, pair, destination, different):
-            if source_changed or pair.past:
+            if pair.past or flow.edited(pair.record, coupled.known[pair.source]):
                 return _record_conflict(mapping, flows, pair, destination)
-            # Read again only because everything is: the edit on the other side travels in its own direction.
+            # Looked at again without a new stamp: the edit on the other side travels in its own direction.
             return Decision(Do.NOTHING, Outcome.UNCHANGED)
         back = _fill_back(flows, pair, destination, different)
     if not source_changed:

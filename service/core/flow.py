@@ -80,6 +80,10 @@ class Flow:
         """Whether the source record is another than the coupling knows: by its stamp, its version or its values."""
         return self.stamp_is_later(record, known) or self.values_differ(record, known)
 
+    def edited(self, record: Record, known: Known) -> bool:
+        """Whether a value that flows out of the source has changed; without a base the stamp decides."""
+        return self.stamp_is_later(record, known) if known.base is None else self.values_differ(record, known)
+
     @staticmethod
     def stamp_is_later(record: Record, known: Known) -> bool:
         if known.modified_on is None or record.modified_on is None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from service.core.decide import Decision, Do
 from service.core.failures import Failure
-from service.core.flow import Coupled
+from service.core.flow import Coupled, Flow, Known
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side, Stamp
 from service.engine.task import Task, Visit
-from service.store import couplings, retries, skipped, watermarks
+from service.engine.window import begin, counted, kept
+from service.store import couplings, retries, skipped, sql, watermarks
 from service.store.retries import Waiting
 from service.store.watermarks import Mark
 
@@ -37,7 +38,7 @@ PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
 
 def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Batch:
     """The page at `position` (None: the first) of the pass out of `source`. Its own `position` is None at the end."""
-    here = position if position is not None else _start(task)
+    here = position if position is not None else _start(task, source)
     match here["phase"]:
         case "waiting":
             return _waiting(task, source, here)
@@ -47,10 +48,10 @@ def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Bat
             return _read(task, source, here)
 
 
-def _start(task: Task) -> dict[str, Any]:
+def _start(task: Task, source: Side) -> dict[str, Any]:
     if task.kind == "records":
         return {"phase": "chosen", "from": 0}
-    return {"phase": "waiting", "after": 0, "until": retries.last_id()}
+    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": _begin_reading(task, source)}
 
 
 def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
@@ -58,12 +59,17 @@ def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     by_key = {item.key: item for item in page}
     selection = task.mapping.side(source).selection
     found = task.connectors[source].fetch(selection, by_key, filtered=True) if page else {}
-    visits = select(task, source, list(found.values()), None, force=True, waiting=by_key)
-    last = len(page) < task.page_size
-    position = {"phase": "read"} if last else {**here, "after": page[-1].id}
+    alone = [record for record in found.values() if not _comes_anyway(record, here["reading"]["since"])]
+    visits = select(task, source, alone, None, force=True, waiting=by_key)
+    position = here["reading"] if len(page) < task.page_size else {**here, "after": page[-1].id}
     # A record that is gone, or has left the filter, waits no more; its partner will tell if it was deleted.
     gone = [key for key in by_key if key not in found]
     return Batch(visits, position, gone=gone)
+
+
+def _comes_anyway(record: Record, since: Stamp | None) -> bool:
+    """Whether the reading that follows meets the record: a run visits each only once."""
+    return since is None or record.modified_on is None or record.modified_on >= since
 
 
 def _chosen(task: Task, source: Side, here: dict[str, Any]) -> Batch:
@@ -106,28 +112,29 @@ def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
 
 
 def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
-    if "readAt" not in here:
-        here = _begin_reading(task, source)
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
     visits = select(task, source, page.records, here["past"], force=task.full)
     _join_waiting(task, source, visits)
     last = page.records[-1] if page.records else None
+    recent = counted(here["recent"], page.records, connector.overlap)
     mark = None
     if last is not None and last.modified_on is not None:
-        mark = Mark(last.modified_on, last.key, here["readAt"])
-    return Batch(visits, {**here, "cursor": page.cursor} if page.cursor else None, mark)
+        mark = Mark(last.modified_on, last.key, here["readAt"], recent)
+    return Batch(visits, {**here, "cursor": page.cursor, "recent": recent} if page.cursor else None, mark)
 
 
 def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
-    """Where a reading starts: behind the watermark by the overlap, or (None) at the beginning."""
+    """Where a reading starts: a little behind the watermark, or (None) at the beginning."""
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     clock = connector.clock(selection)
     mark = watermarks.get(task.mapping.id, source)
+    since = None if mark is None or task.full else begin(connector, selection, mark)
     return {
         "phase": "read",
         "cursor": None,
-        "since": None if mark is None or task.full else mark.stamp - connector.overlap,
+        "since": since,
+        "recent": kept(mark, since),
         "past": None if mark is None else mark.modified_on,
         "readAt": clock.horizon,
     }
@@ -157,34 +164,54 @@ def select(
     """
     if not records:
         return []
+    flow = task.flows[source]
+    if not force:
+        records = _unknown(task, source, records, past)
     keys = [record.key for record in records]
     coupled = couplings.by_keys(task.mapping.id, source, keys)
     aside = skipped.keys_set_aside(task.mapping.id, source, keys)
     lone = [key for key in keys if key not in coupled]
     excluded = skipped.excluded_keys(task.mapping.id, source, lone) if lone else set()
-    flow = task.flows[source]
     only_coupled = task.mapping.synch_only_coupled_records and not uncoupled
     visits: list[Visit] = []
     for record in records:
-        is_past = past is None or (record.modified_on is not None and record.modified_on > past)
         pair = coupled.get(record.key)
+        is_past = _is_past(record, past)
         if record.key in aside:
             visits += _quietly(record, pair, Outcome.SKIPPED, counted=is_past or force)
         elif pair is None and (only_coupled or record.key in excluded):
             visits += _quietly(record, pair, Outcome.IGNORED, counted=is_past or force)
-        elif (
-            pair is not None and not force and _is_known(flow.knows(record, pair.known[source]), is_past, pair, source)
-        ):
-            continue
-        else:
+        elif pair is None or force or not _is_known(flow, record, pair.known[source], is_past):
             item = waiting.get(record.key) if waiting else None
             visits.append(Visit(record, pair, PENDING, past=is_past, waiting=item))
     return visits
 
 
-def _is_known(knows: bool, past: bool, pair: Coupled, source: Side) -> bool:
+def _is_past(record: Record, past: Stamp | None) -> bool:
+    return past is None or (record.modified_on is not None and record.modified_on > past)
+
+
+def _is_known(flow: Flow, record: Record, known: Known, past: bool) -> bool:
     """A record as its coupling left it is no candidate when it was read before, or when only we have written it."""
-    return knows and (not past or pair.known[source].echo)
+    return (not past or known.echo) and flow.knows(record, known)
+
+
+def _unknown(task: Task, source: Side, records: Sequence[Record], past: Stamp | None) -> list[Record]:
+    """The records without those that are, to the letter, as their coupling left them: the cheap half of `_is_known`,
+    which decides about the rest. Most of what a reading finds again behind the watermark ends here."""
+    states = couplings.states(task.mapping.id, source, [record.key for record in records])
+    remembered = task.flows[source].remembered
+    rest = []
+    for record in records:
+        state = states.get(record.key)
+        if state is not None and state[:2] == (record.modified_on, record.version):
+            base, echo = state[2:]
+            if (echo or not _is_past(record, past)) and base == sql.dump(
+                {id: record.values[at] for id, at in remembered}
+            ):
+                continue
+        rest.append(record)
+    return rest
 
 
 def _quietly(record: Record, pair: Coupled | None, outcome: Outcome, *, counted: bool) -> Iterator[Visit]:

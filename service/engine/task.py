@@ -66,6 +66,10 @@ class Visit:
         return Outcome.COUPLED if self.first else self.decision.outcome
 
 
+def _never() -> Stop | None:
+    return None
+
+
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
@@ -83,7 +87,7 @@ class Task:
     connectors: Mapping[Side, Connector]
     full: bool
     now: Callable[[], Stamp]
-    stopping: Callable[[], Stop | None]
+    stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
     max_delete_percent: int | None = None
     max_delete_count: int | None = None

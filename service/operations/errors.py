@@ -113,7 +113,7 @@ def _records(error: SyncError) -> list[dict[str, Any]]:
 @contextmanager
 def _connectors(context: Context, errors: Iterable[SyncError]) -> Iterator[dict[Any, Connector]]:
     """A connector for each connection that these errors name; opening one reaches nothing."""
-    ids = {record.get("connectionId") for error in errors for record in _records(error)} - {None}
+    ids = {id for error in errors for record in _records(error) if (id := record.get("connectionId")) is not None}
     opened: dict[Any, Connector] = {}
     try:
         for id, row in connections.among(ids).items():

@@ -10,7 +10,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow
 from service.core.records import Direction, Side
 from service.engine.sync import execute
-from service.engine.task import Stop, Stopped, Task
+from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
 from service.store import mappings, problems, skipped, sql
@@ -38,7 +38,11 @@ def keep_lease(context: Context, lease: Lease) -> bool:
 
 
 def carry_out(
-    context: Context, lease: Lease, stopping: Callable[[], Stop | None], sleep: Callable[[float], None]
+    context: Context,
+    lease: Lease,
+    stopping: Callable[[], Stop | None],
+    sleep: Callable[[float], None],
+    page_size: int = PAGE_SIZE,
 ) -> None:
     """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
     run = store.get(lease.run_id)
@@ -48,7 +52,11 @@ def carry_out(
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
-        _work(context, lease, run, row, stopping, sleep)
+        with bound(context, row) as parts:
+            task = _task(context, lease, run, row, parts)
+            task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            _work(task, row)
+        _finish(context, task, row)
     except LeaseLost:
         bound_log.warning("run_lease_lost")
     except Stopped as stopped:
@@ -62,31 +70,13 @@ def carry_out(
         _fail(context, lease, row, Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,)))
 
 
-def _work(
-    context: Context,
-    lease: Lease,
-    run: SyncRun,
-    row: MappingRow,
-    stopping: Callable[[], Stop | None],
-    sleep: Callable[[float], None],
-) -> None:
-    with bound(context, row) as parts:
-        task = _task(context, lease, run, row, parts, stopping, sleep)
-        if not any(flow.lines for flow in parts.flows.values()):
-            raise SideFailed(Failure("no_field_mappings", {"mapping": row.name}, (row.name,)))
-        execute(task)
-    _finish(context, task, row)
+def _work(task: Task, row: MappingRow) -> None:
+    if not any(flow.lines for flow in task.flows.values()):
+        raise SideFailed(Failure("no_field_mappings", {"mapping": row.name}, (row.name,)))
+    execute(task)
 
 
-def _task(
-    context: Context,
-    lease: Lease,
-    run: SyncRun,
-    row: MappingRow,
-    parts: Bound,
-    stopping: Callable[[], Stop | None],
-    sleep: Callable[[float], None],
-) -> Task:
+def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
     return Task(
         lease=lease,
         kind=run.kind,
@@ -100,8 +90,6 @@ def _task(
         connectors=parts.connectors,
         full=run.kind == "full" or (run.kind == "modified" and row.full_read_due),
         now=context.now,
-        stopping=stopping,
-        sleep=sleep,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

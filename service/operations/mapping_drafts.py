@@ -86,7 +86,7 @@ def document_of(row: MappingRow, lines: Sequence[FieldMapping]) -> Document:
     """A stored mapping in the words of the API."""
     document: Document = {name: getattr(row, name) for name in PLAIN_COLUMNS}
     for side in Side:
-        document[side] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
+        document[side.value] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
     document["field_mappings"] = [_line_document(line) for line in lines]
     return document
 
@@ -100,7 +100,7 @@ def merged(document: Document, changes: Mapping[str, Any]) -> Document:
     """A document with some of it replaced; the two sides are merged one level deep."""
     result = {**document, **changes}
     for side in Side:
-        result[side] = {**document[side], **changes.get(side, {})}
+        result[side.value] = {**document[side], **changes.get(side, {})}
     return result
 
 
@@ -152,7 +152,9 @@ def columns_of(document: Document) -> dict[str, Any]:
 
 def line_columns(line: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a field mapping's row, without its place."""
-    return {name: line[name] for name in LINE_COLUMNS} | {"constant": [line["constant"]] if "constant" in line else None}
+    return {name: line[name] for name in LINE_COLUMNS} | {
+        "constant": [line["constant"]] if "constant" in line else None
+    }
 
 
 def meaning(columns: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -93,9 +93,7 @@ def _same_place(draft: MappingDraft) -> bool:
 # One side
 
 
-def _bind(
-    context: Context, side: SideDraft, pointer: str, opened: ExitStack
-) -> tuple[Bound | None, list[Problem]]:
+def _bind(context: Context, side: SideDraft, pointer: str, opened: ExitStack) -> tuple[Bound | None, list[Problem]]:
     row = connection_rows.get(side.connection_id)
     if row is None:
         return None, [Problem(f"{pointer}/connectionId", "connection_unknown", {"id": side.connection_id})]

@@ -166,7 +166,7 @@ def _save(context: Context, row: MappingRow, document: Document, expected: int |
     kept = _kept(lines, [line_columns(line) for line in document["field_mappings"]])
     with transaction(), refusals(noun="mapping", name=document["name"]):
         _assert_allowed(row.id, current, document)
-        columns = {**columns_of(document), **_consequences(context, row, current, document)}
+        columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
         store.replace_lines(row.id, kept, [line_columns(line) for line in document["field_mappings"]])
@@ -198,7 +198,7 @@ def _assert_allowed(id: int, current: Document, document: Document) -> None:
         raise Conflict("open_conflicts")
 
 
-def _consequences(context: Context, row: MappingRow, current: Document, document: Document) -> dict[str, Any]:
+def _consequences(context: Context, current: Document, document: Document) -> dict[str, Any]:
     """What else changes: when the mapping is due, and whether the next run must look at everything once."""
     now = context.now()
     columns: dict[str, Any] = {"updated_at": now}
@@ -222,5 +222,3 @@ def _kept(lines: Sequence[FieldMapping], wanted: Sequence[Mapping[str, Any]]) ->
         if ids:
             kept[position] = ids.pop(0)
     return kept
-
-

@@ -26,9 +26,7 @@ def unmask(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> tuple[dic
     """
     known = {name: text for name, text in secrets.items() if settings.get(name) == _masked(text)}
     lost = [
-        name
-        for name, value in settings.items()
-        if isinstance(value, str) and name not in known and _is_masked(value)
+        name for name, value in settings.items() if isinstance(value, str) and name not in known and _is_masked(value)
     ]
     return {**settings, **known}, lost
 

@@ -60,15 +60,15 @@ def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
     return [_coupled(row) for row in found]
 
 
-def stamps(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int | None]:
-    """Only the stamps that the couplings know of these records, by key; what has no base yet is left out."""
+def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
+    """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
     found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on FROM couplings"
-        f" WHERE mapping_id = ? AND {side}_base IS NOT NULL AND {sql.among(f'{side}_key')}",
+        f"SELECT {side}_key, {side}_modified_on, {side}_version, {side}_base, {side}_echo FROM couplings"
+        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
         mapping_id,
         sql.values(keys),
     )
-    return {key: stamp for key, stamp in found}
+    return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:

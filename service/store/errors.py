@@ -87,20 +87,20 @@ def groups(mapping_id: int | None, status: str | None, before: int | None, limit
     found = sql.rows(
         "SELECT g.id, g.mapping_id, g.code, count(*), sum(CASE WHEN e.status = 'open' THEN 1 ELSE 0 END),"
         " min(g.first_seen), max(e.occurred_at)"
-        f" FROM error_groups g JOIN errors e ON e.group_id = g.id WHERE {where}"  # noqa: S608
+        f" FROM error_groups g JOIN errors e ON e.group_id = g.id WHERE {where}"
         " GROUP BY g.id, g.mapping_id, g.code ORDER BY g.id DESC LIMIT ?",
         *parameters,
         limit + 1,
     )
     samples = _samples([row[0] for row in found], status)
-    return [Group(*row, samples=tuple(samples.get(row[0], ()))) for row in found]
+    return [Group(*counted, samples=tuple(samples.get(counted[0], ()))) for counted in found]  # type: ignore[misc]
 
 
 def _samples(group_ids: list[int], status: str | None) -> dict[int, list[SyncError]]:
     parameters = [sql.values(group_ids)] if status is None else [sql.values(group_ids), status]
     ranked = sql.rows(
         "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY group_id ORDER BY id DESC) AS place"
-        f" FROM errors WHERE {sql.among('group_id')}"  # noqa: S608
+        f" FROM errors WHERE {sql.among('group_id')}"
         + ("" if status is None else " AND status = ?")
         + f") ranked WHERE place <= {SAMPLES}",
         *parameters,

@@ -139,17 +139,17 @@ def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
 
 def _counted(table: str, condition: str, ids: Collection[int]) -> dict[int, int]:
     found = sql.rows(
-        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')}"  # noqa: S608
+        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')}"
         " GROUP BY mapping_id",
         sql.values(ids),
     )
-    return dict(found)  # type: ignore[arg-type]
+    return dict(found)
 
 
 def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:
     marks: dict[int, dict[str, Stamp]] = {}
     for id, side, modified_on, read_at in sql.rows(
-        f"SELECT mapping_id, side, modified_on, read_at FROM watermarks WHERE {sql.among('mapping_id')}",  # noqa: S608
+        f"SELECT mapping_id, side, modified_on, read_at FROM watermarks WHERE {sql.among('mapping_id')}",
         sql.values(ids),
     ):
         marks.setdefault(id, {})[side] = min(modified_on, read_at)

@@ -119,7 +119,7 @@ class FieldMapping(State):
 class Watermark(State):
     """How far a side of a mapping has been read: up to (modified_on, key), at `read_at` by the source's horizon.
 
-    `window_count`: how many records the window behind it held then, None when that was not counted.
+    `recent`: how many records were read in each of the last seconds before it, by second.
     """
 
     mapping_id = pw.BigIntegerField()
@@ -127,7 +127,7 @@ class Watermark(State):
     modified_on = pw.BigIntegerField()
     key = pw.TextField()
     read_at = pw.BigIntegerField()
-    window_count = pw.BigIntegerField(null=True)
+    recent = JsonField(default=dict)
 
     class Meta:
         table_name = "watermarks"

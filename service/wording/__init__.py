@@ -13,6 +13,8 @@ from typing import Any
 from service.wording.english import ENGLISH
 from service.wording.words import Words
 
+__all__ = ["CATALOGUES", "Words", "known", "negotiate", "say"]
+
 CATALOGUES: Mapping[str, Mapping[str, Words]] = {"en": ENGLISH}
 """Every language there is, by its tag."""
 

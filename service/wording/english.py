@@ -238,6 +238,12 @@ _REFUSALS = {
         "The skipped record is not open any more.",
         "Read it again to see what became of it.",
     ),
+    "already_finished": Words("The run has ended", "The run has ended ({status}), and cannot be cancelled any more."),
+    "moved_on": Words(
+        "The records have changed",
+        "A record was changed after it was shown, so that nothing was written.",
+        "Look at the skipped record again, and resolve it as it is now.",
+    ),
     "token_in_use": Words(
         "This token is in use",
         "A token cannot revoke itself, so that nobody is locked out by accident.",
@@ -310,7 +316,35 @@ _VALUES = {
     "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
 }
 
+_RUN_PROBLEMS = {
+    "kind_unknown": Words("Unknown kind", "There is no kind of run {kind}; there are: {kinds}."),
+    "direction_not_allowed": Words(
+        "Wrong direction", "The direction of the mapping is {direction}, and excludes this."
+    ),
+    "records_missing": Words("Say which", "A run of kind records needs `records` or `couplingIds`."),
+    "records_unexpected": Words("Too much", "A run of kind {kind} takes no chosen records."),
+    "coupling_unknown": Words("Unknown coupling", "The mapping has no coupling {id}."),
+    "match_keys_missing": Words("No match keys", "The mapping has no field mapping with a `matchKey`."),
+    "resolution_does_not_fit": Words(
+        "Does not fit", "This resolution does not fit the record as it is now; these do: {fitting}."
+    ),
+    "choices_unexpected": Words("Too much", "Choices per field belong to the resolution merge alone."),
+    "choice_missing": Words("Incomplete", "Say which value to keep for the field {field}: both sides changed it."),
+    "field_not_mapped": Words("Unknown field", "The mapping has no field {field}."),
+    "choice_form": Words("Wrong choice", "A choice is `local`, `integration`, or an object with `value` alone."),
+}
+
 _CONNECTION_PROBLEMS = {
+    "setting_required": Words("Missing", "The setting {name} is required."),
+    "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
+    "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
+    "not_a_duration": Words("Wrong duration", "The setting {name} must be a number from 0 to {maximum}."),
+    "not_a_database_url": Words(
+        "No address", "This is no address of a database, such as sqlite:///path/to/file or postgresql://host/database."
+    ),
+    "database_not_supported": Words("Unknown database", "There is no database {database}; there are: {known}."),
+    "database_not_supported_yet": Words("Not supported yet", "{database} is not supported yet; there are: {known}."),
+    "not_a_file": Words("No file", "An SQLite database is named by its file: sqlite:///path/to/file."),
     "unknown_kind": Words("Unknown kind", "There is no kind of connection {kind}; there are: {kinds}."),
     "password_masked": Words(
         "The password is masked",
@@ -332,9 +366,12 @@ _MAPPING_PROBLEMS = {
     "filter_operator_unknown": Words("Unknown operator", "There is no operator {op}; there are: {operators}."),
     "filter_value_wrong": Words("Wrong value", "This value does not fit the operator {op} and the field {field}."),
     "types_not_convertible": Words(
-        "Types do not fit", "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type})."
+        "Types do not fit",
+        "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type}).",
     ),
-    "constant_with_both_fields": Words("Too much", "A constant goes to one field; name only the field it is written to."),
+    "constant_with_both_fields": Words(
+        "Too much", "A constant goes to one field; name only the field it is written to."
+    ),
     "constant_missing": Words("Incomplete", "A line with one field needs a constant."),
     "field_mapping_empty": Words("Incomplete", "A field mapping names at least one field."),
     "field_read_only": Words("Read-only", "{field} is set by its own application and cannot be written."),
@@ -362,23 +399,81 @@ _MAPPING_PROBLEMS = {
 }
 
 _CHECKS = {
+    "check_not_made": Words("Not known", "{check}: this kind of connection cannot tell."),
     "reachable": Words("Reachable", "The business application can be reached."),
+    "reachable.fail": Words(
+        "Not reachable", "The business application cannot be reached.", "Check the address, and that it is running."
+    ),
     "credentials": Words("Credentials", "The credentials are accepted."),
+    "credentials.fail": Words(
+        "Credentials", "The credentials are not accepted.", "Enter the credentials of the connection again."
+    ),
+    "user_is_administrator": Words("Rights of the user", "The user of the connection is not an administrator."),
+    "user_is_administrator.warn": Words(
+        "Rights of the user",
+        "The user of the connection is an administrator.",
+        "Make a user of its own for the integration, with the rights it needs and no others.",
+    ),
+    "user_is_administrator.fail": Words(
+        "Rights of the user",
+        "The user of the connection is an administrator, and must not be.",
+        "Make a user of its own for the integration, with the rights it needs and no others.",
+    ),
     "password_change": Words("Password", "The password need not be changed first."),
-    "integration_user": Words("Integration user", "The integration user is not an administrator."),
-    "readable": Words("Readable", "{table} can be read."),
-    "writable": Words("Writable", "{table} can be written."),
+    "password_change.warn": Words(
+        "Password", "The password must be changed within {days} days.", "Change it, and enter it in the connection."
+    ),
+    "password_change.fail": Words(
+        "Password", "The password must be changed first.", "Change it, and enter it in the connection."
+    ),
+    "clock_distance": Words("Clocks", "The clock of the business application is {seconds} seconds from ours."),
+    "clock_distance.warn": Words(
+        "Clocks",
+        "The clock of the business application is {seconds} seconds from ours.",
+        "Set both clocks by the same time server.",
+    ),
+    "open_transactions": Words("Open transactions", "Transactions that are still open are seen."),
+    "open_transactions.warn": Words(
+        "Open transactions",
+        "The user of the connection does not see the open transactions of others, and a change that is committed"
+        " late may be met late.",
+        "Give the user the role pg_read_all_stats.",
+    ),
+    "read_access": Words("Reading {table}", "{table} can be read."),
+    "read_access.fail": Words(
+        "Reading {table}", "{table} cannot be read.", "Give the user of the connection the right to read it."
+    ),
+    "write_access": Words("Writing {table}", "{table} can be written."),
+    "write_access.warn": Words(
+        "Writing {table}",
+        "The user of the connection lacks rights to {table}: {missing}.",
+        "Give the user of the connection these rights, if the mapping writes to this table.",
+    ),
+    "write_access.fail": Words(
+        "Writing {table}", "{table} cannot be written.", "Give the user of the connection the right to write it."
+    ),
+    "modified_on_index": Words("Index of {table}", "Changes in {table} are found by an index."),
+    "modified_on_index.warn": Words(
+        "Index of {table}",
+        "The time of the last change has no index in {table}, so that every run reads the whole table.",
+        "Make an index on the field with the time of the last change.",
+    ),
+    "modified_on_precision": Words("Stamps of {table}", "The stamps of {table} are finer than a second."),
+    "modified_on_precision.warn": Words(
+        "Stamps of {table}",
+        "The stamps of {table} are in whole seconds, so that two changes within one second look like one.",
+        "Nothing is lost by it; where the application can keep finer stamps, let it.",
+    ),
+    "conditional_updates": Words("Conditional updates of {table}", "An update of {table} can be made conditional."),
     "exchange_rates": Words("Exchange rates", "Every currency in use has an exchange rate."),
-    "clock": Words("Clock", "The clocks agree."),
-    "modified_on": Words("Modified-on", "{table} has a stamp of the last change."),
-    "conditional_updates": Words("Conditional updates", "Updates can be made conditional."),
-    "rate_limit": Words("Rate limit", "There are requests left."),
+    "rate_limits": Words("Rate limits", "There are requests left."),
 }
 
 ENGLISH: Mapping[str, Words] = {
     **_FAILURES,
     **_REFUSALS,
     **_VALUES,
+    **_RUN_PROBLEMS,
     **_CONNECTION_PROBLEMS,
     **_MAPPING_PROBLEMS,
     **_CHECKS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from math import gcd
 
 from service.connectors.base import Check
@@ -27,14 +28,13 @@ def check(database: Database, plan: Callable[[Selection], Plan], selections: Col
     """Every check, `unknown` where it could not be made. Never raises for what the database says."""
     found = list(_made(database, plan, selections))
     made = {(one.code, one.params.get("table")) for one in found}
-    for code in (*_OF_CONNECTION, *_NEVER_KNOWN):
-        if (code, None) not in made:
-            found.append(Check(code, "unknown", "none"))
-    for selection in selections:
-        for code in _OF_TABLE:
-            if (code, selection.table) not in made:
-                found.append(Check(code, "unknown", "none", {"table": selection.table}))
-    return found
+    wanted: list[tuple[str, str | None]] = [(code, None) for code in (*_OF_CONNECTION, *_NEVER_KNOWN)]
+    wanted += [(code, selection.table) for selection in selections for code in _OF_TABLE]
+    return found + [
+        Check(code, "unknown", "none", {"table": table} if table else {})
+        for code, table in wanted
+        if (code, table) not in made
+    ]
 
 
 def _made(database: Database, plan: Callable[[Selection], Plan], selections: Collection[Selection]) -> Iterator[Check]:
@@ -50,10 +50,8 @@ def _made(database: Database, plan: Callable[[Selection], Plan], selections: Col
     distance = max(before - clock.now, clock.now - after, 0)
     status = "pass" if distance <= _CLOCK_LIMIT else "warn"
     yield Check("clock_distance", status, "administrator", {"seconds": round(distance / 1_000_000, 3)})
-    try:
+    with suppress(SideFailed, Refused):  # What was not told is added as unknown.
         yield from database.checks(selections)
-    except (SideFailed, Refused):
-        pass  # What was not told is added as unknown.
     for selection in selections:
         yield from _table(database, plan, selection)
 

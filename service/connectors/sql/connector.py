@@ -59,7 +59,7 @@ class SqlConnector(Connector):
         template = self._settings.link_template
         return None if not template else template.replace("{table}", table).replace("{key}", key)
 
-    def clock(self, selection: Selection) -> Clock:
+    def clock(self, selection: Selection) -> Clock:  # noqa: ARG002
         with self._working():
             return self._database.clock()
 

@@ -55,6 +55,14 @@ def modified_on_of(columns: Mapping[str, Column], types: Collection[Any]) -> str
     return next((by_name[name] for name in MODIFIED_ON if name in by_name), None)
 
 
+def key_of(columns: Mapping[str, Column], primary: Sequence[str], unique: Collection[str]) -> str | None:
+    """The column that tells records apart: the primary key, or without one a unique column that is never empty; None
+    where it takes several."""
+    if primary:
+        return primary[0] if len(primary) == 1 else None
+    return next((name for name in columns if name in unique and not columns[name].field.nullable), None)
+
+
 def table_missing(table: str) -> SideFailed:
     return SideFailed(Failure("table_not_found", {"table": table}, (table,)))
 
@@ -126,16 +134,16 @@ class Database(ABC):
         """What a filter compares instead of the column, and as what `typed` and `filter_value` treat its parameters."""
         return expression, column
 
-    def filter_value(self, value: Scalar, column: Column) -> Any:
+    def filter_value(self, value: Scalar, column: Column) -> Any:  # noqa: ARG002
         """A canonical value as a filter compares it; `column` as `comparable` gave it."""
         return value
 
-    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:
+    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:  # noqa: ARG002
         """The condition that a text is among the parameters of `many` but for trailing blanks, where an index on the
         field can answer that; None where it cannot."""
         return None
 
-    def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:
+    def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:  # noqa: ARG002
         """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""
         return select
 

@@ -105,9 +105,15 @@ def sqlite_failure(error: Exception, context: Context) -> Failure:
         return permission_denied(context, text)
     if primary in _SQLITE_NO_DATABASE:
         return Failure("not_a_database", {"detail": shorten(text)})
-    if primary == 1:  # SQLITE_ERROR stands for a missing table as for any other error; the table is reflected anew.
-        return Failure("table_not_found", {"table": context.table, "detail": shorten(text)}, (context.table,))
-    return connection_failed(text)
+    return _sqlite_rest(primary, text, context)
+
+
+def _sqlite_rest(primary: int, text: str, context: Context) -> Failure:
+    """SQLITE_ERROR stands for many things; its texts are not translated."""
+    if primary != 1:
+        return connection_failed(text)
+    code = {"no such table": "table_not_found", "no such column": "field_not_found"}.get(text.partition(":")[0])
+    return Failure(code or "internal_error", {"table": context.table, "detail": shorten(text)}, (context.table,))
 
 
 def _sqlite_constraint(code: int, text: str) -> Failure:

@@ -200,7 +200,8 @@ class Plan:
             return sa.or_(sa.false(), *found)
         if line.value is None:
             return clause.is_not(None) if line.op == "ne" else clause.is_(None) if line.op == "eq" else sa.false()
-        return _COMPARISONS[line.op](compared, self._filter_value(kind, line.value))
+        condition: Expression = _COMPARISONS[line.op](compared, self._filter_value(kind, line.value))
+        return condition
 
     def _equal(self, clause: Expression, column: Column, value: Any) -> Expression:
         return clause.is_(None) if value is None else clause == self._filter_value(column, value)
@@ -234,10 +235,7 @@ def exactly(records: Sequence[Record], since: Stamp | None) -> list[Record]:
 
 def _clause(described: Described, schema: str | None) -> sa.TableClause:
     """The table for building statements. Names are always quoted, types are never SQLAlchemy's business."""
-    columns: list[sa.ColumnClause[Any]] = [
-        sa.column(sa.quoted_name(name, True))
-        for name in described.columns  # type: ignore[misc]
-    ]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(name, True)) for name in described.columns]
     return sa.table(sa.quoted_name(described.table.name, True), *columns, schema=schema)
 
 

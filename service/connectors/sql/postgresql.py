@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import uuid
@@ -12,11 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 
 from service.connectors.base import Check, Clock, SettingsRefused, TableName
 from service.connectors.sql import values
-from service.connectors.sql.database import Column, Database, Described, modified_on_of, table_missing
+from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, postgres_failure
 from service.connectors.sql.postgresql_checks import check_user
 from service.connectors.sql.session import Row, Session
@@ -40,18 +40,23 @@ _SESSION = (
     " SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
 )
 
-_TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], FieldType], ...] = (
-    (sa.types.Boolean, FieldType.BOOLEAN),
-    (sa.types.Integer, FieldType.INTEGER),
-    (sa.types.Float, FieldType.FLOAT),  # Also a Numeric, to SQLAlchemy.
-    (sa.types.Numeric, FieldType.DECIMAL),
-    (sa.types.DateTime, FieldType.DATETIME),
-    (sa.types.Date, FieldType.DATE),
-    (sa.types.Time, FieldType.TIME),
-    (sa.types.Uuid, FieldType.UUID),
-    (sa.types.LargeBinary, FieldType.BINARY),
-    (sa.types.JSON, FieldType.JSON),
-)
+_TYPES: Mapping[str, FieldType] = {
+    "boolean": FieldType.BOOLEAN,
+    "smallint": FieldType.INTEGER,
+    "integer": FieldType.INTEGER,
+    "bigint": FieldType.INTEGER,
+    "real": FieldType.FLOAT,
+    "double precision": FieldType.FLOAT,
+    "numeric": FieldType.DECIMAL,
+    "timestamp with time zone": FieldType.DATETIME,
+    "timestamp without time zone": FieldType.DATETIME,
+    "date": FieldType.DATE,
+    "time without time zone": FieldType.TIME,
+    "uuid": FieldType.UUID,
+    "bytea": FieldType.BINARY,
+    "json": FieldType.JSON,
+    "jsonb": FieldType.JSON,
+}
 """Everything else is a text: enumerations, addresses, ranges, arrays, as PostgreSQL writes them."""
 
 _INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
@@ -88,13 +93,22 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = coalesce(:schema, c
 ORDER BY c.relname
 """
 
+# A domain is described as the type beneath it, with the domain's own limits.
 _COLUMNS = """
-SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
-       c.relkind IN ('v', 'm') AND NOT pg_column_is_updatable(c.oid, a.attnum, true),
-       a.attgenerated <> '' OR a.attidentity = 'a', c.relkind IN ('v', 'm')
+SELECT a.attname, format_type(y.type, -1),
+       information_schema._pg_char_max_length(y.type, y.modifier),
+       information_schema._pg_numeric_precision(y.type, y.modifier),
+       information_schema._pg_numeric_scale(y.type, y.modifier),
+       information_schema._pg_datetime_precision(y.type, y.modifier),
+       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
+       a.attgenerated <> '' OR a.attidentity = 'a' OR v.is_view AND NOT pg_column_is_updatable(c.oid, a.attnum, true),
+       v.is_view
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type AS t ON t.oid = a.atttypid
+CROSS JOIN LATERAL (SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AS type,
+                           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier) AS y
+CROSS JOIN LATERAL (SELECT c.relkind IN ('v', 'm') AS is_view) AS v
 WHERE c.relname = :table AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
 ORDER BY a.attnum
@@ -131,6 +145,7 @@ class PostgresDatabase(Database):
 
     def __init__(self, settings: Settings) -> None:
         self._schema = settings.schema
+        logging.getLogger("psycopg").addFilter(_is_loud)
         url = settings.url.set(drivername="postgresql+psycopg")
         timeout = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
         try:
@@ -151,29 +166,19 @@ class PostgresDatabase(Database):
         if not rows:
             raise table_missing(table)
         with self.session.inspect(Context(table)) as inspector:
-            reflected = {column["name"]: column for column in inspector.get_columns(table, self._schema)}
-            primary = inspector.get_pk_constraint(table, self._schema)["constrained_columns"]
-            indexes = inspector.get_indexes(table, self._schema)
-        whole = [i["column_names"] for i in indexes if not i.get("dialect_options", {}).get("postgresql_where")]
-        leading = {names[0] for names in (*whole, primary) if names}
-        columns = {
-            name: Column(_field(reflected[name], native, read_only=locked or made), native, name in leading)
-            for name, native, locked, made, _ in rows
-        }
-        unique = {i["column_names"][0] for i in indexes if i["unique"] and len(i["column_names"]) == 1}
-        key = (
-            primary[0]
-            if len(primary) == 1
-            else next(
-                (name for name in columns if name in unique and not columns[name].field.nullable and not primary), None
-            )
-        )
-        generates = key is not None and bool(reflected[key].get("default") or reflected[key].get("identity"))
+            primary: list[str] = inspector.get_pk_constraint(table, self._schema)["constrained_columns"]
+            indexes: Any = inspector.get_indexes(table, self._schema)
+        whole = [i for i in indexes if not i.get("dialect_options", {}).get("postgresql_where")]
+        unique = {i["column_names"][0] for i in whole if i["unique"] and len(i["column_names"]) == 1}
+        leading = {i["column_names"][0] for i in whole} | set(primary[:1])
+        columns = {row[0]: Column(_field(row), row[1], row[0] in leading) for row in rows}
+        key = key_of(columns, primary, unique)
+        generates = any(row[0] == key and row[7] for row in rows)
         fields = {name: column.field for name, column in columns.items()}
         modified_on = modified_on_of(columns, {FieldType.DATETIME}) or modified_on_of(
             columns, {FieldType.DATE, FieldType.INTEGER}
         )
-        return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][4])
+        return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][9])
 
     def clock(self) -> Clock:
         now, oldest = self._rows(_CLOCK)[0]
@@ -188,7 +193,7 @@ class PostgresDatabase(Database):
     def reader(self, column: Column) -> Converter | None:
         return _READERS.get(column.native)
 
-    def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:
+    def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:  # noqa: ARG002
         return values.write_binary if column.native == "bytea" else None
 
     def stamps(self, expression: Expression, column: Column) -> Stamps:
@@ -220,7 +225,11 @@ class PostgresDatabase(Database):
         if len(arrays) == 1:
             condition: Expression = expressions[0][0] == sa.any_(arrays[0])
             return condition
-        listed = sa.func.unnest(*arrays).table_valued(*(f"c{index}" for index in range(len(arrays))), name="listed")
+        listed = (
+            sa.func.unnest(*arrays)
+            .table_valued(*(f"c{index}" for index in range(len(arrays))), name="listed")
+            .render_derived()
+        )
         return sa.tuple_(*(expression for expression, _ in expressions)).in_(sa.select(*listed.c))
 
     def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
@@ -249,6 +258,11 @@ class PostgresDatabase(Database):
         return self.session.rows(self.session.compile(sa.text(text), Context(params.get("table", ""))), params)
 
 
+def _is_loud(record: logging.LogRecord) -> bool:
+    """psycopg's warning that a pipeline ended by an error quotes the rejected row; the error is raised as well."""
+    return not str(record.msg).startswith("error ignored terminating")
+
+
 def _prepare(driver: Any) -> None:
     driver.execute(_SESSION)
 
@@ -263,38 +277,20 @@ def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:
             return rows
 
 
-def _field(reflected: Any, native: str, *, read_only: bool) -> Field:
-    type = reflected["type"]
-    if isinstance(type, pg.DOMAIN):
-        type = type.data_type
-    known = FieldType.STRING if isinstance(type, sa.types.Enum) else _field_type(type)
-    precision, scale = getattr(type, "precision", None), getattr(type, "scale", None)
-    if known is FieldType.INTEGER:
-        precision = _INTEGER_BITS.get(native)
-    elif known in (FieldType.DATETIME, FieldType.TIME):
-        precision, scale = None, 6 if precision is None else precision
-    elif known is not FieldType.DECIMAL:
-        precision = scale = None
-    made = bool(reflected.get("default") or reflected.get("identity") or reflected.get("computed"))
+def _field(row: Row) -> Field:
+    name, native, length, precision, scale, digits, mandatory, made, read_only, _ = row
+    type = _TYPES.get(native, FieldType.STRING)
+    exact = type is FieldType.DECIMAL and precision is not None
     return Field(
-        reflected["name"],
-        known,
-        length=getattr(type, "length", None) if known is FieldType.STRING else None,
-        precision=precision,
-        scale=(scale or 0) if known is FieldType.DECIMAL and precision is not None else scale,
-        required=not reflected["nullable"] and not made,
-        nullable=reflected["nullable"],
+        name,
+        type,
+        length=length,
+        precision=_INTEGER_BITS.get(native, precision if exact else None),
+        scale=digits if type in (FieldType.DATETIME, FieldType.TIME) else scale if exact else None,
+        required=mandatory and not made,
+        nullable=not mandatory,
         read_only=read_only,
     )
-
-
-def _field_type(type: Any) -> FieldType:
-    return next((ours for theirs, ours in _TYPES if isinstance(type, theirs)), FieldType.STRING)
-
-
-def _is_uuid(value: Any) -> bool:
-    uuid.UUID(value)
-    return True
 
 
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {

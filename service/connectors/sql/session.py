@@ -124,16 +124,16 @@ class Session:
                 cursor.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, context: Context) -> Iterator[None]:
         """All or nothing. `Undone` when the database refuses it as a whole at the end."""
-        self.execute(self._begin)
+        self.execute(self._begin, context)
         try:
             yield
         except BaseException:
             self._roll_back()
             raise
         try:
-            self.execute("COMMIT")
+            self.execute("COMMIT", context)
         except Refused as refused:
             self._roll_back()
             raise Undone(refused.failure) from refused
@@ -147,7 +147,7 @@ class Session:
         except Refused as refused:
             try:
                 self.execute("ROLLBACK TO SAVEPOINT accord")
-            except Refused:  # The error has ended the transaction: a trigger can do that in SQLite.
+            except (Refused, SideFailed):  # The error has ended the transaction: a trigger can do that in SQLite.
                 raise Undone(refused.failure) from refused
             self.execute("RELEASE SAVEPOINT accord")
             raise

@@ -15,7 +15,7 @@ SETTINGS: Mapping[str, str] = {
     "url": "Where the database is: sqlite:///path/to/file or postgresql://host:port/database.",
     "schema": "The schema whose tables are synchronized; the user's default schema when left out.",
     "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",
-    "overlapSeconds": "How many seconds behind the watermark are read again, for stamps that appear late (2).",
+    "overlapSeconds": "How many seconds behind the watermark are read again, for stamps that appear late (1).",
 }
 
 _DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}
@@ -50,7 +50,7 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -
         url = url.set(username=credentials["username"])
     if credentials.get("password"):
         url = url.set(password=credentials["password"])
-    overlap = round(float(settings.get("overlapSeconds", 2)) * 1_000_000)
+    overlap = round(float(settings.get("overlapSeconds", 1)) * 1_000_000)
     return Settings(dialect, url, settings.get("schema"), settings.get("linkTemplate"), overlap)
 
 
@@ -64,7 +64,7 @@ def _misfits(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> lis
         for name, value in (*settings.items(), *credentials.items())
         if name in ("url", "schema", "linkTemplate", "username", "password") and not isinstance(value, str | None)
     ]
-    overlap = settings.get("overlapSeconds", 2)
+    overlap = settings.get("overlapSeconds", 1)
     if isinstance(overlap, bool) or not isinstance(overlap, int | float) or not 0 <= overlap <= 86_400:
         problems.append(("overlapSeconds", "not_a_duration", {"name": "overlapSeconds", "maximum": 86_400}))
     return problems
@@ -84,7 +84,7 @@ def _read_url(text: Any, problems: list[Problem]) -> tuple[str, sa.URL | None]:
         return "", None
     if not dialect:
         later = url.drivername.split("+")[0] in _LATER
-        known = ", ".join(("sqlite", "postgresql"))
+        known = "sqlite, postgresql"
         code = "database_not_supported_yet" if later else "database_not_supported"
         problems.append(("url", code, {"name": "url", "database": url.drivername[:40], "known": known}))
     elif dialect == "sqlite" and (not url.database or url.database == ":memory:"):

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, TableName
 from service.connectors.sql import values
-from service.connectors.sql.database import Column, Database, Described, modified_on_of, table_missing
+from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, Refused, sqlite_failure
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
@@ -29,7 +29,7 @@ _UNKNOWN_WRITER: Stamp = 3_600_000_000
 """How far the horizon is put back when somebody has been writing since before we first looked: an hour."""
 
 _KEY = re.compile(r"0|-?[1-9]\d{0,18}")
-_EMPTY = sa.literal_column("''")
+_EMPTY: Expression = sa.literal_column("''")
 _MOMENT = "%Y-%m-%dT%H:%M:%f"
 
 _NAMED_TYPES: Mapping[str, FieldType] = {
@@ -124,7 +124,7 @@ class SqliteDatabase(Database):
             sa.text(
                 "SELECT m.name, m.type = 'view' AND NOT EXISTS (SELECT 1 FROM sqlite_master AS t"
                 " WHERE t.type = 'trigger' AND t.tbl_name = m.name)"
-                " FROM sqlite_master AS m WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                " FROM sqlite_master AS m WHERE m.type IN ('table', 'view') AND m.name NOT GLOB 'sqlite_*'"
                 " ORDER BY m.name"
             ),
             Context(),
@@ -152,11 +152,7 @@ class SqliteDatabase(Database):
             )
             for row in rows
         }
-        key = (
-            primary[0]
-            if len(primary) == 1
-            else next((row[0] for row in rows if row[2] and row[0] in unique and not primary), None)
-        )
+        key = key_of(columns, primary, unique)
         generates = key is not None and (key == rowid or any(row[0] == key and row[3] is not None for row in rows))
         fields = {name: column.field for name, column in columns.items()}
         modified_on = modified_on_of(columns, _STAMP_TYPES)
@@ -181,7 +177,7 @@ class SqliteDatabase(Database):
         self._quiet = now
         return Clock(now, now)
 
-    def readable(self, expression: Expression, column: Column) -> Expression:
+    def readable(self, expression: Expression, column: Column) -> Expression:  # noqa: ARG002
         return expression
 
     def typed(self, parameter: Expression, column: Column) -> Expression:
@@ -264,7 +260,7 @@ class SqliteDatabase(Database):
             return sa.func.substr(expression, 1, len(value)) == bind("", value)
         return sa.func.instr(expression, value) > 0
 
-    def checks(self, selections: Collection[Selection]) -> Sequence[Check]:
+    def checks(self, selections: Collection[Selection]) -> Sequence[Check]:  # noqa: ARG002
         """A file has no users: whoever may write to it may do everything."""
         return [
             Check("credentials", "unknown", "none"),

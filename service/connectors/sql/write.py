@@ -43,8 +43,8 @@ class Write:
     def __init__(self, session: Session, plan: Plan) -> None:
         self._session = session
         self._plan = plan
+        self._context = Context(plan.selection.table, "INSERT, UPDATE, DELETE")
         self._writers: dict[str, Writer | None] = {}
-        self._statements: dict[tuple[str, ...], Statement] = {}
 
     def insert(self, items: Sequence[Insert]) -> list[Result]:
         """Create records; each result is the record as it stands, or why it was refused."""
@@ -63,7 +63,7 @@ class Write:
         if not items:
             return []
         try:
-            with self._session.transaction():
+            with self._session.transaction(self._context):
                 return work(items)
         except Undone as undone:
             if len(items) == 1:
@@ -248,14 +248,18 @@ class Write:
         return narrow(group, attempt, alone)
 
     def _explain(self, failure: Failure, item: Prepared[Any]) -> Failure:
-        """A failure with the field that the database did not name: the text that is too long for its column."""
-        if failure.code != "value_too_long" or "field" in failure.params:
+        """A failure with the field that the database did not name: a text too long, or one that no column can hold."""
+        if "field" in failure.params:
             return failure
         for name, value in zip(item.columns, item.params.values(), strict=False):
             maximum = self._plan.column(name).field.length
-            if isinstance(value, str) and maximum is not None and len(value) > maximum:
+            if not isinstance(value, str):
+                continue
+            if failure.code == "value_too_long" and maximum is not None and len(value) > maximum:
                 params = {**failure.params, "field": name, "length": len(value), "maximum": maximum}
                 return Failure(failure.code, params, (name,))
+            if failure.code == "value_rejected" and "\0" in value:
+                return Failure(failure.code, {**failure.params, "field": name}, (name, *failure.cause))
         return failure
 
     def _answers(self, length: int, results: dict[int, Any], keys: Mapping[int, Any]) -> list[Result]:

@@ -81,7 +81,7 @@ CREATE TABLE watermarks (
     modified_on BIGINT NOT NULL,
     key TEXT NOT NULL,
     read_at BIGINT NOT NULL,
-    window_count BIGINT,
+    recent TEXT NOT NULL,
     PRIMARY KEY (mapping_id, side)
 );
 

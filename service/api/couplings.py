@@ -1,0 +1,88 @@
+"""`/couplings`: which records are known to be the same thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+
+from service.api.access import actor, context
+from service.api.conditions import expected_version, tagged
+from service.api.fields import Answer, Body, Choice, Flag, Id, Int, Moment, QueryFlag, QueryId, Said, Text
+from service.api.operation import Blueprint, operation
+from service.api.paging import PageQuery, page, page_of
+from service.operations import couplings
+from service.operations.tokens import Scope
+
+blp = Blueprint("couplings", __name__, description="Pairs of records that are known to be the same thing.")
+
+
+class CouplingQuery(PageQuery):
+    """Which couplings."""
+
+    mapping_id = QueryId()
+    local_key = Text(min=1, max=1000)
+    integration_key = Text(min=1, max=1000)
+    skipped = QueryFlag()
+
+
+class NewCoupling(Body):
+    """Two records that are the same thing."""
+
+    mapping_id = Id(required=True)
+    local_key = Text(min=1, max=1000, required=True)
+    integration_key = Text(min=1, max=1000, required=True)
+
+
+class CouplingAnswer(Answer):
+    """Two records that are the same thing, and when they last were in step."""
+
+    id = Id()
+    mapping_id = Id()
+    local_key = Said()
+    integration_key = Said()
+    last_synch_local_modified_on = Moment(allow_none=True)
+    last_synch_integration_modified_on = Moment(allow_none=True)
+    last_result = Choice(("success", "failure"), allow_none=True)
+    last_run_id = Int(allow_none=True)
+    skipped = Flag()
+
+
+_ONE = {"couplingId": "$response.body#/id"}
+_LINKS = {"getCoupling": _ONE, "deleteCoupling": _ONE}
+
+
+@blp.route("/couplings")
+class Couplings(MethodView):
+    @operation("listCouplings", Scope.READ)
+    @blp.arguments(CouplingQuery, location="query")
+    @blp.response(200, page_of(CouplingAnswer, "Coupling"))
+    def get(self, query: dict[str, Any]) -> Any:
+        """List couplings, newest first."""
+        return page(couplings.list_couplings(**query), query["limit"])
+
+    @operation("createCoupling", Scope.OPERATE, etag="content", location=True, refuses=(404, 424), links=_LINKS)
+    @blp.arguments(NewCoupling, example={"mappingId": 1, "localKey": "10000", "integrationKey": "a1b2"})
+    @blp.response(201, CouplingAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Couple two records by hand; if they differ, the next run settles the difference."""
+        coupling = couplings.create(context(), **body, actor=actor())
+        shown, headers = tagged(coupling, coupling.version)
+        return shown, {**headers, "Location": f"/couplings/{coupling.id}"}
+
+
+@blp.route("/couplings/<id:coupling_id>")
+class Coupling(MethodView):
+    @operation("getCoupling", Scope.READ, etag="content", refuses=(404,), links=_LINKS)
+    @blp.response(200, CouplingAnswer)
+    def get(self, coupling_id: int) -> Any:
+        """Show a coupling."""
+        coupling = couplings.get(coupling_id)
+        return tagged(coupling, coupling.version)
+
+    @operation("deleteCoupling", Scope.OPERATE, if_match="optional", refuses=(404, 409))
+    @blp.response(204)
+    def delete(self, coupling_id: int) -> Any:
+        """End a coupling; both records stay, and runs leave them alone until somebody couples them again."""
+        expected_version("coupling", coupling_id, lambda: couplings.get(coupling_id).version)
+        couplings.delete(context(), coupling_id, actor())

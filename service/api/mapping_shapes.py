@@ -1,0 +1,276 @@
+"""What a mapping looks like in requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
+
+from service.api.fields import (
+    PLAIN,
+    Answer,
+    Body,
+    Choice,
+    Flag,
+    Id,
+    Int,
+    Items,
+    Json,
+    Listed,
+    Moment,
+    Part,
+    Said,
+    Scalar,
+    Shape,
+    Text,
+)
+from service.api.runs import RunAnswer
+from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
+from service.core.records import FILTER_OPERATORS, Direction, Side
+from service.core.transforms import TRANSFORMS
+from service.operations.mapping_drafts import Document
+from service.operations.mappings import DEFAULTS
+
+EXAMPLE = {
+    "name": "customers",
+    "direction": "bidirectional",
+    "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
+    "integration": {"connectionId": 2, "table": "account", "caption": "Account"},
+    "fieldMappings": [
+        {"localField": "number", "integrationField": "accountnumber", "matchKey": 1},
+        {"localField": "name", "integrationField": "name", "transforms": {"toIntegration": ["trim"]}},
+        {"integrationField": "customertypecode", "constant": 3, "direction": "toIntegration"},
+    ],
+    "synchOnlyCoupledRecords": False,
+    "schedule": {"everyMinutes": 30},
+}
+
+
+def _name(**options: Any) -> Text:
+    """The name of a table or a field."""
+    return Text(min=1, max=500, **options)
+
+
+class SideTableShape(Body):
+    """A stamp that is kept in another table: `field` of the row of `table` whose `keyField` is the record's key."""
+
+    table = _name(required=True)
+    key_field = _name(required=True)
+    field = _name(required=True)
+
+
+class ModifiedOn(fields.Field[Any]):
+    """A field's name, or the side table where the stamp is."""
+
+    _SCHEMA = {
+        "oneOf": [
+            {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\x00]*$"},
+            {
+                "type": "object",
+                "properties": {
+                    name: {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\x00]*$"}
+                    for name in ("table", "keyField", "field")
+                },
+                "required": ["table", "keyField", "field"],
+                "additionalProperties": False,
+            },
+            {"type": "null"},
+        ]
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_none=True, metadata=self._SCHEMA, **options)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, dict):
+            return _name().deserialize(value)
+        table = SideTableShape().load(value)
+        return {"table": table["table"], "keyField": table["key_field"], "field": table["field"]}
+
+
+class FilterValue(Json):
+    """One value, or a list of them for the operator `in`."""
+
+    _SCALAR = {"type": ["string", "number", "boolean", "null"], "pattern": r"^[^\x00]*$"}
+
+    def __init__(self, **options: Any) -> None:
+        listed = {"type": "array", "maxItems": 1000, "items": self._SCALAR}
+        super().__init__(metadata={"oneOf": [self._SCALAR, listed]}, **options)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, list):
+            return Scalar().deserialize(value)
+        return Items(Scalar()).deserialize(value)
+
+
+class FilterLine(Body):
+    """One condition; a record passes when all of them hold."""
+
+    field = _name(required=True)
+    # Which operators and transformations there are is told together with all other problems of a mapping.
+    op = Text(min=1, max=50, required=True, metadata={"enum": list(FILTER_OPERATORS)})
+    value = FilterValue(load_default=None)
+
+
+class MappedSide(Body):
+    """One side of a mapping. What the connection can tell may be left out."""
+
+    connection_id = Id(required=True)
+    table = _name(required=True)
+    key = _name(allow_none=True, load_default=None)
+    modified_on = ModifiedOn(load_default=None)
+    caption = Text(min=1, max=200, pattern=PLAIN, allow_none=True, load_default=None)
+    filter = Items(Part(FilterLine), max=50, load_default=list)
+
+
+class Transforms(Body):
+    """Names of transformations, in their order, for each way."""
+
+    to_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
+    from_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
+
+
+class FieldMappingShape(Body):
+    """Two fields that hold the same, or a constant for one."""
+
+    local_field = _name(allow_none=True, load_default=None)
+    integration_field = _name(allow_none=True, load_default=None)
+    direction = Choice(Direction, load_default=Direction.BIDIRECTIONAL.value)
+    constant = Scalar()
+    transforms = Part(Transforms, load_default=dict)
+    clear_on_failed_lookup = Flag(load_default=False)
+    not_null = Flag(load_default=False)
+    match_key = Int(min=1, max=100, allow_none=True, load_default=None)
+    enabled = Flag(load_default=True)
+
+
+class ScheduleShape(Body):
+    """`everyMinutes`, or `cron` and maybe `timeZone`."""
+
+    every_minutes = Int(min=1, max=525_600)
+    cron = Text(min=1, max=200, metadata={"example": "0 6 * * 1-5"})
+    time_zone = Text(min=1, max=100, metadata={"example": "Europe/Oslo"})
+
+
+def _rules(*, partial: bool) -> dict[str, Any]:
+    """The fields that creating and changing have in common; a default only where something is created."""
+
+    def default(name: str) -> dict[str, Any]:
+        return {} if partial else {"load_default": DEFAULTS[name]}
+
+    return {
+        "name": Text(min=1, max=200, pattern=PLAIN, required=not partial),
+        "direction": Choice(Direction, **default("direction")),
+        "field_mappings": Items(Part(FieldMappingShape), min=1, max=500, required=not partial),
+        "synch_only_coupled_records": Flag(**default("synch_only_coupled_records")),
+        "conflict_detection": Choice(ConflictDetection, **default("conflict_detection")),
+        "update_conflict_resolution": Choice(UpdateResolution, **default("update_conflict_resolution")),
+        "deletion_conflict_resolution": Choice(DeletionResolution, **default("deletion_conflict_resolution")),
+        "max_delete_percent": Int(min=0, max=100, allow_none=True, **default("max_delete_percent")),
+        "max_delete_count": Int(min=0, allow_none=True, **default("max_delete_count")),
+        "depends_on": Items(Id(), max=100, **default("depends_on")),
+        "schedule": Part(ScheduleShape, allow_none=True, **default("schedule")),
+        "enabled": Flag(**default("enabled")),
+    }
+
+
+class _NewSides(Body):
+    local = Part(MappedSide, required=True)
+    integration = Part(MappedSide, required=True)
+
+
+class _ChangedSides(Body):
+    local = Part(MappedSide(partial=True))
+    integration = Part(MappedSide(partial=True))
+
+
+NewMapping: type[Shape] = type(
+    "NewMapping", (_NewSides,), {"__doc__": "A mapping to be made.", **_rules(partial=False)}
+)
+MappingChanges: type[Shape] = type(
+    "MappingChanges", (_ChangedSides,), {"__doc__": "What is to change of a mapping.", **_rules(partial=True)}
+)
+
+
+class SidesToReset(Body):
+    """Which side is to be read from the beginning; both when it is left out."""
+
+    side = Choice(Side, allow_none=True, load_default=None)
+
+
+class SideAnswer(Answer):
+    """One side of a mapping."""
+
+    connection_id = Id()
+    table = Said()
+    key = Said(allow_none=True)
+    modified_on = ModifiedOn()
+    caption = Said(allow_none=True)
+    filter = Listed(Part(FilterLine))
+
+
+class LineAnswer(Answer):
+    """A field mapping."""
+
+    local_field = Said(allow_none=True)
+    integration_field = Said(allow_none=True)
+    direction = Choice(Direction)
+    constant = Scalar(metadata={"optional": True})
+    transforms = Json(allow_none=False, metadata={"type": "object"})
+    clear_on_failed_lookup = Flag()
+    not_null = Flag()
+    match_key = Int(allow_none=True)
+    enabled = Flag()
+
+
+class WatermarksAnswer(Answer):
+    """How far each side has been read."""
+
+    local = Moment(allow_none=True)
+    integration = Moment(allow_none=True)
+
+
+class StandingAnswer(Answer):
+    """What has become of a mapping so far."""
+
+    last_run = Part(RunAnswer, allow_none=True)
+    next_run_at = Moment(allow_none=True)
+    open_errors = Int(min=0)
+    open_skipped = Int(min=0)
+    coupled = Int(min=0)
+
+
+class MappingAnswer(Answer):
+    """A mapping, and its standing."""
+
+    id = Id()
+    name = Said()
+    direction = Choice(Direction)
+    local = Part(SideAnswer)
+    integration = Part(SideAnswer)
+    field_mappings = Listed(Part(LineAnswer))
+    synch_only_coupled_records = Flag()
+    conflict_detection = Choice(ConflictDetection)
+    update_conflict_resolution = Choice(UpdateResolution)
+    deletion_conflict_resolution = Choice(DeletionResolution)
+    max_delete_percent = Int(allow_none=True)
+    max_delete_count = Int(allow_none=True)
+    depends_on = Listed(Id())
+    schedule = Json(metadata={"type": "object"})
+    enabled = Flag()
+    watermarks = Part(WatermarksAnswer)
+    status = Part(StandingAnswer)
+    created_at = Moment()
+    updated_at = Moment()
+
+
+def stored(body: Mapping[str, Any]) -> Document:
+    """A request's mapping as it is stored: documents inside it keep the names that callers gave."""
+    document = dict(body)
+    if document.get("schedule") is not None:
+        document["schedule"] = ScheduleShape().dump(document["schedule"])
+    if "field_mappings" in document:
+        lines = document["field_mappings"]
+        document["field_mappings"] = [{**line, "transforms": Transforms().dump(line["transforms"])} for line in lines]
+    return document

@@ -1,0 +1,107 @@
+"""`/mappings`: which tables are kept the same, and by which rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+
+from service.api.access import actor, context
+from service.api.conditions import expected_version, tagged
+from service.api.mapping_shapes import EXAMPLE, MappingAnswer, MappingChanges, NewMapping, SidesToReset, stored
+from service.api.operation import Blueprint, operation
+from service.api.paging import PageQuery, page, page_of
+from service.api.runs import shown as shown_run
+from service.core.records import Side
+from service.operations import mappings
+from service.operations.tokens import Scope
+
+blp = Blueprint("mappings", __name__, description="Two tables that are kept the same, and the rules for it.")
+
+_ONE = {"mappingId": "$response.body#/id"}
+_VERSIONED = {**_ONE, "header.If-Match": "$response.header.ETag"}
+_LINKS = {
+    "getMapping": _ONE,
+    "updateMapping": _VERSIONED,
+    "deleteMapping": _ONE,
+    "resetMapping": _ONE,
+    "listCouplings": {"query.mappingId": "$response.body#/id"},
+}
+
+
+@blp.route("/mappings")
+class Mappings(MethodView):
+    @operation("listMappings", Scope.READ)
+    @blp.arguments(PageQuery, location="query")
+    @blp.response(200, page_of(MappingAnswer, "Mapping"))
+    def get(self, query: dict[str, Any]) -> Any:
+        """List mappings, newest first."""
+        found = [_shown(document) for document in mappings.list_mappings(**query)]
+        return page(found, query["limit"], lambda document: document["id"])
+
+    @operation("createMapping", Scope.ADMIN, etag="content", location=True, links=_LINKS)
+    @blp.arguments(NewMapping, example=EXAMPLE)
+    @blp.response(201, MappingAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Make a mapping, if it can work with its two tables as they are now."""
+        document, headers = _answer(mappings.create(context(), stored(body), actor()))
+        return document, {**headers, "Location": f"/mappings/{document['id']}"}
+
+
+@blp.route("/mappings/<id:mapping_id>")
+class Mapping(MethodView):
+    @operation("getMapping", Scope.READ, etag="content", refuses=(404,), links=_LINKS)
+    @blp.response(200, MappingAnswer)
+    def get(self, mapping_id: int) -> Any:
+        """Show a mapping."""
+        return _answer(mappings.get(mapping_id))
+
+    @operation("replaceMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
+    @blp.arguments(NewMapping, example=EXAMPLE)
+    @blp.response(200, MappingAnswer)
+    def put(self, body: dict[str, Any], mapping_id: int) -> Any:
+        """Replace a mapping; what is left out becomes the default."""
+        document = mappings.replace(context(), mapping_id, stored(body), _expected(mapping_id), actor())
+        return _answer(document)
+
+    @operation("updateMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
+    @blp.arguments(MappingChanges, example={"enabled": False})
+    @blp.response(200, MappingAnswer)
+    def patch(self, body: dict[str, Any], mapping_id: int) -> Any:
+        """Change some of a mapping.
+
+        `local` and `integration` are merged with what is there, everything else is replaced.
+        """
+        document = mappings.change(context(), mapping_id, stored(body), _expected(mapping_id), actor())
+        return _answer(document)
+
+    @operation("deleteMapping", Scope.ADMIN, if_match="optional", refuses=(404, 409))
+    @blp.response(204)
+    def delete(self, mapping_id: int) -> Any:
+        """Delete a mapping with its couplings, runs and errors; the records stay where they are."""
+        mappings.delete(context(), mapping_id, _expected(mapping_id), actor())
+
+
+@blp.route("/mappings/<id:mapping_id>/reset")
+class MappingReset(MethodView):
+    @operation("resetMapping", Scope.ADMIN, etag="content", body_optional=True, at_once=True, refuses=(404,))
+    @blp.arguments(SidesToReset, example={"side": "local"})
+    @blp.response(200, MappingAnswer)
+    def post(self, body: dict[str, Any], mapping_id: int) -> Any:
+        """Forget how far both sides, or one, have been read: the next run reads from the beginning."""
+        sides = list(Side) if body["side"] is None else [Side(body["side"])]
+        return _answer(mappings.reset(context(), mapping_id, sides, actor()))
+
+
+def _expected(mapping_id: int) -> int | None:
+    return expected_version("mapping", mapping_id, lambda: int(mappings.get(mapping_id)["version"]))
+
+
+def _answer(document: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    return tagged(_shown(document), document["version"])
+
+
+def _shown(document: dict[str, Any]) -> dict[str, Any]:
+    status = document["status"]
+    last = status["last_run"]
+    return {**document, "status": {**status, "last_run": None if last is None else shown_run(last)}}

@@ -1,0 +1,207 @@
+"""`/sync-runs`: starting runs, watching them, stopping them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+
+from service import wording
+from service.api.access import actor, context
+from service.api.conditions import tagged
+from service.api.errors import language
+from service.api.fields import (
+    Answer,
+    Body,
+    Choice,
+    Flag,
+    Id,
+    Int,
+    Items,
+    Json,
+    Moment,
+    Part,
+    QueryId,
+    Said,
+    Text,
+    refuse,
+)
+from service.api.operation import Blueprint, operation
+from service.api.paging import PageQuery, page, page_of
+from service.core.outcomes import Outcome, no_counts
+from service.core.records import Direction, Side
+from service.operations import runs
+from service.operations.tokens import Scope
+
+blp = Blueprint("sync-runs", __name__, description="Runs: one execution for one mapping each.")
+
+STATUSES = ("queued", "running", "succeeded", "completedWithErrors", "failed", "cancelled")
+TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
+KINDS = (*runs.KINDS, "reconcile")
+EXAMPLE = {"mappingId": 1, "kind": "modified"}
+
+
+class RunKind(Choice):
+    """A kind of run; one that is to come is refused with a sentence of its own."""
+
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> str:
+        if value == "reconcile":
+            refuse("run_kind_not_available")
+        return super()._deserialize(value, *rest, **options)
+
+
+class ChosenRecords(Body):
+    """Records by their keys."""
+
+    local = Items(Text(min=1, max=1000), load_default=())
+    integration = Items(Text(min=1, max=1000), load_default=())
+
+
+class NewRun(Body):
+    """What is to be run."""
+
+    mapping_id = Id(required=True)
+    kind = RunKind(runs.KINDS, load_default="modified")
+    direction = Choice(Direction, allow_none=True, load_default=None, metadata={"description": "Narrows it."})
+    records = Part(ChosenRecords, load_default=dict, metadata={"description": "For `records` and `uncouple`."})
+    coupling_ids = Items(Id(), load_default=())
+    dry_run = Flag(load_default=False, metadata={"description": "Tell what would happen, and write nothing."})
+    allow_mass_delete = Flag(load_default=False, metadata={"description": "Lift the limits of deletion for this once."})
+
+
+class RunQuery(PageQuery):
+    """Which runs."""
+
+    mapping_id = QueryId()
+    status = Choice(STATUSES)
+    kind = Choice(KINDS)
+    created_after = Moment()
+
+
+CountsAnswer = type(
+    "CountsAnswer",
+    (Answer,),
+    {"__doc__": "How many records had which outcome; `read` is their sum.", **{name: Int() for name in no_counts()}},
+)
+
+
+class RunCountsAnswer(Answer):
+    """The counters of both directions."""
+
+    to_integration = Part(CountsAnswer, attribute="toIntegration")
+    from_integration = Part(CountsAnswer, attribute="fromIntegration")
+
+
+class RunAnswer(Answer):
+    """One execution for a mapping."""
+
+    id = Id()
+    mapping_id = Id()
+    kind = Choice(KINDS)
+    direction = Choice(Direction)
+    trigger = Choice(TRIGGERS)
+    dry_run = Flag()
+    status = Choice(STATUSES)
+    counts = Part(RunCountsAnswer)
+    progress = Json(allow_none=False, metadata={"type": "object"})
+    created_at = Moment()
+    started_at = Moment(allow_none=True)
+    finished_at = Moment(allow_none=True)
+    requested_by = Said(allow_none=True)
+    code = Said(allow_none=True, metadata={"description": "Why the run failed or stopped."})
+    message = Said(allow_none=True, metadata={"description": "The same in words."})
+
+
+class RecordQuery(PageQuery):
+    """Which records of a run."""
+
+    outcome = Choice(Outcome)
+
+
+class RunRecordAnswer(Answer):
+    """What a run did, or in a dry run would do, with one record. `side` is the record's own."""
+
+    id = Id()
+    side = Choice(Side)
+    direction = Choice(Direction)
+    source_key = Said()
+    destination_key = Said(allow_none=True)
+    coupling_id = Int(allow_none=True)
+    outcome = Choice(Outcome)
+    fields_ = Json(attribute="fields", data_key="fields", metadata={"description": "The fields that changed."})
+    error_id = Int(allow_none=True)
+
+
+_SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
+_ONE = {"runId": "$response.body#/id"}
+LINKS = {"getRun": _ONE, "listRunRecords": _ONE, "cancelRun": _ONE}
+
+
+@blp.route("/sync-runs")
+class Runs(MethodView):
+    @operation("listRuns", Scope.READ)
+    @blp.arguments(RunQuery, location="query")
+    @blp.response(200, page_of(RunAnswer, "Run"))
+    def get(self, query: dict[str, Any]) -> Any:
+        """List runs, newest first."""
+        body, headers = page(runs.list_runs(**query), query["limit"])
+        return {**body, "items": [shown(run) for run in body["items"]]}, headers
+
+    @operation("startRun", Scope.OPERATE, etag="version", location=True, at_once=True, refuses=(404,), links=LINKS)
+    @blp.arguments(NewRun, example=EXAMPLE)
+    @blp.response(202, RunAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Start a run for a mapping; the same run that is queued already is returned instead."""
+        return accepted(runs.start(context(), _request(body), actor()))
+
+
+@blp.route("/sync-runs/<id:run_id>")
+class Run(MethodView):
+    @operation("getRun", Scope.READ, etag="version", refuses=(404,), links=LINKS)
+    @blp.response(200, RunAnswer)
+    def get(self, run_id: int) -> Any:
+        """Show a run."""
+        run = runs.get(run_id)
+        return tagged(shown(run), run.version)
+
+
+@blp.route("/sync-runs/<id:run_id>/records")
+class RunRecords(MethodView):
+    @operation("listRunRecords", Scope.READ, refuses=(404,))
+    @blp.arguments(RecordQuery, location="query")
+    @blp.response(200, page_of(RunRecordAnswer, "RunRecord"))
+    def get(self, query: dict[str, Any], run_id: int) -> Any:
+        """List the records of a run that were not simply unchanged, newest first."""
+        return page(runs.list_records(run_id, **query), query["limit"])
+
+
+@blp.route("/sync-runs/<id:run_id>/cancel")
+class RunCancel(MethodView):
+    @operation("cancelRun", Scope.OPERATE, etag="version", location=True, at_once=True, refuses=(404,), links=LINKS)
+    @blp.response(202, RunAnswer)
+    def post(self, run_id: int) -> Any:
+        """Stop a run at its next page; what is done stays done."""
+        return accepted(runs.cancel(context(), run_id, actor()))
+
+
+def shown(run: Any) -> dict[str, Any]:
+    """A run as answers show it."""
+    message = None if run.code is None else wording.say(run.code, run.params, language()).message
+    return {**{name: getattr(run, name) for name in _SHOWN}, "message": message}
+
+
+def accepted(run: Any) -> Any:
+    """An answer that points at the run that does the work."""
+    body, headers = tagged(shown(run), run.version)
+    return body, {**headers, "Location": f"/sync-runs/{run.id}"}
+
+
+def _request(body: dict[str, Any]) -> runs.RunRequest:
+    records = body.pop("records")
+    direction = body.pop("direction")
+    return runs.RunRequest(
+        **{**body, "coupling_ids": tuple(body["coupling_ids"])},
+        direction=None if direction is None else Direction(direction),
+        local_keys=tuple(records.get("local", ())),
+        integration_keys=tuple(records.get("integration", ())),
+    )

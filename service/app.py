@@ -1,0 +1,65 @@
+"""The web application: everything the service has, put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from flask import Flask, Response, request
+
+from service import api
+from service.operations.context import Context
+from service.settings import Settings
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    # Answers belong to who asked; with an ETag they may be kept, and are asked for anew each time.
+    "Cache-Control": "private, no-cache",
+}
+
+
+def create_app(settings: Settings, context: Context) -> Flask:
+    """The application; `context` is what its operations are handed. Opens nothing and starts nothing."""
+    app = Flask("accord", static_folder=None)
+    app.extensions["accord"] = context
+    api.install(app, settings.secret_key or "")
+    app.after_request(_secure)
+    return app
+
+
+def _secure(response: Response) -> Response:
+    """What every answer tells browsers."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.path.startswith("/docs/assets/"):
+        response.headers["Cache-Control"] = "public, max-age=86400"
+    return response
+
+
+def configure_logging(log_format: str) -> None:
+    """Log to standard error, a line each: for people, or as JSON for machines."""
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Fancier ones print the values of variables, and those may be secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            *([structlog.processors.format_exc_info] if log_format == "json" else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

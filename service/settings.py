@@ -1,0 +1,221 @@
+"""What the environment says. `SETTINGS` lists everything one can say; a wrong value stops the start with a sentence."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from service.operations.context import SecretBox
+from service.operations.tokens import make_text
+from service.store.database import sqlite_path
+
+_SHORTEST_SECRET = 16
+
+
+class SettingsWrong(Exception):
+    """The service cannot start like this; the text says which setting is wrong, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process is set up. `token` and `secret_key` are None until `with_secrets` has seen to them."""
+
+    host: str
+    port: int
+    database_url: str
+    queue_url: str | None
+    token: str | None
+    secret_key: str | None
+    log_format: str
+    threads: int
+
+    def __repr__(self) -> str:
+        """Without secrets, wherever it ends up."""
+        return f"Settings(host={self.host!r}, port={self.port})"
+
+
+def _host(text: str) -> str:
+    if not text or any(character.isspace() for character in text):
+        raise ValueError("is not a host name or an address")
+    return text
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"is not a number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _database_url(text: str) -> str:
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("sqlite", "postgresql", "postgres"):
+        raise ValueError("is not a URL that starts with sqlite:/// or postgresql://")
+    return text
+
+
+def _queue_url(_: str) -> str:
+    raise ValueError("cannot be set yet: the queue is the one in the process; leave it out")
+
+
+def _token(text: str) -> str:
+    if len(text) < _SHORTEST_SECRET or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"needs at least {_SHORTEST_SECRET} printable characters without blanks")
+    return text
+
+
+def _secret_key(text: str) -> str:
+    if any(len(key) < _SHORTEST_SECRET for key in text.split(",")):
+        raise ValueError(f"needs at least {_SHORTEST_SECRET} characters; several keys are separated by commas")
+    return text
+
+
+def _log_format(text: str) -> str:
+    if text not in ("console", "json"):
+        raise ValueError("is neither console nor json")
+    return text
+
+
+class Setting(NamedTuple):
+    """One setting: the field it fills, its default as text (None: there is none), how it is read, and what it is."""
+
+    field: str
+    default: str | None
+    parse: Callable[[str], Any]
+    sentence: str
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "ACCORD_HOST": Setting("host", "127.0.0.1", _host, "The address to listen on."),
+    "ACCORD_PORT": Setting("port", "8080", _number(1, 65535), "The port to listen on."),
+    "ACCORD_DATABASE_URL": Setting(
+        "database_url", "sqlite:///accord.db", _database_url, "Where Accord keeps its own state: sqlite or postgresql."
+    ),
+    "ACCORD_QUEUE_URL": Setting("queue_url", None, _queue_url, "The queue; unset: the one in the process."),
+    "ACCORD_TOKEN": Setting(
+        "token", None, _token, "The first token, with all rights; unset: one is made and kept beside the database."
+    ),
+    "ACCORD_SECRET_KEY": Setting(
+        "secret_key",
+        None,
+        _secret_key,
+        "Encrypts credentials at rest; unset: one is made and kept beside the database. Several, separated by commas:"
+        " the first encrypts, the others still decrypt.",
+    ),
+    "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
+    "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+}
+"""Everything one can say. `<NAME>_FILE` names a file that holds the value instead."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that an environment holds. Raises SettingsWrong."""
+    values = {setting.field: _value(name, setting, environ) for name, setting in SETTINGS.items()}
+    return Settings(**values)
+
+
+def _value(name: str, setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = _text(name, environ)
+    if text is None:
+        text = setting.default
+    if text is None:
+        return None
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise SettingsWrong(f"{name} {error}.") from error
+
+
+def _text(name: str, environ: Mapping[str, str]) -> str | None:
+    """What is said, itself or in a file; an empty value counts as none."""
+    direct, file = environ.get(name), environ.get(f"{name}_FILE")
+    if direct and file:
+        raise SettingsWrong(f"{name} and {name}_FILE are both set; only one of them can be.")
+    if not file:
+        return direct or None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsWrong(f"{name}_FILE names {file}, which cannot be read: {error}.") from error
+
+
+def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
+    """The settings with a token and a secret key: those that were given, those beside the database, or new ones.
+
+    `say` is told a new token, once. Raises SettingsWrong where there is no place to keep them.
+    """
+    path = sqlite_path(settings.database_url)
+    if path is None:
+        if settings.secret_key is None:
+            raise SettingsWrong("ACCORD_SECRET_KEY must be set: with PostgreSQL all processes have to share one.")
+        return settings
+    if settings.secret_key is None:
+        settings = replace(settings, secret_key=_kept(path.with_name(path.name + ".key"), _new_key)[0])
+    if settings.token is None:
+        place = path.with_name(path.name + ".token")
+        token, made = _kept(place, make_text)
+        settings = replace(settings, token=token)
+        if made:
+            say(f"A token with all rights was made; it is kept in {place} and not shown again:\n\n    {token}\n")
+    return settings
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """What encrypts credentials under the settings' keys."""
+    return SecretBox(*(_fernet_key(key) for key in (settings.secret_key or "").split(",")))
+
+
+def _fernet_key(text: str) -> str:
+    """A Fernet key as it is; from any other text one is derived, so that any long enough secret will do."""
+    try:
+        Fernet(text)
+    except ValueError:
+        derived = HKDF(SHA256(), 32, salt=None, info=b"accord credentials").derive(text.encode())
+        return base64.urlsafe_b64encode(derived).decode()
+    return text
+
+
+def _new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+def _kept(place: Path, make: Callable[[], str]) -> tuple[str, bool]:
+    """What a file holds, and whether it was made just now, readable by its owner alone.
+
+    The file appears with its content or not at all: of several processes that start at once, one makes it.
+    """
+    draft = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+    try:
+        if not place.exists():
+            text = make()
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            try:
+                os.link(draft, place)
+                return text, True
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        kept = place.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsWrong(f"{place} cannot be made or read: {error}.") from error
+    if not kept:
+        raise SettingsWrong(f"{place} is empty; delete it to have a new one made.")
+    return kept, False

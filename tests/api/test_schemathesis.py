@@ -1,0 +1,53 @@
+"""Every operation under every check that schemathesis has, alone and in sequences along the declared links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from tests.api import cases
+from tests.api.world import World, make_app
+
+schema = schemathesis.openapi.from_wsgi("/openapi.json", make_app())
+_quiet = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:  # noqa: ARG001  (schemathesis names the arguments)
+    """Count."""
+    cases.MADE[case.operation.label] += 1
+
+
+@schema.parametrize()
+@settings(max_examples=30, **_quiet)
+def test_operation(case: Any, lively: World) -> None:  # noqa: ARG001  (the world is what the case is sent to)
+    case.call_and_validate()
+
+
+class Machine(schema.as_state_machine()):  # type: ignore[misc]
+    """Sequences of requests, each in a world of its own."""
+
+    kept: Any = None
+
+    def setup(self) -> None:
+        """What one sequence left behind must not be met by the next."""
+        self.world = type(self).kept.fresh()
+
+    def after_call(self, response: Any, case: Any) -> None:
+        """Runs that were started are carried out, so that later requests meet what they did."""
+        super().after_call(response, case)
+        if case.path in ("/sync-runs", "/skipped/{skippedId}/resolve") and response.status_code == 202:
+            self.world.work()
+
+
+@pytest.fixture
+def _machine(kept_lively: Any) -> None:
+    Machine.kept = kept_lively
+
+
+@pytest.mark.usefixtures("_machine")
+class TestSequences(Machine.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(max_examples=40, stateful_step_count=8, **_quiet)

@@ -1,0 +1,321 @@
+"""The destination check, what it sets aside, and what people say about it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import peewee as pw
+import pytest
+
+from service.core.errors import Conflict, Invalid
+from service.operations import skipped
+from service.store.database import database
+from service.store.models import Mapping, SkippedRecord
+from tests.world import World, couple, errors, records, tally
+
+NAMES = [{"local_field": "name", "integration_field": "name", "match_key": 1}]
+
+
+def synchronize_by_hand(world: World, customer: str) -> None:
+    """Synchronize one chosen record, which leaves the watermark where it was."""
+    run = world.run("records", local_keys=(customer,))
+    assert tally(run, "toIntegration") == {"read": 1, "modified": 1}
+
+
+@pytest.mark.parametrize("direction", ["bidirectional", "toIntegration"])
+def test_a_record_past_the_filter_but_not_past_its_coupling(world: World, direction: str) -> None:
+    """The origin's own paragraph: the customer is later than the mapping's filter, because it was synchronized by hand,
+    but not later than its coupling; and the account has been changed since. With a bidirectional mapping that is an
+    error, and the record is set aside; with a one-way mapping the destination is not checked."""
+    world.map(direction=direction)
+    customer, account = couple(world, number="1", name="Adatum")
+    world.edit("local", customer, name="Adatum Corporation")
+    synchronize_by_hand(world, customer)
+    world.edit("integration", account, name="ADATUM")
+    run = world.run()
+    if direction == "bidirectional":
+        assert run.status == "completedWithErrors"
+        assert tally(run, "toIntegration") == {"read": 1, "skipped": 1}
+        (error,) = errors()
+        assert (error.code, error.category) == ("destination_modified_later", "conflict")
+        assert error.params == {"destination": "Account", "source": "Customer"}
+        (item,) = world.skips()
+        assert (item.reason, item.local_key, item.integration_key) == ("conflict", customer, account)
+        assert (world.get("integration", account) or {})["name"] == "ADATUM"
+    else:
+        assert run.status == "succeeded"
+        assert tally(run, "toIntegration") == {"read": 1, "unchanged": 1}
+        world.edit("local", customer, name="Adatum Ltd")
+        assert tally(world.run(), "toIntegration") == {"read": 1, "modified": 1}
+        assert (world.get("integration", account) or {})["name"] == "Adatum Ltd"
+        assert world.skips() == [] and errors() == []
+
+
+def test_edits_on_both_sides_are_a_conflict_that_touches_nothing(world: World) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit("local", customer, name="Local")
+    world.edit("integration", account, address1_city="Bergen")
+    before = world.stamps()
+    run = world.run()
+    assert run.status == "completedWithErrors"
+    assert tally(run, "toIntegration") == {"read": 1, "skipped": 1}
+    assert tally(run, "fromIntegration") == {"read": 1, "skipped": 1}
+    assert world.stamps() == before
+    again = world.run("full")
+    assert again.status == "succeeded", "a record that was set aside before does not change a run's status"
+    assert tally(again, "toIntegration") == {"read": 1, "skipped": 1}
+    assert len(errors()) == 1
+
+
+def test_the_same_edit_on_both_sides_is_no_conflict(world: World) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One")
+    world.edit("local", customer, name="Two")
+    world.edit("integration", account, name="Two  ")
+    before = world.stamps()
+    run = world.run()
+    assert run.status == "succeeded"
+    assert tally(run, "toIntegration") == {"read": 1, "unchanged": 1}
+    assert world.stamps() == before
+    world.edit("integration", account, name="Three")
+    world.run()
+    assert (world.get("local", customer) or {})["name"] == "Three"
+
+
+def test_a_destination_touched_elsewhere_is_no_conflict(world: World) -> None:
+    world.map(
+        [{"local_field": "number", "integration_field": "accountnumber"}, {"local_field": "name", "integration_field": "name"}]
+    )
+    customer, account = couple(world, number="1", name="One")
+    world.edit("local", customer, name="Two")
+    world.edit("integration", account, customertypecode=7)
+    run = world.run()
+    assert tally(run, "toIntegration") == {"read": 1, "modified": 1}
+    assert run.status == "succeeded"
+    assert (world.get("integration", account) or {})["customertypecode"] == 7
+
+
+def test_a_field_that_flows_one_way_is_overwritten_without_a_conflict(world: World) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One", credit_limit=10)
+    world.edit("local", customer, credit_limit=20)
+    world.edit("integration", account, creditlimit=99)
+    run = world.run()
+    assert run.status == "succeeded"
+    assert (world.get("integration", account) or {})["creditlimit"] == 20
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "city"),
+    [
+        ("sendUpdateToIntegration", "Local", "Oslo"),
+        ("getUpdateFromIntegration", "One", "Bergen"),
+        ("newestWins", "One", "Bergen"),
+    ],
+)
+def test_an_update_policy_settles_a_conflict(world: World, policy: str, name: str, city: str) -> None:
+    world.map(update_conflict_resolution=policy)
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit("local", customer, name="Local")
+    world.edit("integration", account, address1_city="Tromsø")
+    world.edit("integration", account, address1_city="Bergen")
+    run = world.run()
+    assert run.status == "succeeded"
+    assert (world.get("local", customer) or {})["name"] == name
+    assert (world.get("integration", account) or {})["name"] == name
+    assert (world.get("local", customer) or {})["city"] == city
+    assert (world.get("integration", account) or {})["address1_city"] == city
+    before = world.stamps()
+    world.run()
+    assert world.stamps() == before
+
+
+def test_field_mode_lets_disjoint_edits_flow_both_ways_in_one_visit(world: World) -> None:
+    world.map(conflict_detection="field")
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit("local", customer, name="Local")
+    world.edit("integration", account, address1_city="Bergen")
+    run = world.run()
+    assert run.status == "succeeded"
+    assert tally(run, "toIntegration") == {"read": 1, "modified": 1}
+    for side, key, city in (("local", customer, "city"), ("integration", account, "address1_city")):
+        row = world.get(side, key) or {}
+        assert (row["name"], row[city]) == ("Local", "Bergen")
+    before = world.stamps()
+    assert world.run().status == "succeeded"
+    assert world.stamps() == before
+
+
+def test_field_mode_sets_only_the_conflicting_field_aside(world: World) -> None:
+    world.map(conflict_detection="field")
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit("local", customer, name="Local", city="Bergen")
+    world.edit("integration", account, name="CRM")
+    run = world.run()
+    assert run.status == "completedWithErrors"
+    row = world.get("integration", account) or {}
+    assert (row["name"], row["address1_city"]) == ("CRM", "Bergen")
+    (item,) = world.skips()
+    view = skipped.show(world.context, item.id)
+    assert {field.local_field: field.state for field in view.fields}["name"] == "changedInBoth"
+    world.resolve(item, "keepIntegration")
+    assert (world.get("local", customer) or {})["name"] == "CRM"
+
+
+def conflicted(world: World) -> tuple[str, str, SkippedRecord]:
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit("local", customer, name="Local", city="Bergen")
+    world.edit("integration", account, name="CRM")
+    world.run()
+    (item,) = world.skips()
+    return customer, account, item
+
+
+def test_a_skipped_record_shows_both_sides_and_the_base(world: World) -> None:
+    world.map()
+    _, _, item = conflicted(world)
+    view = skipped.show(world.context, item.id)
+    fields = {field.local_field: field for field in view.fields}
+    assert (fields["name"].local, fields["name"].integration, fields["name"].base) == ("Local", "CRM", "One")
+    assert fields["name"].state == "changedInBoth"
+    assert (fields["city"].state, fields["number"].state) == ("changedLocally", "equal")
+    assert view.local is not None and view.local["name"] == "Local"
+
+
+@pytest.mark.parametrize(("resolution", "name", "city"), [("keepLocal", "Local", "Bergen"), ("keepIntegration", "CRM", "Oslo")])
+def test_keeping_one_side(world: World, resolution: str, name: str, city: str) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    run = world.resolve(item, resolution)
+    assert (run.trigger, run.status) == ("resolution", "succeeded")
+    local, integration = world.get("local", customer) or {}, world.get("integration", account) or {}
+    assert (local["name"], local["city"]) == (integration["name"], integration["address1_city"]) == (name, city)
+    resolved = skipped.get(item.id)
+    assert (resolved.status, resolved.resolution, resolved.resolved_by) == ("resolved", resolution, "anna")
+    assert [error.status for error in errors()] == ["resolved"]
+    before = world.stamps()
+    assert world.run().status == "succeeded"
+    assert world.stamps() == before
+    with pytest.raises(Conflict) as refused:
+        skipped.resolve(world.context, item.id, resolution, None, "bob")
+    assert refused.value.code == "already_resolved"
+
+
+def test_merging_field_by_field_with_a_third_value(world: World) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    with pytest.raises(Invalid) as refused:
+        skipped.resolve(world.context, item.id, "merge", {"city": "local"}, "anna")
+    assert [problem.code for problem in refused.value.problems] == ["choice_missing"]
+    world.resolve(item, "merge", {"name": {"value": "Both"}, "city": "integration"})
+    local, integration = world.get("local", customer) or {}, world.get("integration", account) or {}
+    assert (local["name"], local["city"]) == ("Both", "Oslo")
+    assert (integration["name"], integration["address1_city"]) == ("Both", "Oslo")
+
+
+def test_a_resolution_is_refused_when_a_side_has_moved_on(world: World) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    world.edit("integration", account, name="CRM again")
+    with pytest.raises(Conflict) as refused:
+        skipped.resolve(world.context, item.id, "keepLocal", None, "anna")
+    assert refused.value.code == "moved_on"
+    assert (world.get("integration", account) or {})["name"] == "CRM again"
+    assert skipped.show(world.context, item.id).record.status == "open"
+    world.resolve(skipped.get(item.id), "keepLocal")
+    assert (world.get("integration", account) or {})["name"] == "Local"
+
+
+def test_an_edit_between_the_resolution_and_its_run_is_offered_again(world: World) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    skipped.resolve(world.context, item.id, "keepLocal", None, "anna")
+    world.edit("integration", account, name="In between")
+    run = world.run()
+    assert run is not None
+    assert (world.get("integration", account) or {})["name"] == "In between"
+    assert [one.status for one in world.skips(None)] == ["open"]
+
+
+def test_retry_lets_the_rules_decide(world: World) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    world.edit("local", customer, name="One", city="Oslo")
+    run = world.resolve(item, "retry")
+    assert run.status == "succeeded"
+    assert (world.get("local", customer) or {})["name"] == "CRM"
+    world.edit("local", customer, name="Local")
+    world.edit("integration", account, name="CRM 2")
+    world.run()
+    (again,) = world.skips()
+    world.resolve(again, "retry")
+    (third,) = world.skips()
+    assert third.id != again.id
+
+
+def test_uncoupled_records_are_left_alone_until_somebody_couples_them(world: World) -> None:
+    world.map()
+    customer, account, item = conflicted(world)
+    run = world.resolve(item, "uncouple")
+    assert tally(run, "toIntegration") == {"read": 1, "uncoupled": 1}
+    run = world.run("full")
+    assert tally(run, "toIntegration") == {"read": 1, "ignored": 1}
+    assert tally(run, "fromIntegration") == {"read": 1, "ignored": 1}
+    found = skipped.list_exclusions(mapping_id=world.mapping_id, limit=10)
+    assert {(one.side, one.key) for one in found} == {("local", customer), ("integration", account)}
+    for one in found:
+        skipped.delete_exclusion(world.context, one.id, "anna")
+    run = world.run()
+    assert run.counts["toIntegration"]["coupled"] == 1, "the twin is found by its number instead of being doubled"
+
+
+def test_a_resolution_that_does_not_fit_is_refused(world: World) -> None:
+    world.map()
+    _, _, item = conflicted(world)
+    with pytest.raises(Invalid) as refused:
+        skipped.resolve(world.context, item.id, "restore", None, "anna")
+    assert refused.value.problems[0].code == "resolution_does_not_fit"
+
+
+def test_a_mapping_with_open_conflicts_stays_bidirectional(world: World) -> None:
+    world.map()
+    _, _, item = conflicted(world)
+    with pytest.raises(Conflict) as refused:
+        world.change_mapping(direction="toIntegration")
+    assert refused.value.code == "open_conflicts"
+    world.resolve(item, "keepLocal")
+    world.change_mapping(direction="toIntegration")
+
+
+CONFLICT = """
+    INSERT INTO skipped_records (mapping_id, mapping_direction, reason, status, local_key, version, created_at)
+    VALUES ({id}, '{direction}', 'conflict', 'open', '1', 1, 0)
+"""
+
+
+@pytest.mark.parametrize("claimed", ["toIntegration", "bidirectional"])
+def test_hand_written_sql_cannot_store_a_conflict_for_a_one_way_mapping(world: World, claimed: str, tmp_path: Path) -> None:
+    id = world.map(direction="toIntegration")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as by_hand, pytest.raises(sqlite3.IntegrityError):
+        by_hand.execute(CONFLICT.format(id=id, direction=claimed))
+
+
+def test_hand_written_sql_cannot_make_a_mapping_with_conflicts_one_way(world: World, tmp_path: Path) -> None:
+    id = world.map()
+    conflicted(world)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as by_hand, pytest.raises(sqlite3.IntegrityError):
+        by_hand.execute("UPDATE mappings SET direction = 'toIntegration' WHERE id = ?", (id,))
+    with pytest.raises(pw.IntegrityError), database.atomic():
+        Mapping.update(direction="toIntegration").where(Mapping.id == id).execute()
+
+
+def test_changes_are_kept_with_the_run(world: World) -> None:
+    world.map()
+    _, _, item = conflicted(world)
+    run = world.resolve(item, "keepLocal")
+    (done,) = records(run)
+    assert {(change["side"], change["field"]): (change["before"], change["after"]) for change in done.fields} == {
+        ("integration", "name"): ("CRM", "Local"),
+        ("integration", "address1_city"): ("Oslo", "Bergen"),
+    }

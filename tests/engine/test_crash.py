@@ -1,0 +1,195 @@
+"""What a worker that died leaves behind is found by looking, and a worker that lost its lease writes nothing."""
+
+import threading
+
+import pytest
+
+from service.core.records import Side
+from service.engine.task import Stop
+from service.operations import execution, runs
+from service.store import intents, sql
+from service.store import runs as run_rows
+from service.store.intents import Intent
+from service.store.models import Intent as IntentRow
+from service.store.models import SyncRun
+from service.store.runs import LeaseLost
+from service.worker import carry_out_next, free_runs_of_the_dead, start_due
+from tests.world import LINES, World, couple, errors, tally
+
+KEYLESS = [{**item, "match_key": None} for item in LINES]
+"""The mapping without match keys: no twin is looked for before an insert."""
+
+
+def sent(world: World, key: str, chosen: str | None, values: dict[str, object]) -> None:
+    """The state right after an insert was sent and before its outcome was written down."""
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "dead")
+    assert lease is not None
+    intents.save(world.mapping_id, run.id, Side.INTEGRATION, 0, [Intent(key, chosen, values)])  # type: ignore[arg-type]
+    run_rows.end_leases(["dead"])
+
+
+WRITTEN = {"accountnumber": "1", "name": "One", "address1_city": None, "creditlimit": None, "customertypecode": 3}
+
+
+def test_an_insert_that_took_effect_is_not_sent_again(world: World) -> None:
+    world.map(KEYLESS)
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="ours", accountnumber="1", name="One", customertypecode=3)
+    sent(world, key, "ours", WRITTEN)
+    assert carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "ours"
+    assert len(world.all("integration")) == 1
+    assert IntentRow.select().count() == 0
+    before = world.stamps()
+    world.run()
+    assert world.stamps() == before
+
+
+def test_an_insert_that_did_not_take_effect_is_done(world: World) -> None:
+    world.map(KEYLESS)
+    key = world.add("local", number="1", name="One")
+    sent(world, key, "ours", WRITTEN)
+    assert carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) is not None
+    assert len(world.all("integration")) == 1
+    assert IntentRow.select().count() == 0
+
+
+def test_an_insert_without_a_key_of_ours_is_found_by_what_was_written(world: World) -> None:
+    world.map(KEYLESS)
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="x", accountnumber="1", name="One", customertypecode=3)
+    sent(world, key, None, WRITTEN)
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "x"
+
+
+def test_what_the_source_became_since_then_still_travels(world: World) -> None:
+    world.map(KEYLESS)
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="ours", accountnumber="1", name="One", customertypecode=3)
+    sent(world, key, "ours", WRITTEN)
+    world.edit("local", key, name="Two")
+    carry_out_next(world.context, "other", threading.Event())
+    assert (world.get("integration", "ours") or {})["name"] == "Two"
+    assert errors() == []
+
+
+def test_an_insert_that_could_be_several_records_is_set_aside(world: World) -> None:
+    world.map(KEYLESS, direction="toIntegration")
+    key = world.add("local", number="1", name="One")
+    for id in ("x", "y"):
+        world.add("integration", accountid=id, accountnumber="1", name="One", customertypecode=3)
+    sent(world, key, None, WRITTEN)
+    carry_out_next(world.context, "other", threading.Event())
+    assert [(item.reason, item.local_key) for item in world.skips()] == [("ambiguous", key)]
+    assert len(world.all("integration")) == 2
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
+    world.map()
+    for number in range(3):
+        world.add("local", number=str(number), name=str(number))
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    first = execution.claim(world.context, "first")
+    assert first is not None
+
+    def lose() -> None:
+        """Another worker takes the run while this one is between two pages."""
+        run_rows.end_leases(["first"])
+        assert carry_out_next(world.context, "second", threading.Event())
+
+    execution.carry_out(world.context, first, lambda: lose() if runs.get(run.id).owner == "first" else None, lambda _: None)
+    ended = runs.get(run.id)
+    assert (ended.status, ended.attempt, tally(ended, "toIntegration")) == ("succeeded", 2, {"read": 3, "inserted": 3})
+    assert len(world.all("integration")) == 3
+    with pytest.raises(LeaseLost):
+        run_rows.save_page(first, {}, {}, {})
+
+
+def test_a_run_is_handed_over_between_two_pages_and_goes_on_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.map(KEYLESS)
+    for number in range(7):
+        world.add("local", number=str(number), name=str(number))
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    answers = iter([None, None, Stop.HAND_OVER])
+    lease = execution.claim(world.context, "first")
+    assert lease is not None
+    execution.carry_out(world.context, lease, lambda: next(answers), lambda _: None, page_size=3)
+    half = runs.get(run.id)
+    assert (half.status, half.counts["toIntegration"]["inserted"]) == ("running", 3)
+    assert carry_out_next(world.context, "second", threading.Event())
+    ended = runs.get(run.id)
+    assert (ended.status, tally(ended, "toIntegration")) == ("succeeded", {"read": 7, "inserted": 7})
+    assert len(world.all("integration")) == 7
+
+
+def test_a_cancelled_run_keeps_what_is_done(world: World) -> None:
+    world.map(KEYLESS)
+    for number in range(7):
+        world.add("local", number=str(number), name=str(number))
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "first")
+    assert lease is not None
+    seen: list[int] = []
+
+    def stopping() -> Stop | None:
+        seen.append(1)
+        if len(seen) == 3:
+            runs.cancel(world.context, run.id, "anna")
+        return Stop.CANCEL if run_rows.cancel_wanted(run.id) else None
+
+    execution.carry_out(world.context, lease, stopping, lambda _: None, page_size=3)
+    assert runs.get(run.id).status == "cancelled"
+    assert len(world.all("integration")) == 3
+    rest = world.run()
+    assert rest.counts["toIntegration"]["inserted"] == 4
+
+
+def test_runs_of_dead_workers_of_this_machine_are_free_at_once(world: World) -> None:
+    import os
+    import socket
+
+    world.map()
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    assert execution.claim(world.context, f"{socket.gethostname()}:{os.getpid()}:earlier:0") is not None
+    assert execution.claim(world.context, "me") is None
+    assert free_runs_of_the_dead(f"{socket.gethostname()}:{os.getpid()}:now") == 1
+    lease = execution.claim(world.context, "me")
+    assert lease is not None and (lease.run_id, lease.attempt) == (run.id, 2)
+
+
+def test_one_run_per_mapping_and_the_same_request_is_queued_once(world: World) -> None:
+    world.map()
+    first = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    assert runs.start(world.context, runs.RunRequest(world.mapping_id), "test").id == first.id
+    other = runs.start(world.context, runs.RunRequest(world.mapping_id, "full"), "test")
+    assert other.id != first.id
+    assert execution.claim(world.context, "a") is not None
+    assert execution.claim(world.context, "b") is None, "the mapping is busy"
+
+
+def test_a_schedule_that_was_missed_is_made_up_for_once(world: World) -> None:
+    world.map(schedule={"everyMinutes": 30})
+    sql.execute("UPDATE mappings SET next_due = 1")
+    assert start_due(world.context) == 1
+    assert start_due(world.context) == 0
+    (run,) = SyncRun.select()
+    assert (run.trigger, run.priority > 0) == ("schedule", True)
+
+
+def test_a_page_that_cannot_be_written_down_leaves_nothing_behind(world: World) -> None:
+    """Somebody couples the same record by hand while the run is on its way: the page is done again."""
+    world.map(KEYLESS)
+    customer, account = couple(world, number="1", name="One")
+    assert world.partner("local", customer) == account
+    with pytest.raises(sql.Clash), sql.transaction():
+        sql.execute(
+            "INSERT INTO couplings (mapping_id, local_key, integration_key, local_echo, integration_echo, version)"
+            " VALUES (?, ?, 'other', ?, ?, 1)",
+            world.mapping_id,
+            customer,
+            False,
+            False,
+        )
