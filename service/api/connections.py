@@ -141,8 +141,10 @@ class WokenAnswer(Answer):
     run_ids = Listed(Id())
 
 
+_FIRST = {"connectionId": "$response.body#/items/0/id"}
 _ONE = {"connectionId": "$response.body#/id"}
 _VERSIONED = {**_ONE, "header.If-Match": "$response.header.ETag"}
+_TABLE_PARAMETER = {"in": "path", "name": "table", "example": "customer", "schema": {"type": "string", "minLength": 1}}
 _LINKS = {
     "getConnection": _ONE,
     "updateConnection": _VERSIONED,
@@ -155,7 +157,7 @@ _LINKS = {
 
 @blp.route("/connections")
 class Connections(MethodView):
-    @operation("listConnections", Scope.READ)
+    @operation("listConnections", Scope.READ, links={"getConnection": _FIRST, "deleteConnection": _FIRST})
     @blp.arguments(PageQuery, location="query")
     @blp.response(200, page_of(ConnectionAnswer, "Connection"))
     def get(self, query: dict[str, Any]) -> Any:
@@ -224,7 +226,7 @@ class Tables(MethodView):
         return page(connections.list_tables(context(), connection_id, **query), query["limit"], attrgetter("name"))
 
 
-@blp.route("/connections/<id:connection_id>/tables/<table>")
+@blp.route("/connections/<id:connection_id>/tables/<table>", parameters=[_TABLE_PARAMETER])
 class Table(MethodView):
     @operation("getTable", Scope.READ, refuses=(404, 424))
     @blp.response(200, TableAnswer)

@@ -48,13 +48,14 @@ class CouplingAnswer(Answer):
     skipped = Flag()
 
 
+_FIRST = {"couplingId": "$response.body#/items/0/id"}
 _ONE = {"couplingId": "$response.body#/id"}
 _LINKS = {"getCoupling": _ONE, "deleteCoupling": _ONE}
 
 
 @blp.route("/couplings")
 class Couplings(MethodView):
-    @operation("listCouplings", Scope.READ)
+    @operation("listCouplings", Scope.READ, links={"getCoupling": _FIRST, "deleteCoupling": _FIRST})
     @blp.arguments(CouplingQuery, location="query")
     @blp.response(200, page_of(CouplingAnswer, "Coupling"))
     def get(self, query: dict[str, Any]) -> Any:
@@ -62,7 +63,7 @@ class Couplings(MethodView):
         return page(couplings.list_couplings(**query), query["limit"])
 
     @operation("createCoupling", Scope.OPERATE, etag="content", location=True, refuses=(404, 424), links=_LINKS)
-    @blp.arguments(NewCoupling, example={"mappingId": 1, "localKey": "10000", "integrationKey": "a1b2"})
+    @blp.arguments(NewCoupling, example={"mappingId": 1, "localKey": "c9", "integrationKey": "a9"})
     @blp.response(201, CouplingAnswer)
     def post(self, body: dict[str, Any]) -> Any:
         """Couple two records by hand; if they differ, the next run settles the difference."""

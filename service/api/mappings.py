@@ -18,6 +18,7 @@ from service.operations.tokens import Scope
 
 blp = Blueprint("mappings", __name__, description="Two tables that are kept the same, and the rules for it.")
 
+_FIRST = {"mappingId": "$response.body#/items/0/id"}
 _ONE = {"mappingId": "$response.body#/id"}
 _VERSIONED = {**_ONE, "header.If-Match": "$response.header.ETag"}
 _LINKS = {
@@ -31,7 +32,7 @@ _LINKS = {
 
 @blp.route("/mappings")
 class Mappings(MethodView):
-    @operation("listMappings", Scope.READ)
+    @operation("listMappings", Scope.READ, links={"getMapping": _FIRST, "deleteMapping": _FIRST})
     @blp.arguments(PageQuery, location="query")
     @blp.response(200, page_of(MappingAnswer, "Mapping"))
     def get(self, query: dict[str, Any]) -> Any:

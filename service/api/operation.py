@@ -129,26 +129,22 @@ def _described(document: Document, info: Document, *, method: str, **_: Any) -> 
     return document
 
 
+_TAG = {"schema": {"type": "string", "pattern": ETAG_PATTERN}, "example": '"v1"'}
+_KEY = {"schema": {"type": "string", "pattern": KEY_PATTERN}, "example": "4f1c0c2e-3f0a-4b0e-9a53-0b8a7d1f5c11"}
+
+
 def _header_parameters(own: Operation, method: str) -> list[Document]:
-    wanted = {
-        "If-Match": (own.if_match is not None, own.if_match == "required", ETAG_PATTERN, "The version it is about."),
-        "If-None-Match": (bool(own.etag) and method == "get", False, ETAG_PATTERN, "Versions that the caller has."),
-        "Idempotency-Key": (
-            method == "post" and own.scope is not None,
-            False,
-            KEY_PATTERN,
-            "A request with the same key and body is answered as the first one was.",
-        ),
-    }
-    return [
-        {"in": "header", "name": name, "required": required, "description": text, "schema": _text_schema(pattern)}
-        for name, (there, required, pattern, text) in wanted.items()
-        if there
-    ]
-
-
-def _text_schema(pattern: str) -> Document:
-    return {"type": "string", "pattern": pattern}
+    """The headers that an operation reads."""
+    wanted = []
+    if own.if_match is not None:
+        required = own.if_match == "required"
+        wanted.append({"name": "If-Match", "required": required, "description": "The version it is about.", **_TAG})
+    if own.etag is not None and method == "get":
+        wanted.append({"name": "If-None-Match", "description": "Versions that the caller has.", **_TAG})
+    if method == "post" and own.scope is not None:
+        text = "A request with the same key and body is answered as the first one was."
+        wanted.append({"name": "Idempotency-Key", "description": text, **_KEY})
+    return [{"in": "header", **parameter} for parameter in wanted]
 
 
 def _describe_responses(document: Document, own: Operation, method: str) -> None:

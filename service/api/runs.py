@@ -133,13 +133,14 @@ class RunRecordAnswer(Answer):
 
 
 _SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
+_FIRST = {"runId": "$response.body#/items/0/id"}
 _ONE = {"runId": "$response.body#/id"}
 LINKS = {"getRun": _ONE, "listRunRecords": _ONE, "cancelRun": _ONE}
 
 
 @blp.route("/sync-runs")
 class Runs(MethodView):
-    @operation("listRuns", Scope.READ)
+    @operation("listRuns", Scope.READ, links={"getRun": _FIRST, "listRunRecords": _FIRST})
     @blp.arguments(RunQuery, location="query")
     @blp.response(200, page_of(RunAnswer, "Run"))
     def get(self, query: dict[str, Any]) -> Any:

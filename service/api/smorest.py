@@ -126,7 +126,10 @@ class _PathsPlugin(FlaskPlugin):  # type: ignore[misc]
         return "{".join([parts[0], *(_camel_head(part) for part in parts[1:])])
 
     def rule_to_params(self, rule: Any) -> list[dict[str, Any]]:
-        return [{**param, "name": camel(param["name"])} for param in super().rule_to_params(rule)]
+        return [
+            {**param, "name": camel(param["name"]), **({"example": 1} if param["schema"]["type"] == "integer" else {})}
+            for param in super().rule_to_params(rule)
+        ]
 
 
 def _camel_head(part: str) -> str:

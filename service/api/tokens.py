@@ -65,7 +65,7 @@ class AuditAnswer(Answer):
 
 @blp.route("/tokens")
 class Tokens(MethodView):
-    @operation("listTokens", Scope.ADMIN)
+    @operation("listTokens", Scope.ADMIN, links={"revokeToken": {"tokenId": "$response.body#/items/0/id"}})
     @blp.arguments(PageQuery, location="query")
     @blp.response(200, page_of(TokenAnswer, "Token"))
     def get(self, query: dict[str, Any]) -> Any:

@@ -116,7 +116,7 @@ def parse_datetime(text: str) -> datetime:
 def datetime_text(moment: datetime) -> str:
     """The canonical text of a moment; a naive one is taken as UTC."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.strftime("%Y-%m-%dT%H:%M:%S.") + f"{aware.microsecond:06d}Z"
+    return aware.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _to_string(value: Any) -> str:

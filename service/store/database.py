@@ -26,7 +26,7 @@ _SQLITE_PRAGMAS = {
     # With a write-ahead log, NORMAL keeps the database whole after a power cut and loses at most the last commits,
     # which the next run finds again by reading the same records.
     "synchronous": "normal",
-    "cache_size": -65_536,
+    "cache_size": -16_384,
     "wal_autocheckpoint": 10_000,
 }
 _POOL_SIZE = 20

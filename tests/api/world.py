@@ -163,12 +163,18 @@ def make_mapped(world: World) -> World:
 
 
 def make_lively(world: World) -> World:
-    """And let everything happen to them that leaves a trace: a conflict, an error, an exclusion, a second token."""
+    """And let everything happen to them that leaves a trace: a conflict, an error, an exclusion, a second token.
+
+    The examples of the document fit: c9 and a9 are not coupled yet, and the connection 3 is not used.
+    """
     make_mapped(world)
     world.make_conflict()
     pair = world.get("/couplings?localKey=c3")["items"][0]
     assert world.ask("DELETE", f"/couplings/{pair['id']}").status_code == 204
     world.token("read")
+    assert world.ask("POST", "/connections", {**world.connection("erp"), "name": "spare"}).status_code == 201
+    world.sql("erp", "INSERT INTO customer (id, number, name) VALUES ('c9', '90000', 'Zoë')")
+    world.sql("crm", "INSERT INTO account (accountid, accountnumber, name) VALUES ('a9', '90000', 'Zoe')")
     return world
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.connectors.sql.database import Column, Database, Described
 from service.connectors.sql.failures import Context
 from service.connectors.sql.session import Row, Statement
-from service.connectors.sql.stamps import Bounds, Expression, Stamps, bind
+from service.connectors.sql.stamps import Bounds, Expression, Phase, Stamps, bind
 from service.connectors.sql.values import canonical_or_text
 from service.core.compare import canonical
 from service.core.failures import Failure, SideFailed
@@ -130,8 +130,8 @@ class Plan:
         if self.side is not None or self.stamp_column.field.nullable or self.described.is_view:
             parts.append(self._unstamped())
         if not bounded:
-            return [*parts, self._stamped(self.stamp_clause.is_not(None), None)]
-        return parts + [self._stamped(phase.condition, phase.bounds) for phase in self.stamps.phases]
+            return [*parts, self._stamped(None)]
+        return parts + [self._stamped(phase) for phase in self.stamps.phases]
 
     def _unstamped(self) -> Part:
         """Rows without a stamp, by key."""
@@ -140,16 +140,21 @@ class Plan:
         further = select.where(self.key_clause > self.database.typed(bind("key"), self.key))
         return Part(self.compile(select, "SELECT"), self.compile(further, "SELECT"))
 
-    def _stamped(self, condition: Expression, bounds: Bounds | None) -> Part:
-        """Rows by stamp, then key. The comparison of the stamp alone is there for databases and indexes that make
-        nothing of the pair; it says nothing new."""
+    def _stamped(self, phase: Phase | None) -> Part:
+        """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
+        there for databases and indexes that make nothing of the pair; it says nothing new."""
         select = self._select(outer=False).where(*self.filter)
+        if phase is not None and phase.rest is not None:
+            select = select.where(phase.rest)
         select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
         stamp = self.database.typed(bind("stamp"), self.stamp_column)
         key = self.database.typed(bind("key"), self.key)
         beyond = sa.tuple_(self.stamp_clause, self.key_clause) > sa.tuple_(stamp, key)
-        further = select.where(condition, self.stamp_clause >= stamp, beyond)
-        return Part(self.compile(select.where(condition), "SELECT"), self.compile(further, "SELECT"), bounds)
+        first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
+        further = select.where(self.stamp_clause >= stamp, beyond)
+        return Part(
+            self.compile(first, "SELECT"), self.compile(further, "SELECT"), None if phase is None else phase.bounds
+        )
 
     def _fetch(self) -> sa.Select[Any]:
         return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))
@@ -248,4 +253,6 @@ def _column(described: Described, name: str) -> Column:
 
 
 def _text(native: Any) -> str:
+    if type(native) is int:
+        return str(native)
     return str(canonical_or_text(native, FieldType.STRING))

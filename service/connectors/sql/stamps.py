@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -24,14 +24,19 @@ LATEST: Stamp = 253_402_300_799_999_999
 """The stamps of the years 1 and 9999: what lies outside ('infinity') is taken for them."""
 
 _SECOND = 1_000_000
+_EPOCH = EPOCH.replace(tzinfo=None)
+_EMPTY: Expression = sa.literal_column("''")
 _DAY = timedelta(days=1)
+_FARTHEST_BEHIND = 12 * 3_600 * _SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One range of raw stamps. `bounds` gives the values of the condition's parameters for a moment."""
+    """One range of raw stamps: its lower end, which a further page replaces by where the last one ended, and what
+    else holds in it. `bounds` gives the values of their parameters for a moment."""
 
-    condition: Expression
+    low: Expression
+    rest: Expression | None
     bounds: Bounds
 
 
@@ -65,7 +70,7 @@ def stamp_of_text(text: str) -> Stamp | None:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         return _stamp_of_odd_text(text)
-    since_epoch = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - EPOCH
+    since_epoch = parsed - (EPOCH if parsed.tzinfo else _EPOCH)
     return (since_epoch.days * 86_400 + since_epoch.seconds) * _SECOND + since_epoch.microseconds
 
 
@@ -123,7 +128,7 @@ def moment_stamps(column: Expression, cast: Callable[[Expression], Expression], 
     since, until = cast(bind("since")), cast(bind("until"))
     return Stamps(
         read_texts,
-        (Phase(column >= since, lambda stamp: {"since": text(stamp)}),),
+        (Phase(column >= since, None, lambda stamp: {"since": text(stamp)}),),
         sa.and_(column >= since, column <= until),
         lambda first, last: {"since": text(first), "until": text(last)},
     )
@@ -138,7 +143,7 @@ def date_stamps(column: Expression, cast: Callable[[Expression], Expression]) ->
     since, until = cast(bind("since")), cast(bind("until"))
     return Stamps(
         read_texts,
-        (Phase(column >= since, lambda stamp: {"since": first_day(stamp)}),),
+        (Phase(column >= since, None, lambda stamp: {"since": first_day(stamp)}),),
         sa.and_(column >= since, column <= until),
         lambda first, last: {"since": first_day(first), "until": moment(last).date().isoformat()},
     )
@@ -154,8 +159,8 @@ def number_phases(column: Expression, upper: Expression | None) -> tuple[Phase, 
         low = bind(f"low{index}")
         last = index == len(units) - 1
         high = upper if last else bind(f"high{index}", below)
-        condition = column >= low if high is None else sa.and_(column >= low, column < high)
-        return Phase(condition, lambda stamp: {f"low{index}": max(unit(stamp) - 1, least)})
+        rest = None if high is None else column < high
+        return Phase(column >= low, rest, lambda stamp: {f"low{index}": max(unit(stamp) - 1, least)})
 
     units: list[tuple[float, float, Callable[[Stamp], int]]] = [
         (10**11, -(10**11), lambda stamp: stamp // _SECOND),
@@ -167,35 +172,33 @@ def number_phases(column: Expression, upper: Expression | None) -> tuple[Phase, 
 
 
 def text_phases(column: Expression) -> tuple[Phase, ...]:
-    """Two ranges of ISO texts in which shapes may be mixed: the empty text, which is no stamp, and the rest.
+    """Ranges of ISO texts in which shapes may be mixed, and the empty text, which is no stamp.
 
     Texts compare by date first. On the day of the moment a blank before the time sorts below a `T`, so each shape has
-    a bound of its own; a bound is cut to the digits that count ('2026-01-01T10' for ten o'clock sharp), because a
-    text may have been cut as well. A text with a negative offset names an earlier day or time than the one it stands
-    for, by a day at most: those of the day before are looked at one by one, in the index.
+    a range of its own; a bound is cut to the digits that count ('2026-01-01T10' for ten o'clock sharp), because a
+    text may have been cut as well. A text with a negative offset names an earlier time than the one it stands for, by
+    twelve hours at most: below the two ranges the texts of these hours are looked at one by one, in the index.
     """
+    behind: Expression = column.op("GLOB")(sa.literal_column("'??????????*-*'"))
+    next_shape = bind("next_shape")
 
     def bounds(stamp: Stamp) -> dict[str, str]:
         found = moment(stamp)
         day, time = found.strftime("%Y-%m-%d").rjust(10, "0"), _significant(found)
-        earlier = moment(stamp - 86_400 * _SECOND).strftime("%Y-%m-%d").rjust(10, "0")
         return {
-            "earliest": earlier,
+            "earliest": moment(stamp - _FARTHEST_BEHIND).strftime("%Y-%m-%d %H").rjust(13, "0"),
             "blank": f"{day} {time}" if time else day,
-            "nextShape": f"{day}T",
+            "next_shape": f"{day}T",
             "letter": f"{day}T{time}",
         }
 
-    condition = sa.and_(
-        column >= bind("earliest"),
-        sa.or_(
-            column >= bind("letter"),
-            sa.and_(column >= bind("blank"), column < bind("nextShape")),
-            sa.func.instr(sa.func.substr(column, 12), "-") > 0,
-        ),
+    return (
+        Phase(column >= _EMPTY, column <= _EMPTY, lambda _: {}),
+        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), bounds),
+        Phase(column >= bind("blank"), column < next_shape, bounds),
+        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), bounds),
+        Phase(column >= bind("letter"), None, bounds),
     )
-    empty = Phase(column == sa.literal_column("''"), lambda _: {})
-    return (empty, Phase(condition, bounds))
 
 
 def _significant(found: datetime) -> str:

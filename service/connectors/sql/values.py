@@ -7,6 +7,7 @@ not of its field's type (SQLite lets anything into a column) becomes a text of w
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from math import isfinite
@@ -69,13 +70,16 @@ def read_decimals(column: Sequence[Any]) -> Sequence[Scalar]:
     return [None if value is None else decimal_of(value) for value in column]
 
 
+_PLAIN = re.compile(r"(0|-?[1-9][0-9]*)(?:\.0*|(\.[0-9]*[1-9])0*)?")
+"""A number without an exponent: its whole part, and its fraction without trailing zeros if there is one."""
+
+
 def decimal_of(value: Any) -> Scalar:
-    text = value if isinstance(value, str) else repr(value)
-    whole, _, fraction = text.partition(".")
-    if whole.lstrip("-").isdecimal() and (not fraction or fraction.isdecimal()) and text[:2] != "-0" and text[0] != "0":
-        kept = fraction.rstrip("0")
-        return f"{whole}.{kept}" if kept else whole
-    return canonical_or_text(value, FieldType.DECIMAL)
+    found = _PLAIN.fullmatch(value if type(value) is str else repr(value))
+    if found is None:
+        return canonical_or_text(value, FieldType.DECIMAL)
+    whole, fraction = found.groups()
+    return f"{whole}{fraction}" if fraction else str(whole)
 
 
 def read_dates(column: Sequence[Any]) -> Sequence[Scalar]:
