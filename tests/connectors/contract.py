@@ -235,6 +235,10 @@ class ConnectorContract:
             (Condition("city", "isNull", False), "abc"),
             (Condition("city", "in", ["Oslo", "Bergen"]), "ab"),
             (Condition("city", "in", []), ""),
+            (Condition("city", "in", ["Oslo", None]), "ad"),
+            (Condition("city", "in", [*map(str, range(2000)), "Oslo"]), "a"),
+            (Condition("visits", "in", [9, 100]), "ac"),
+            (Condition("born", "in", ["2000-01-01"]), "b"),
             (Condition("visits", "lt", 10), "a"),
             (Condition("visits", "le", 10), "ab"),
             (Condition("visits", "gt", 10), "c"),
@@ -469,6 +473,15 @@ class ConnectorContract:
             ("n", "Oslo", 2),
             ("n", "Oslo", 100),
         ]
+
+    def test_a_key_can_be_written_like_any_field_where_the_application_lets_it(
+        self, app: Application, connector: Connector
+    ) -> None:
+        app.put("a", stamp=T0, name="Ann")
+        [result] = connector.update(CUSTOMERS, [Update(self.one(connector, "a"), {"id": "z"}, guarded=True)])
+        if isinstance(result, Record):
+            assert (result.key, result.values[1]) == ("z", "Ann")
+        assert keys_of(read_all(connector, CUSTOMERS)) == ["z" if isinstance(result, Record) else "a"]
 
     def test_a_guarded_update_of_a_record_that_moved_is_refused(self, app: Application, connector: Connector) -> None:
         app.put_many((f"k{n}", T0, {"name": "n", "city": "Oslo"}) for n in range(5))

@@ -606,6 +606,34 @@ def test_a_schema_of_its_own_and_names_that_need_quotes(app: PostgresApplication
     connector.close()
 
 
+def test_a_table_that_changes_under_a_prepared_statement(app: PostgresApplication, connector: SqlConnector) -> None:
+    app.put("a", stamp=T0, name="n", city="Oslo")
+    for _ in range(8):
+        assert read_all(connector, CUSTOMERS)[0].values[7] is None
+    app.execute("ALTER TABLE customer ALTER visits TYPE bigint, ALTER city TYPE varchar(30)")
+    try:
+        read_all(connector, CUSTOMERS)
+    except SideFailed as failed:
+        assert failed.failure.transient
+    assert read_all(connector, CUSTOMERS)[0].values[2] == "Oslo"
+
+
+def test_what_a_view_cannot_do_is_a_matter_of_setup(app: PostgresApplication, connector: SqlConnector) -> None:
+    app.execute(
+        "CREATE VIEW totals AS SELECT city, count(*) AS many, max(modified_at) AS at FROM customer GROUP BY city"
+    )
+    app.put("a", stamp=T0, name="n", city="Oslo")
+    selection = Selection("totals", "city", "at", ("many",))
+    [record] = read_all(connector, selection)
+    assert (record.key, record.values) == ("Oslo", (1,))
+    with pytest.raises(SideFailed) as failed:
+        connector.update(selection, [Update(record, {"many": 2}, guarded=True)])
+    assert failed.value.failure.code == "permission_denied"
+    with pytest.raises(SideFailed) as failed:
+        connector.insert(selection, [Insert({"many": 2}, key="Bergen")])
+    assert failed.value.failure.code == "permission_denied"
+
+
 class CountingCursor(psycopg.Cursor[Any]):
     """A cursor that writes down what it executes."""
 

@@ -310,6 +310,15 @@ def test_a_fraction_that_counts_is_kept(app: SqliteApplication, connector: SqlCo
     assert record_of(result).values[6] == "2026-01-02T03:04:05.250000Z"
 
 
+def test_a_key_without_a_declared_type(app: SqliteApplication, connector: SqlConnector) -> None:
+    app.execute("CREATE TABLE loose (id PRIMARY KEY NOT NULL, name, modified_at)")
+    app.execute("INSERT INTO loose VALUES (7, 'seven', ?), ('8', 'eight', ?), ('x', 1.5, ?)", *[text_of(T0)] * 3)
+    selection = Selection("loose", "id", "modified_at", ("name",))
+    found = connector.fetch(selection, ["7", "8", "x", "9"], filtered=False)
+    assert {key: record.values for key, record in found.items()} == {"7": ("seven",), "8": ("eight",), "x": ("1.5",)}
+    assert sorted(keys_of(read_all(connector, selection, None, 1))) == ["7", "8", "x"]
+
+
 # Stamps
 
 SHAPES = [

@@ -2,9 +2,9 @@
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import peewee as pw
+import psycopg
 import pytest
 
 from service.core.errors import Conflict, Invalid
@@ -294,18 +294,46 @@ CONFLICT = """
 """
 
 
+def by_hand(url: str, statement: str) -> None:
+    """Carry out a statement as somebody with an ordinary client would, who knows nothing of our settings."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as client, client:
+            client.execute(statement)
+    else:
+        with psycopg.connect(url) as other:
+            other.execute(statement)  # type: ignore[call-overload]
+
+
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
+
+
 @pytest.mark.parametrize("claimed", ["toIntegration", "bidirectional"])
-def test_hand_written_sql_cannot_store_a_conflict_for_a_one_way_mapping(world: World, claimed: str, tmp_path: Path) -> None:
+def test_hand_written_sql_cannot_store_a_conflict_for_a_one_way_mapping(state: str, world: World, claimed: str) -> None:
     id = world.map(direction="toIntegration")
-    with closing(sqlite3.connect(tmp_path / "state.db")) as by_hand, pytest.raises(sqlite3.IntegrityError):
-        by_hand.execute(CONFLICT.format(id=id, direction=claimed))
+    with pytest.raises(REFUSED):
+        by_hand(state, CONFLICT.format(id=id, direction=claimed))
+    assert world.skips(None) == []
 
 
-def test_hand_written_sql_cannot_make_a_mapping_with_conflicts_one_way(world: World, tmp_path: Path) -> None:
+def test_hand_written_sql_can_store_one_for_a_bidirectional_mapping(state: str, world: World) -> None:
+    id = world.map()
+    by_hand(state, CONFLICT.format(id=id, direction="bidirectional"))
+    assert len(world.skips()) == 1
+
+
+@pytest.mark.parametrize("change", ["mapping_direction = 'toIntegration'", "status = 'resolved', reason = 'nonsense'"])
+def test_hand_written_sql_cannot_bend_a_conflict(state: str, world: World, change: str) -> None:
+    world.map()
+    conflicted(world)
+    with pytest.raises(REFUSED):
+        by_hand(state, f"UPDATE skipped_records SET {change}")
+
+
+def test_hand_written_sql_cannot_make_a_mapping_with_conflicts_one_way(state: str, world: World) -> None:
     id = world.map()
     conflicted(world)
-    with closing(sqlite3.connect(tmp_path / "state.db")) as by_hand, pytest.raises(sqlite3.IntegrityError):
-        by_hand.execute("UPDATE mappings SET direction = 'toIntegration' WHERE id = ?", (id,))
+    with pytest.raises(REFUSED):
+        by_hand(state, f"UPDATE mappings SET direction = 'toIntegration' WHERE id = {id}")
     with pytest.raises(pw.IntegrityError), database.atomic():
         Mapping.update(direction="toIntegration").where(Mapping.id == id).execute()
 

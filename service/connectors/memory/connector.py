@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any, ClassVar, TypeAlias
+from urllib.parse import quote
 
 from service.connectors.base import (
     Check,
@@ -68,7 +70,8 @@ class MemoryConnector(Connector):
         ]
 
     def link(self, table: str, key: str) -> str | None:
-        return None if self._link is None else str(self._link).replace("{table}", table).replace("{key}", key)
+        filled = {"{table}": quote(table, safe=""), "{key}": quote(key, safe="")}
+        return None if self._link is None else re.sub(r"\{table\}|\{key\}", lambda found: filled[found[0]], self._link)
 
     def clock(self, selection: Selection) -> Clock:
         with self._store.lock:

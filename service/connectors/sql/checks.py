@@ -81,6 +81,6 @@ def _table(database: Database, plan: Callable[[Selection], Plan], selection: Sel
     yield Check("conditional_updates", "pass", "none", params)
     stamps = [record.modified_on for record in page.records if record.modified_on is not None]
     if stamps:
-        precision = gcd(*stamps, 1_000_000)
+        precision = gcd(*stamps, 86_400_000_000)
         status = "warn" if precision >= 1_000_000 else "pass"
         yield Check("modified_on_precision", status, "none", {**params, "microseconds": precision})

@@ -12,7 +12,7 @@ from service.connectors.sql.database import Database
 from service.connectors.sql.failures import Refused
 from service.connectors.sql.plan import Plan
 from service.connectors.sql.postgresql import PostgresDatabase
-from service.connectors.sql.settings import SETTINGS, Settings, read_settings
+from service.connectors.sql.settings import SETTINGS, Settings, fill_link, read_settings
 from service.connectors.sql.sqlite import SqliteDatabase
 from service.connectors.sql.write import Write
 from service.core.failures import Failure, SideFailed
@@ -37,7 +37,7 @@ class SqlConnector(Connector):
         self._settings = read_settings(settings, credentials)
         self.overlap = self._settings.overlap
         self._database = DATABASES[self._settings.dialect](self._settings)
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, tuple[Plan, Write]] = {}
 
     def close(self) -> None:
         self._plans.clear()
@@ -57,7 +57,7 @@ class SqlConnector(Connector):
 
     def link(self, table: str, key: str) -> str | None:
         template = self._settings.link_template
-        return None if not template else template.replace("{table}", table).replace("{key}", key)
+        return None if not template else fill_link(template, table, key)
 
     def clock(self, selection: Selection) -> Clock:  # noqa: ARG002
         with self._working():
@@ -94,16 +94,20 @@ class SqlConnector(Connector):
             return self._write(selection).delete(items)
 
     def _plan(self, selection: Selection) -> Plan:
-        """The plan for a selection, made once. A filter may hold lists, so its text is what is looked up."""
+        return self._prepared(selection)[0]
+
+    def _write(self, selection: Selection) -> Write:
+        return self._prepared(selection)[1]
+
+    def _prepared(self, selection: Selection) -> tuple[Plan, Write]:
+        """The plan for a selection and its writing, made once; kept by its text, because a filter may hold lists."""
         name = repr(selection)
         if name not in self._plans:
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            self._plans[name] = Plan(self._database, self._settings.schema, selection)
+            plan = Plan(self._database, self._settings.schema, selection)
+            self._plans[name] = plan, Write(self._database.session, plan)
         return self._plans[name]
-
-    def _write(self, selection: Selection) -> Write:
-        return Write(self._database.session, self._plan(selection))
 
     @contextmanager
     def _working(self) -> Iterator[None]:

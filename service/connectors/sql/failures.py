@@ -153,7 +153,8 @@ def postgres_failure(error: Exception, context: Context) -> Failure:
         return _postgres_without_state(error)
     diagnosis: Any = getattr(error, "diag", None)
     detail = getattr(diagnosis, "message_primary", None) or str(error)
-    if state == "42501" and getattr(diagnosis, "source_function", None) == "ExecWithCheckOptions":
+    source = getattr(diagnosis, "source_function", None)
+    if state == "42501" and source == "ExecWithCheckOptions":
         return value_rejected("policy", detail=detail)  # Row-level security: this record, not the table.
     if state in _POSTGRES_RULES:
         return _postgres_rule(_POSTGRES_RULES[state], diagnosis, detail)
@@ -163,12 +164,16 @@ def postgres_failure(error: Exception, context: Context) -> Failure:
         return Failure("credentials_rejected", {"detail": shorten(detail)})
     if state in _POSTGRES_LOCKED:
         return Failure("record_locked", {"table": context.table})
-    return _postgres_rest(state, detail, context)
+    return _postgres_rest(state, source, detail, context)
 
 
-def _postgres_rest(state: str, detail: str, context: Context) -> Failure:
+def _postgres_rest(state: str, source: str | None, detail: str, context: Context) -> Failure:
     if state == "22001":
         return Failure("value_too_long", {"detail": shorten(detail)})
+    if state == "0A000" and source == "RevalidateCachedQuery":
+        return connection_failed(detail)  # The table changed under a prepared statement: a new connection knows none.
+    if state in ("0A000", "55000"):  # What this table or view cannot do.
+        return permission_denied(context, detail)
     if state == "57014":  # Cancelled, which we never do ourselves: the time-out.
         return Failure("timeout", {"table": context.table})
     if state in ("42P01", "3F000"):

@@ -51,6 +51,7 @@ class Plan:
         self._readers = tuple(database.reader(column) for column in self.columns)
         self.filter = [self._condition(line) for line in selection.filter]
         self._kept: dict[str, Statement] = {}
+        self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
 
     def column(self, name: str) -> Column:
@@ -86,16 +87,14 @@ class Plan:
 
     def finding(self, names: Sequence[str]) -> tuple[Statement, list[Column]]:
         """The statement that finds rows by values (parameters of `database.many`), and as what it compares them."""
-        loose = self._loose(names)
-        if loose is None:
+        if tuple(names) not in self._found:
+            loose = self._loose(names)
             pairs = [self._loosened(name) for name in names]
-            condition, columns = self.database.among(pairs), [column for _, column in pairs]
-        else:
-            condition, columns = loose, [self.column(name) for name in names]
-        name = f"find {list(names)}"
-        if name not in self._kept:
-            self._kept[name] = self.compile(self._select(outer=True).where(condition, *self.filter), "SELECT")
-        return self._kept[name], columns
+            condition = self.database.among(pairs) if loose is None else loose
+            columns = [column for _, column in pairs]
+            statement = self.compile(self._select(outer=True).where(condition, *self.filter), "SELECT")
+            self._found[tuple(names)] = statement, columns
+        return self._found[tuple(names)]
 
     def compile(self, clause: sa.ClauseElement, privilege: str) -> Statement:
         """A statement about this table."""
@@ -201,15 +200,13 @@ class Plan:
             return self.database.same_text(clause, str(line.value), prefix=line.op == "startsWith")
         compared, kind = self.database.comparable(clause, column)
         if line.op == "in":
-            found = [self._equal(compared, kind, value) for value in line.value]
-            return sa.or_(sa.false(), *found)
+            listed = [self._filter_value(kind, value) for value in line.value if value is not None]
+            among = compared.in_(listed) if listed else sa.false()
+            return sa.or_(among, clause.is_(None)) if None in line.value else among
         if line.value is None:
             return clause.is_not(None) if line.op == "ne" else clause.is_(None) if line.op == "eq" else sa.false()
         condition: Expression = _COMPARISONS[line.op](compared, self._filter_value(kind, line.value))
         return condition
-
-    def _equal(self, clause: Expression, column: Column, value: Any) -> Expression:
-        return clause.is_(None) if value is None else clause == self._filter_value(column, value)
 
     def _filter_value(self, column: Column, value: Any) -> Expression:
         try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -52,6 +53,11 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -
         url = url.set(password=credentials["password"])
     overlap = round(float(settings.get("overlapSeconds", 1)) * 1_000_000)
     return Settings(dialect, url, settings.get("schema"), settings.get("linkTemplate"), overlap)
+
+
+def fill_link(template: str, table: str, key: str) -> str:
+    """A link with a table and a key put in, as parts of a URL."""
+    return template.replace("{table}", quote(table, safe="")).replace("{key}", quote(key, safe=""))
 
 
 def _misfits(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> list[Problem]:

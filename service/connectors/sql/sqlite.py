@@ -222,7 +222,12 @@ class SqliteDatabase(Database):
             for one in wanted
             if all(map(_sendable, one))
         ]
-        return {"wanted": json.dumps([one[0] for one in listed] if len(columns) == 1 else listed)}
+        if len(columns) > 1:
+            return {"wanted": json.dumps(listed)}
+        single = [one[0] for one in listed]
+        if columns[0].native == "BLOB":  # No declared type: a number stays a number, and is not equal to its text.
+            single += [int(one) for one in single if isinstance(one, str) and _KEY.fullmatch(one)]
+        return {"wanted": json.dumps(single)}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
         match column.field.type:

@@ -22,6 +22,9 @@ from service.connectors.sql.values import Writer
 from service.core.failures import Failure
 from service.core.records import Record, Scalar
 
+_STATEMENTS = 200
+"""How many sets of columns are kept ready: each record may be given other fields."""
+
 Item = TypeVar("Item")
 Guarded = TypeVar("Guarded", Update, Deletion)
 
@@ -38,13 +41,14 @@ class Prepared(Generic[Item]):
 
 
 class Write:
-    """The writing of one call: a plan, and what is learnt of its columns on the way."""
+    """The writing for a plan: its statements, made when first needed, and what was learnt of the columns."""
 
     def __init__(self, session: Session, plan: Plan) -> None:
         self._session = session
         self._plan = plan
         self._context = Context(plan.selection.table, "INSERT, UPDATE, DELETE")
         self._writers: dict[str, Writer | None] = {}
+        self._statements: dict[tuple[str, tuple[str, ...]], Statement] = {}
 
     def insert(self, items: Sequence[Insert]) -> list[Result]:
         """Create records; each result is the record as it stands, or why it was refused."""
@@ -78,19 +82,12 @@ class Write:
         groups = self._groups([(place, item, self._insert_values(item)) for place, item in enumerate(items)], results)
         keys: dict[int, Any] = {}
         for columns, group in groups.items():
-            statement = self._insert_statement(columns)
-            for one, outcome in zip(group, self._bulk(group, statement, self._insert_many), strict=True):
+            for one, outcome in zip(group, self._bulk("INSERT", columns, group, self._insert_many), strict=True):
                 (results if isinstance(outcome, Failure) else keys)[one.place] = outcome
         return self._answers(len(items), results, keys)
 
     def _insert_values(self, item: Insert) -> Mapping[str, Scalar]:
         return item.values if item.key is None else {**item.values, self._plan.selection.key: item.key}
-
-    def _insert_statement(self, columns: tuple[str, ...]) -> Statement:
-        table = self._plan.table
-        values = {table.c[name]: bind(f"v{index}") for index, name in enumerate(columns)}
-        returned = self._plan.database.readable(self._plan.key_clause, self._plan.key)
-        return self._plan.compile(sa.insert(table).values(values).returning(returned), "INSERT")
 
     def _insert_many(self, statement: Statement, group: Sequence[Prepared[Insert]]) -> list[Any]:
         """The keys of new rows, in order."""
@@ -108,19 +105,10 @@ class Write:
         natives = {place: native for place, _, native in present}
         keys: dict[int, Any] = {}
         for columns, found in groups.items():
-            group = [_with_key(one, natives[one.place]) for one in found]
-            statement = self._update_statement(columns)
-            for one, outcome in zip(group, self._bulk(group, statement, self._write_many), strict=True):
+            group = [_with_key(one, natives[one.place], self._plan.selection.key) for one in found]
+            for one, outcome in zip(group, self._bulk("UPDATE", columns, group, self._write_many), strict=True):
                 (results if isinstance(outcome, Failure) else keys)[one.place] = outcome
         return self._answers(len(items), results, keys)
-
-    def _update_statement(self, columns: tuple[str, ...]) -> Statement | None:
-        if not columns:
-            return None
-        table, plan = self._plan.table, self._plan
-        values = {table.c[name]: bind(f"v{index}") for index, name in enumerate(columns)}
-        at = plan.key_clause == plan.database.typed(bind("key"), plan.key)
-        return plan.compile(sa.update(table).where(at).values(values), "UPDATE")
 
     def _write_many(self, statement: Statement, group: Sequence[Prepared[Any]]) -> list[Any]:
         """The keys of the rows that were written, one each."""
@@ -136,10 +124,7 @@ class Write:
         results: dict[int, Any] = {}
         present = self._present(items, results, None)
         group = [Prepared(place, item, (), {"key": native}, native) for place, item, native in present]
-        plan = self._plan
-        at = plan.key_clause == plan.database.typed(bind("key"), plan.key)
-        statement = plan.compile(sa.delete(plan.table).where(at), "DELETE")
-        for one, outcome in zip(group, self._bulk(group, statement, self._write_many), strict=True):
+        for one, outcome in zip(group, self._bulk("DELETE", (), group, self._write_many), strict=True):
             results[one.place] = outcome if isinstance(outcome, Failure) else None
         return [results[place] for place in range(len(items))]
 
@@ -219,13 +204,15 @@ class Write:
 
     def _bulk(
         self,
+        verb: str,
+        columns: tuple[str, ...],
         group: Sequence[Prepared[Item]],
-        statement: Statement | None,
         many: Callable[[Statement, Sequence[Prepared[Item]]], list[Any]],
     ) -> list[Any]:
         """Keys or failures for a group, by as few statements as can be."""
-        if statement is None:
+        if verb == "UPDATE" and not columns:
             return [one.key for one in group]
+        statement = self._statement(verb, columns)
 
         def attempt(items: Sequence[Prepared[Item]]) -> list[Any] | None:
             try:
@@ -246,6 +233,26 @@ class Write:
                 return self._explain(refused.failure, item)
 
         return narrow(group, attempt, alone)
+
+    def _statement(self, verb: str, columns: tuple[str, ...]) -> Statement:
+        """INSERT, UPDATE or DELETE of one row: parameters `v0`, `v1`, ... for the columns, `key` for which row."""
+        if (verb, columns) not in self._statements:
+            if len(self._statements) >= _STATEMENTS:
+                self._statements.clear()
+            plan, table = self._plan, self._plan.table
+            values = {table.c[name]: bind(f"v{index}") for index, name in enumerate(columns)}
+            row = plan.key_clause == plan.database.typed(bind("key"), plan.key)
+            key = plan.database.readable(plan.key_clause, plan.key)
+            clause: sa.ClauseElement
+            match verb:
+                case "INSERT":
+                    clause = sa.insert(table).values(values).returning(key)
+                case "UPDATE":
+                    clause = sa.update(table).where(row).values(values)
+                case _:
+                    clause = sa.delete(table).where(row)
+            self._statements[verb, columns] = plan.compile(clause, verb)
+        return self._statements[verb, columns]
 
     def _explain(self, failure: Failure, item: Prepared[Any]) -> Failure:
         """A failure with the field that the database did not name: a text too long, or one that no column can hold."""
@@ -272,5 +279,7 @@ class Write:
         return [results[place] for place in range(length)]
 
 
-def _with_key(one: Prepared[Item], native: Any) -> Prepared[Item]:
-    return Prepared(one.place, one.item, one.columns, {**one.params, "key": native}, native)
+def _with_key(one: Prepared[Item], native: Any, name: str) -> Prepared[Item]:
+    """An update of the row with this key; `key` becomes the one it has afterwards."""
+    after = one.params[f"v{one.columns.index(name)}"] if name in one.columns else native
+    return Prepared(one.place, one.item, one.columns, {**one.params, "key": native}, after)
