@@ -40,7 +40,7 @@ CREATE TRIGGER payment_terms_stamp AFTER UPDATE ON payment_terms WHEN NEW.modifi
     UPDATE payment_terms SET modified_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE code = NEW.code; END;
 """
 
-# Other names, other keys, other lengths, stamps of another shape; and it writes postal codes its own way.
+# Other names, other keys, other lengths, stamps of another shape.
 CRM_SCHEMA = """
 CREATE TABLE account (
     accountid VARCHAR(36) NOT NULL PRIMARY KEY,
@@ -56,8 +56,6 @@ CREATE TABLE account (
     modifiedon TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
 CREATE INDEX account_modified ON account (modifiedon, accountid);
 CREATE INDEX account_number ON account (accountnumber);
-CREATE TRIGGER account_postal_code AFTER INSERT ON account BEGIN
-    UPDATE account SET address1_postalcode = replace(NEW.address1_postalcode, ' ', '') WHERE rowid = NEW.rowid; END;
 CREATE TRIGGER account_stamp AFTER UPDATE ON account WHEN NEW.modifiedon IS OLD.modifiedon BEGIN
     UPDATE account SET modifiedon = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE accountid = NEW.accountid; END;
 
@@ -71,6 +69,13 @@ CREATE INDEX paymentterm_modified ON paymentterm (modifiedon, paymenttermid);
 CREATE TRIGGER paymentterm_stamp AFTER UPDATE ON paymentterm WHEN NEW.modifiedon IS OLD.modifiedon BEGIN
     UPDATE paymentterm SET modifiedon = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE paymenttermid = NEW.paymenttermid; END;
+"""
+
+# A habit of its own: new accounts get their postal code without blanks, whatever anybody writes.
+CRM_HABIT = """
+CREATE TRIGGER account_postal_code AFTER INSERT ON account BEGIN
+    UPDATE account SET address1_postalcode = replace(NEW.address1_postalcode, ' ', '')
+    WHERE accountid = NEW.accountid; END;
 """
 
 PAYMENT_TERMS = [("CASH", "Paid on delivery", 0), ("NET14", "14 days net", 14), ("NET30", "30 days net", 30)]
@@ -96,7 +101,8 @@ _COUNTRIES = (
     Country(
         "NO", "{family} {trade} AS", ("Ødegård", "Bråten", "Sæther", "Kjølstad", "Rønning", "Åsheim", "Fjære"),
         ("Møbler", "Trevare", "Sjømat", "Regnskap", "Båtbyggeri", "Kjøkken"),
-        (("0150", "Oslo"), ("5003", "Bergen"), ("9008", "Tromsø"), ("6002", "Ålesund")), "Sjøgata {n}", "+47 22 {a} {b}",
+        (("0150", "Oslo"), ("5003", "Bergen"), ("9008", "Tromsø"), ("6002", "Ålesund")), "Sjøgata {n}",
+        "+47 22 {a} {b}",
     ),
     Country(
         "CZ", "{family} {trade}, s.r.o.", ("Dvořák", "Říha", "Žižka", "Šťastný", "Kučera", "Hřebíček", "Bláha"),
@@ -113,17 +119,20 @@ _COUNTRIES = (
     Country(
         "DE", "{trade} {family} GmbH", ("Grünwald", "Schäfer", "Weiß", "Löffler", "Müller-Brück", "Käßler", "Hübner"),
         ("Bäckerei", "Möbelhaus", "Gärtnerei", "Maschinenbau", "Großhandel", "Spedition"),
-        (("10117", "Berlin"), ("80331", "München"), ("50667", "Köln"), ("99084", "Erfurt")), "Lindenstraße {n}", "+49 30 {a}{b}",
+        (("10117", "Berlin"), ("80331", "München"), ("50667", "Köln"), ("99084", "Erfurt")), "Lindenstraße {n}",
+        "+49 30 {a}{b}",
     ),
     Country(
         "PL", "{trade} {family} Sp. z o.o.", ("Łukasik", "Wójcik", "Żak", "Śliwa", "Gołąb", "Kęska", "Dąbek"),
         ("Meble", "Piekarnia", "Księgarnia", "Okna", "Ogrody", "Młyn"),
-        (("00-001", "Warszawa"), ("90-001", "Łódź"), ("50-001", "Wrocław"), ("80-001", "Gdańsk")), "ul. Polna {n}", "+48 22 {a} {b}",
+        (("00-001", "Warszawa"), ("90-001", "Łódź"), ("50-001", "Wrocław"), ("80-001", "Gdańsk")), "ul. Polna {n}",
+        "+48 22 {a} {b}",
     ),
     Country(
         "ES", "{trade} {family} S.L.", ("Núñez", "Ibáñez", "Peña", "Muñoz", "Güell", "Márquez", "Cobián"),
         ("Panadería", "Muebles", "Óptica", "Jardinería", "Librería", "Cerámica"),
-        (("28013", "Madrid"), ("29015", "Málaga"), ("15001", "A Coruña"), ("24003", "León")), "Calle Añil {n}", "+34 91 {a} {b}",
+        (("28013", "Madrid"), ("29015", "Málaga"), ("15001", "A Coruña"), ("24003", "León")), "Calle Añil {n}",
+        "+34 91 {a} {b}",
     ),
 )  # fmt: skip
 
@@ -139,6 +148,7 @@ class Application:
         return f"sqlite:///{self.file}"
 
     def make(self, schema: str) -> None:
+        """Carry out a script."""
         with closing(sqlite3.connect(self.file)) as database:
             # Readers and writers do not wait for each other, as in any grown-up application.
             database.execute("PRAGMA journal_mode = wal")
@@ -189,6 +199,7 @@ def make_crm(folder: Path, erp: Application) -> Application:
         " address1_country, telephone1) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [_account(index, row) for index, row in enumerate(known)] + list(_own_accounts()),
     )
+    crm.make(CRM_HABIT)
     return crm
 
 

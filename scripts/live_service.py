@@ -112,7 +112,7 @@ def _start(service: Service) -> subprocess.Popen[bytes]:
         "ACCORD_SECRET_KEY": secrets.token_urlsafe(24),
         "ACCORD_LOG_FORMAT": "json",
     }
-    command = [Path(sys.executable).with_name("accord"), "start"]
+    command = [str(Path(sys.executable).with_name("accord")), "start"]
     with _log(service.folder).open("wb") as log:
         return subprocess.Popen(
             command, cwd=service.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -18,7 +18,7 @@ from service.worker import run_until_idle
 SCHEMA = {
     Side.LOCAL: """
         CREATE TABLE customer (
-            id INTEGER PRIMARY KEY, number TEXT, name VARCHAR(50), city TEXT, credit_limit DECIMAL(12,2),
+            id INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT, name VARCHAR(50), city TEXT, credit_limit DECIMAL(12,2),
             blocked TEXT DEFAULT '', remark TEXT, modified_at TEXT);
         CREATE INDEX customer_modified ON customer (modified_at, id);
     """,

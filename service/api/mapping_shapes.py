@@ -113,15 +113,27 @@ class FilterLine(Body):
     value = FilterValue(load_default=None)
 
 
-class MappedSide(Body):
-    """One side of a mapping. What the connection can tell may be left out."""
+def _side(*, partial: bool) -> dict[str, Any]:
+    """The fields of a side. marshmallow's own `partial` would reach into the filter's lines too."""
+    none = {} if partial else {"load_default": None}
+    return {
+        "connection_id": Id(required=not partial),
+        "table": _name(required=not partial),
+        "key": _name(allow_none=True, **none),
+        "modified_on": ModifiedOn(**none),
+        "caption": Text(min=1, max=200, pattern=PLAIN, allow_none=True, **none),
+        "filter": Items(Part(FilterLine), max=50, **({} if partial else {"load_default": list})),
+    }
 
-    connection_id = Id(required=True)
-    table = _name(required=True)
-    key = _name(allow_none=True, load_default=None)
-    modified_on = ModifiedOn(load_default=None)
-    caption = Text(min=1, max=200, pattern=PLAIN, allow_none=True, load_default=None)
-    filter = Items(Part(FilterLine), max=50, load_default=list)
+
+MappedSide: type[Shape] = type(
+    "MappedSide",
+    (Body,),
+    {"__doc__": "One side of a mapping. What the connection can tell may be left out.", **_side(partial=False)},
+)
+MappedSideChanges: type[Shape] = type(
+    "MappedSideChanges", (Body,), {"__doc__": "What is to change of a side.", **_side(partial=True)}
+)
 
 
 class Transforms(Body):
@@ -181,8 +193,8 @@ class _NewSides(Body):
 
 
 class _ChangedSides(Body):
-    local = Part(MappedSide(partial=True))
-    integration = Part(MappedSide(partial=True))
+    local = Part(MappedSideChanges)
+    integration = Part(MappedSideChanges)
 
 
 NewMapping: type[Shape] = type(

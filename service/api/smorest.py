@@ -140,8 +140,7 @@ def _camel_head(part: str) -> str:
 def schema_name(schema: Any) -> str:
     """The name of a schema in the document: the class, without what it is for us."""
     kind = schema if isinstance(schema, type) else type(schema)
-    partial = not isinstance(schema, type) and bool(schema.partial)
-    return kind.__name__.removesuffix("Answer") + ("Changes" if partial else "")
+    return kind.__name__.removesuffix("Answer")
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from typing import Any
 from service.core.decide import Do
 from service.core.failures import Failure
 from service.core.flow import Coupled, remember
+from service.core.mapping import DeletionResolution
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
 from service.engine.task import Task, Visit
@@ -38,6 +39,7 @@ class Entries:
     healed: list[str] = field(default_factory=list)
     waits_no_more: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
+    inserted: list[Coupled] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skips: list[tuple[Visit, str, int]] = field(default_factory=list)
     postponed: list[tuple[Visit, int, int]] = field(default_factory=list)
@@ -92,6 +94,8 @@ def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) ->
         case Do.REFRESH | Do.WRITE | Do.INSERT:
             if visit.coupled is not None:
                 entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success"))
+                if visit.decision.do is Do.INSERT:
+                    entries.inserted.append(visit.coupled)
         case Do.COUPLE:
             if visit.coupled is not None:
                 entries.saved.append(Saved(visit.coupled, None))
@@ -176,6 +180,7 @@ def about(task: Task, side: Side, key: str | None, record: Record | None) -> dic
 def _save(task: Task, source: Side, entries: Entries) -> None:
     mapping_id, run_id, now = task.mapping.id, task.lease.run_id, task.now()
     couplings.remove(entries.removed)
+    retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
     couplings.save(mapping_id, run_id, entries.saved)
     couplings.mark(run_id, "failure", entries.failed)
     intents.remove(mapping_id, source.other, entries.settled)
@@ -193,6 +198,35 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)
     problems.resolve(mapping_id, source, entries.healed)
     runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
+
+
+def retire(task: Task, side: Side, made: Mapping[str, int]) -> None:
+    """End couplings whose key the application has given to a record that we just made: their record was deleted. What
+    becomes of the survivor is for a person to say, unless the mapping's rule is to end such couplings."""
+    lost = couplings.stale(task.mapping.id, side, made) if made else []
+    if not lost:
+        return
+    couplings.remove([coupled.id for coupled in lost])
+    if task.mapping.deletion_resolution is DeletionResolution.REMOVE_COUPLING:
+        return
+    params = {"source": task.mapping.side(side.other).caption, "destination": task.mapping.side(side).caption}
+    failure = Failure("partner_deleted", params, (side.other.value,))
+    found = [
+        Problem(
+            failure,
+            Direction.out_of(side.other).value,
+            about(task, side.other, coupled.keys[side.other], None),
+            about(task, side, coupled.keys[side], None),
+        )
+        for coupled in lost
+    ]
+    ids = problems.save(task.mapping.id, task.lease.run_id, task.now(), found)
+    skips = [
+        Skip("deleted", None, {side.other: coupled.keys[side.other]}, error_id)
+        for coupled, error_id in zip(lost, ids, strict=True)
+    ]
+    skipped.save(task.mapping.id, task.mapping.direction, task.now(), skips)
+    _set_aside(task)
 
 
 def _new_ids(task: Task, source: Side, entries: Entries) -> dict[str, int]:

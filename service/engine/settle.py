@@ -9,7 +9,7 @@ from service.core.compare import Unconvertible, equal
 from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Line, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
-from service.engine.journal import about
+from service.engine.journal import about, retire
 from service.engine.match import match_lines
 from service.engine.task import Task
 from service.store import couplings, intents, problems, runs, skipped, sql
@@ -46,6 +46,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
             saved.append(_coupling(task, side, item, records[item.source_key], hits[0], known.id if known else 0))
     with sql.transaction():
         runs.assert_held(task.lease)
+        retire(task, side, {item.coupled.keys[side]: item.coupled.id for item in saved})
         couplings.save(task.mapping.id, task.lease.run_id, saved)
         _set_aside(task, side, doubtful, made)
         intents.remove(task.mapping.id, side, keys)

@@ -113,6 +113,12 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:
     )
 
 
+def stale(mapping_id: int, side: Side, made: Mapping[str, int]) -> list[Coupled]:
+    """Couplings that hold a key of `made` (key to the id of its own coupling, 0: a new one) and are not its own: the
+    record that had the key before is gone, or the application would not have given it away again."""
+    return [found for key, found in by_keys(mapping_id, side, made).items() if found.id != made[key]]
+
+
 def mark(run_id: int | None, result: str, ids: Collection[int]) -> None:
     """Note the result of a run on couplings that otherwise stay as they are."""
     if ids:

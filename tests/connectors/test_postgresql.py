@@ -611,10 +611,9 @@ def test_a_table_that_changes_under_a_prepared_statement(app: PostgresApplicatio
     for _ in range(8):
         assert read_all(connector, CUSTOMERS)[0].values[7] is None
     app.execute("ALTER TABLE customer ALTER visits TYPE bigint, ALTER city TYPE varchar(30)")
-    try:
+    with pytest.raises(SideFailed) as failed:
         read_all(connector, CUSTOMERS)
-    except SideFailed as failed:
-        assert failed.failure.transient
+    assert failed.value.failure.transient
     assert read_all(connector, CUSTOMERS)[0].values[2] == "Oslo"
 
 

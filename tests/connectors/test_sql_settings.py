@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.connectors.base import SettingsRefused
+from service.connectors.base import Connector, SettingsRefused
 from service.connectors.sql import SqlConnector
 
 PASSWORD = "hunter2 of course"
@@ -56,7 +56,7 @@ def test_a_password_is_never_shown() -> None:
 def test_the_overlap_is_a_setting() -> None:
     connector = SqlConnector({"url": "sqlite:///x", "overlapSeconds": 0.5}, {})
     assert connector.overlap == 500_000
-    assert SqlConnector({"url": "sqlite:///x"}, {}).overlap == 2_000_000
+    assert SqlConnector({"url": "sqlite:///x"}, {}).overlap == Connector.overlap
     connector.close()
 
 

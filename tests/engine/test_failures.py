@@ -242,3 +242,23 @@ def test_counters_add_up(world: World) -> None:
         assert counts["read"] == sum(number for name, number in counts.items() if name != "read")
     assert skipped.list_skipped(mapping_id=world.mapping_id, limit=1) == []
     assert run_until_idle(world.context) == 0
+
+
+def test_a_key_that_the_application_gives_away_again_ends_the_old_coupling(world: World) -> None:
+    """SQLite gives the highest key again after its record was deleted, unless a table says otherwise."""
+    world.sql("local", "DROP TABLE customer")
+    world.sql(
+        "local",
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, number TEXT, name TEXT, city TEXT, credit_limit DECIMAL(12,2),"
+        " modified_at TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')))",
+    )
+    world.map()
+    customer, account = couple(world, number="1", name="One")
+    world.delete("local", customer)
+    world.add("integration", accountid="b", accountnumber="2", name="Two")
+    run = world.run()
+    assert tally(run, "fromIntegration") == {"read": 1, "inserted": 1}
+    assert run.status == "completedWithErrors"
+    assert world.partner("local", customer) == "b"
+    assert [(item.reason, item.integration_key) for item in world.skips()] == [("deleted", account)]
+    assert world.run().status == "succeeded"

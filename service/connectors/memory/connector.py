@@ -175,6 +175,8 @@ class MemoryConnector(Connector):
             return Failure("partner_deleted", {"table": selection.table, "key": key}, (selection.table,))
         if item.guarded and item.record.raw not in (None, row.version):
             return Failure("record_moved", {"key": key})
+        if str(item.values.get(target.key, key)) != key:
+            return rejected(target.key, "read_only")
         stored = self._store.store_record(target, key, item.values, new=False)
         return stored if isinstance(stored, Failure) else self._answer(selection, target, stored)
 
@@ -253,7 +255,7 @@ _OPERATORS: Mapping[str, Callable[[Scalar, Any], bool]] = {
     "le": _ordered(lambda one, other: one <= other),
     "gt": _ordered(lambda one, other: one > other),
     "ge": _ordered(lambda one, other: one >= other),
-    "in": lambda value, wanted: value is not None and value in wanted,
+    "in": lambda value, wanted: value in wanted,
     "isNull": lambda value, wanted: (value is None) == (wanted is not False),
     "startsWith": lambda value, wanted: isinstance(value, str) and value.startswith(wanted),
     "contains": lambda value, wanted: isinstance(value, str) and wanted in value,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
-import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +15,14 @@ from service.connectors.sql import values
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, postgres_failure
 from service.connectors.sql.postgresql_checks import check_user
+from service.connectors.sql.postgresql_types import (
+    AS_THEY_ARE,
+    COMPARED_AS_THEY_ARE,
+    INTEGER_BITS,
+    READERS,
+    field_of,
+    fits,
+)
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
 from service.connectors.sql.stamps import (
@@ -32,57 +36,13 @@ from service.connectors.sql.stamps import (
 )
 from service.connectors.sql.values import Converter, Writer
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, FieldType, Selection, Table
+from service.core.records import FieldType, Selection, Table
 
 _CONNECT_SECONDS = 10
 _SESSION = (
     "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET bytea_output = 'hex';"
     " SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
 )
-
-_TYPES: Mapping[str, FieldType] = {
-    "boolean": FieldType.BOOLEAN,
-    "smallint": FieldType.INTEGER,
-    "integer": FieldType.INTEGER,
-    "bigint": FieldType.INTEGER,
-    "real": FieldType.FLOAT,
-    "double precision": FieldType.FLOAT,
-    "numeric": FieldType.DECIMAL,
-    "timestamp with time zone": FieldType.DATETIME,
-    "timestamp without time zone": FieldType.DATETIME,
-    "date": FieldType.DATE,
-    "time without time zone": FieldType.TIME,
-    "uuid": FieldType.UUID,
-    "bytea": FieldType.BINARY,
-    "json": FieldType.JSON,
-    "jsonb": FieldType.JSON,
-}
-"""Everything else is a text: enumerations, addresses, ranges, arrays, as PostgreSQL writes them."""
-
-_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
-_AS_THEY_ARE = {
-    *_INTEGER_BITS, "boolean", "real", "double precision", "text", "character varying", "bpchar", "name", "citext"
-}  # fmt: skip
-"""Types whose values psycopg gives as they are; all others are read as texts."""
-
-_COMPARED_AS_THEY_ARE = {
-    *_AS_THEY_ARE, "numeric", "uuid", "bytea", "date", "timestamp with time zone", "timestamp without time zone",
-    "time without time zone",
-}  # fmt: skip
-"""Types with an equality and an order, for which no text that passed `_fits` is an error; others compare as texts."""
-
-_READERS: Mapping[str, Converter] = {
-    "bpchar": values.read_padded,
-    "real": values.read_floats,
-    "double precision": values.read_floats,
-    "numeric": values.read_decimals,
-    "timestamp with time zone": values.read_moments,
-    "timestamp without time zone": values.read_moments,
-    "bytea": values.read_hexadecimal,
-    "json": values.read_as(FieldType.JSON),
-    "jsonb": values.read_as(FieldType.JSON),
-    "time without time zone": values.read_as(FieldType.TIME),
-}
 
 _TABLES = """
 SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''),
@@ -171,7 +131,7 @@ class PostgresDatabase(Database):
         whole = [i for i in indexes if not i.get("dialect_options", {}).get("postgresql_where")]
         unique = {i["column_names"][0] for i in whole if i["unique"] and len(i["column_names"]) == 1}
         leading = {i["column_names"][0] for i in whole} | set(primary[:1])
-        columns = {row[0]: Column(_field(row), row[1], row[0] in leading) for row in rows}
+        columns = {row[0]: Column(field_of(row), row[1], row[0] in leading) for row in rows}
         key = key_of(columns, primary, unique)
         generates = any(row[0] == key and row[7] for row in rows)
         fields = {name: column.field for name, column in columns.items()}
@@ -185,13 +145,13 @@ class PostgresDatabase(Database):
         return Clock(now, now if oldest is None else min(now, oldest))
 
     def readable(self, expression: Expression, column: Column) -> Expression:
-        return expression if column.native in _AS_THEY_ARE else sa.cast(expression, _Named("text"))
+        return expression if column.native in AS_THEY_ARE else sa.cast(expression, _Named("text"))
 
     def typed(self, parameter: Expression, column: Column) -> Expression:
         return sa.cast(parameter, _Named(column.native))
 
     def reader(self, column: Column) -> Converter | None:
-        return _READERS.get(column.native)
+        return READERS.get(column.native)
 
     def writer(self, expression: Expression, column: Column, context: Context) -> Writer | None:  # noqa: ARG002
         return values.write_binary if column.native == "bytea" else None
@@ -212,10 +172,10 @@ class PostgresDatabase(Database):
                 raise SideFailed(Failure("mapping_invalid", params, (column.field.name,)))
 
     def native_key(self, key: str, column: Column) -> Any:
-        if column.native in _INTEGER_BITS:
+        if column.native in INTEGER_BITS:
             whole = int(key) if re.fullmatch(r"0|-?[1-9]\d{0,18}", key) else None
-            return whole if whole is not None and _fits(whole, column) else None
-        return key if _fits(key, column) else None
+            return whole if whole is not None and fits(whole, column) else None
+        return key if fits(key, column) else None
 
     def among(self, expressions: Sequence[tuple[Expression, Column]]) -> Expression:
         arrays = [
@@ -233,11 +193,11 @@ class PostgresDatabase(Database):
         return sa.tuple_(*(expression for expression, _ in expressions)).in_(sa.select(*listed.c))
 
     def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
-        fitting = [one for one in wanted if all(map(_fits, one, columns))]
+        fitting = [one for one in wanted if all(map(fits, one, columns))]
         return {f"wanted{index}": [one[index] for one in fitting] for index in range(len(columns))}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
-        if column.native in _COMPARED_AS_THEY_ARE:
+        if column.native in COMPARED_AS_THEY_ARE:
             return expression, column
         return sa.cast(expression, _Named("text")), replace(column, native="text", indexed=False)
 
@@ -275,54 +235,3 @@ def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:
         rows.append(cursor.fetchone() or ())
         if not cursor.nextset():
             return rows
-
-
-def _field(row: Row) -> Field:
-    name, native, length, precision, scale, digits, mandatory, made, read_only, _ = row
-    type = _TYPES.get(native, FieldType.STRING)
-    exact = type is FieldType.DECIMAL and precision is not None
-    return Field(
-        name,
-        type,
-        length=length,
-        precision=_INTEGER_BITS.get(native, precision if exact else None),
-        scale=digits if type in (FieldType.DATETIME, FieldType.TIME) else scale if exact else None,
-        required=mandatory and not made,
-        nullable=not mandatory,
-        read_only=read_only,
-    )
-
-
-_PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "uuid": uuid.UUID,
-    "numeric": lambda value: Decimal(value).adjusted() < 100_000 or 1 / 0,
-    "date": date.fromisoformat,
-    "timestamp with time zone": datetime.fromisoformat,
-    "timestamp without time zone": datetime.fromisoformat,
-    "time without time zone": time.fromisoformat,
-    "real": lambda value: abs(value) < 3.4e38 or math.sqrt(-1),
-    "bytea": bytes,
-}
-
-
-def _fits(value: Any, column: Column) -> bool:
-    """Whether PostgreSQL can read the value as one of the column's type: one that it cannot would fail the whole
-    statement, and no record can have it."""
-    if isinstance(value, str) and ("\0" in value or not _encodes(value)):
-        return False
-    if column.native in _INTEGER_BITS:
-        limit = 2 ** (_INTEGER_BITS[column.native] - 1)
-        return isinstance(value, int) and -limit <= value < limit
-    try:
-        _PARSERS.get(column.native, bool)(value)
-    except (ValueError, TypeError, ArithmeticError):
-        return False
-    return True
-
-
-def _encodes(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from service.connectors.base import SettingsRefused
+from service.connectors.base import Connector, SettingsRefused
 
 SETTINGS: Mapping[str, str] = {
     "url": "Where the database is: sqlite:///path/to/file or postgresql://host:port/database.",
@@ -51,7 +51,7 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -
         url = url.set(username=credentials["username"])
     if credentials.get("password"):
         url = url.set(password=credentials["password"])
-    overlap = round(float(settings.get("overlapSeconds", 1)) * 1_000_000)
+    overlap = round(settings["overlapSeconds"] * 1_000_000) if "overlapSeconds" in settings else Connector.overlap
     return Settings(dialect, url, settings.get("schema"), settings.get("linkTemplate"), overlap)
 
 
@@ -70,7 +70,7 @@ def _misfits(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> lis
         for name, value in (*settings.items(), *credentials.items())
         if name in ("url", "schema", "linkTemplate", "username", "password") and not isinstance(value, str | None)
     ]
-    overlap = settings.get("overlapSeconds", 1)
+    overlap = settings.get("overlapSeconds", 0)
     if isinstance(overlap, bool) or not isinstance(overlap, int | float) or not 0 <= overlap <= 86_400:
         problems.append(("overlapSeconds", "not_a_duration", {"name": "overlapSeconds", "maximum": 86_400}))
     return problems

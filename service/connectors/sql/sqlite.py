@@ -19,10 +19,11 @@ from service.connectors.sql.database import Column, Database, Described, key_of,
 from service.connectors.sql.failures import Context, Refused, sqlite_failure
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
+from service.connectors.sql.sqlite_types import affinity_of, field_of, rowid_alias
 from service.connectors.sql.stamps import Expression, Stamps, bind, number_phases, read_any, text_phases
 from service.connectors.sql.values import Converter, Writer
 from service.core.failures import SideFailed
-from service.core.records import Field, FieldType, Scalar, Selection, Stamp, Table
+from service.core.records import FieldType, Scalar, Selection, Stamp, Table
 
 _BUSY_SECONDS = 5.0
 _UNKNOWN_WRITER: Stamp = 3_600_000_000
@@ -31,35 +32,6 @@ _UNKNOWN_WRITER: Stamp = 3_600_000_000
 _KEY = re.compile(r"0|-?[1-9]\d{0,18}")
 _EMPTY: Expression = sa.literal_column("''")
 _MOMENT = "%Y-%m-%dT%H:%M:%f"
-
-_NAMED_TYPES: Mapping[str, FieldType] = {
-    "BOOL": FieldType.BOOLEAN,
-    "BOOLEAN": FieldType.BOOLEAN,
-    "DATE": FieldType.DATE,
-    "DATETIME": FieldType.DATETIME,
-    "DATETIME2": FieldType.DATETIME,
-    "DATETIMEOFFSET": FieldType.DATETIME,
-    "TIMESTAMP": FieldType.DATETIME,
-    "TIMESTAMPTZ": FieldType.DATETIME,
-    "TIMESTAMP WITH TIME ZONE": FieldType.DATETIME,
-    "TIMESTAMP WITHOUT TIME ZONE": FieldType.DATETIME,
-    "TIME": FieldType.TIME,
-    "UUID": FieldType.UUID,
-    "GUID": FieldType.UUID,
-    "UNIQUEIDENTIFIER": FieldType.UUID,
-    "JSON": FieldType.JSON,
-    "JSONB": FieldType.JSON,
-    "": FieldType.STRING,
-}
-"""Declared types that say more than their affinity does."""
-
-_AFFINITY_TYPES: Mapping[str, FieldType] = {
-    "INTEGER": FieldType.INTEGER,
-    "TEXT": FieldType.STRING,
-    "BLOB": FieldType.BINARY,
-    "REAL": FieldType.FLOAT,
-    "NUMERIC": FieldType.DECIMAL,
-}
 
 _READERS: Mapping[FieldType, Converter] = {
     FieldType.STRING: values.read_unless({str}, FieldType.STRING),
@@ -72,30 +44,6 @@ _READERS: Mapping[FieldType, Converter] = {
 }
 
 _STAMP_TYPES = {FieldType.DATETIME, FieldType.DATE, FieldType.STRING, FieldType.INTEGER, FieldType.FLOAT}
-
-
-def affinity_of(declared: str) -> str:
-    """The affinity that SQLite gives a column of this declared type, by its own five rules in their order."""
-    name = declared.upper()
-    if "INT" in name:
-        return "INTEGER"
-    if any(part in name for part in ("CHAR", "CLOB", "TEXT")):
-        return "TEXT"
-    if "BLOB" in name or not name:
-        return "BLOB"
-    if any(part in name for part in ("REAL", "FLOA", "DOUB")):
-        return "REAL"
-    return "NUMERIC"
-
-
-def type_of(declared: str) -> tuple[FieldType, int | None, int | None]:
-    """The type of a declared type, and the numbers in its brackets: ("VARCHAR(30)" is STRING, 30, None)."""
-    found = re.fullmatch(r"\s*([^(]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*(.*))?", declared.upper())
-    if found is None:
-        return _AFFINITY_TYPES[affinity_of(declared)], None, None
-    name = f"{found[1]} {found[4] or ''}".strip()
-    type = _NAMED_TYPES.get(name) or _AFFINITY_TYPES[affinity_of(name)]
-    return type, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
 
 
 class SqliteDatabase(Database):
@@ -144,11 +92,11 @@ class SqliteDatabase(Database):
         unique, indexed = self._indexes(table)
         primary = [row[0] for row in rows if row[4]]
         is_view = kind == "view"
-        rowid = _rowid_alias(rows, text) if not is_view else None
+        rowid = rowid_alias(rows, text) if not is_view else None
         fixed = is_view and not triggers
         columns = {
             row[0]: Column(
-                _field(row, rowid, read_only=fixed), affinity_of(row[1]), row[0] in indexed or row[0] in primary[:1]
+                field_of(row, rowid, read_only=fixed), affinity_of(row[1]), row[0] in indexed or row[0] in primary[:1]
             )
             for row in rows
         }
@@ -297,32 +245,6 @@ def _prepare(driver: sqlite3.Connection) -> None:
 def _returning_many(cursor: sqlite3.Cursor, text: str, params: Sequence[Any]) -> list[Row]:
     """SQLite's executemany drops what RETURNING returns."""
     return [cursor.execute(text, one).fetchone() or () for one in params]
-
-
-def _rowid_alias(rows: Sequence[Row], text: str) -> str | None:
-    """The column that is another name of the row's number: its default is the next one."""
-    primary = [row for row in rows if row[4]]
-    without_rowid = re.search(r"\)[^)]*\bWITHOUT\s+ROWID\b[^)]*$", text, re.IGNORECASE)
-    if len(primary) == 1 and primary[0][1].upper() == "INTEGER" and not without_rowid:
-        return str(primary[0][0])
-    return None
-
-
-def _field(row: Row, rowid: str | None, *, read_only: bool) -> Field:
-    name, declared, not_null, default, primary, hidden = row
-    type, first, second = type_of(declared)
-    mandatory = bool(not_null or primary)
-    numeric = type is FieldType.DECIMAL
-    return Field(
-        name,
-        type,
-        length=first if type in (FieldType.STRING, FieldType.BINARY) else None,
-        precision=first if numeric else None,
-        scale=(second if second is not None else 0) if numeric and first is not None else None,
-        required=mandatory and default is None and not hidden and name != rowid,
-        nullable=not mandatory,
-        read_only=read_only or bool(hidden),
-    )
 
 
 def _sendable(value: Any) -> bool:

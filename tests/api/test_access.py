@@ -1,0 +1,119 @@
+"""Who may do what: every operation of the document with every scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.api.document import document
+from service.operations.tokens import Scope
+from tests.api.world import TOKEN, World
+
+ORDER = [scope.value for scope in Scope]
+OPERATIONS = [
+    (method.upper(), path, operation)
+    for path, operations in document()["paths"].items()
+    for method, operation in operations.items()
+    if method in ("get", "post", "put", "patch", "delete")
+]
+CLOSED = [(method, path, operation) for method, path, operation in OPERATIONS if operation["security"]]
+
+
+def named(operation: tuple[str, str, Any]) -> str:
+    return str(operation[2]["operationId"])
+
+
+def sent(world: World, method: str, path: str, token: str | None) -> Any:
+    """A request that is refused by nothing but the token before it is looked at: for an item that does not exist."""
+    filled = "/".join("999" if part.startswith("{") else part for part in path.split("/"))
+    return world.ask(method, filled, {} if method in ("POST", "PUT", "PATCH") else None, token=token, If_Match="*")
+
+
+@pytest.fixture(scope="module")
+def tokens(kept_mapped: Any) -> dict[str, Any]:
+    """A token for each scope, in one world for the whole matrix: nothing here changes anything."""
+    world = kept_mapped.fresh()
+    return {"world": world, **{scope: world.token(scope) for scope in ORDER}}
+
+
+@pytest.mark.parametrize("scope", ORDER)
+@pytest.mark.parametrize("operation", CLOSED, ids=named)
+def test_matrix(tokens: dict[str, Any], operation: tuple[str, str, Any], scope: str) -> None:
+    method, path, described = operation
+    answer = sent(tokens["world"], method, path, tokens[scope])
+    allowed = ORDER.index(scope) >= ORDER.index(described["x-scope"])
+    assert (answer.status_code != 403) is allowed
+    assert answer.status_code != 401
+    if not allowed:
+        assert answer.json["code"] == "scope_missing"
+        assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=named)
+def test_no_token_no_answer(tokens: dict[str, Any], operation: tuple[str, str, Any]) -> None:
+    method, path, _ = operation
+    for token, code in ((None, "token_missing"), ("accord_wrong", "token_invalid")):
+        answer = sent(tokens["world"], method, path, token)
+        assert (answer.status_code, answer.json["code"]) == (401, code)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_what_needs_which_scope() -> None:
+    """The contract's own list, so that the document is not its only witness."""
+    scopes = {operation["operationId"]: operation["x-scope"] for _, _, operation in CLOSED}
+    operate = {name for name, scope in scopes.items() if scope == "operate"}
+    assert operate >= {"startRun", "cancelRun", "resolveSkipped", "resolveManySkipped", "deleteError", "cleanUpErrors"}
+    assert operate >= {"createCoupling", "deleteCoupling", "deleteExclusion", "announceChanges"}
+    admin = {name for name, scope in scopes.items() if scope == "admin"}
+    assert admin >= {"createConnection", "updateConnection", "deleteConnection", "createToken", "revokeToken"}
+    assert admin >= {"createMapping", "replaceMapping", "updateMapping", "deleteMapping", "resetMapping"}
+    assert all(scopes[name] == "read" for name in scopes if name.startswith(("get", "list")) and name not in admin)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/openapi.json", "/docs", "/problems/not_found"])
+def test_what_everybody_may_see(world: World, path: str) -> None:
+    assert world.ask("GET", path, token=None).status_code == 200
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest(world: World) -> None:
+    body = {"name": "monitor", "scopes": ["read"], "expiresAt": "2999-01-01T00:00:00Z"}
+    made = world.ask("POST", "/tokens", body, Idempotency_Key="k")
+    assert made.status_code == 201
+    text = made.json["token"]
+    assert world.ask("GET", "/connections", token=text).status_code == 200
+    shown = world.get("/tokens")["items"][0]
+    assert "token" not in shown
+    assert (shown["name"], shown["scopes"], shown["expiresAt"]) == ("monitor", ["read"], "2999-01-01T00:00:00.000000Z")
+    assert shown["lastUsedAt"] is not None
+    assert world.ask("POST", "/tokens", body, Idempotency_Key="k").json == made.json
+    held = b"".join(file.read_bytes() for file in world.folder.glob("accord.db*"))
+    assert text.encode() not in held
+
+
+def test_a_token_ends_when_it_is_revoked_or_expires(world: World) -> None:
+    made = world.ask("POST", "/tokens", {"name": "x", "scopes": ["admin"]}).json
+    own = world.ask("DELETE", f"/tokens/{made['id']}", token=made["token"])
+    assert (own.status_code, own.json["code"]) == (409, "token_in_use")
+    assert world.ask("DELETE", f"/tokens/{made['id']}").status_code == 204
+    assert world.ask("GET", "/tokens", token=made["token"]).status_code == 401
+    assert world.ask("DELETE", f"/tokens/{made['id']}").status_code == 404
+    past = world.ask("POST", "/tokens", {"name": "x", "scopes": ["read"], "expiresAt": "2001-01-01T00:00:00Z"}).json
+    assert world.ask("GET", "/connections", token=past["token"]).status_code == 401
+
+
+def test_other_schemes_are_no_tokens(world: World) -> None:
+    for header in (f"Basic {TOKEN}", "Bearer", f"bearer  {TOKEN}x", "Bearer \x80"):
+        answer = world.ask("GET", "/tokens", token=None, Authorization=header)
+        assert answer.status_code == 401
+
+
+def test_every_change_is_in_the_audit(lively: World) -> None:
+    lively.ask("PATCH", "/connections/1", {"name": "ERP"}, If_Match="*")
+    entries = lively.get("/audit?limit=500")["items"]
+    assert entries[0]["before"] == {"name": "erp"}
+    assert entries[0]["after"] == {"name": "ERP"}
+    assert len(entries[0]["requestId"]) == 32
+    actions = {(entry["action"], entry["noun"]) for entry in entries}
+    assert actions >= {("create", "connection"), ("create", "mapping"), ("start", "sync_run"), ("delete", "coupling")}
+    assert {entry["noun"] for entry in lively.get("/audit?noun=mapping&itemId=1")["items"]} == {"mapping"}
