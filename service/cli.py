@@ -116,11 +116,12 @@ def check() -> None:
 @click.option("--full", is_flag=True, help="Look at all records, not only at those that changed.")
 def sync(mapping: str, dry_run: bool, full: bool) -> None:
     """Synchronize MAPPING (its name or its id) now, and wait for the end."""
-    with _sentences(), _opened() as context:
-        id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-        request = runs.RunRequest(id, kind="full" if full else "modified", dry_run=dry_run)
-        run = runs.start(context, request, _ACTOR, trigger="cli")
-        run = _watched(context, run)
+    with _sentences():
+        with _opened() as context:
+            id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
+            request = runs.RunRequest(id, kind="full" if full else "modified", dry_run=dry_run)
+            run = runs.start(context, request, _ACTOR, trigger="cli")
+        run = _watched(context, run.id)
     click.echo(_summary(run))
     sys.exit(0 if run.status == "succeeded" else 1)
 
@@ -273,14 +274,19 @@ def _colored(status: str) -> str:
     return click.style(status.ljust(4), fg=color)
 
 
-def _watched(context: Context, run: SyncRun) -> SyncRun:
+def _watched(context: Context, run_id: int) -> SyncRun:
     """Wait for a run's end. A worker of our own helps, since there may be no other."""
     worker = Worker(context, threads=1)
     worker.start()
     try:
-        return _wait(lambda: runs.get(run.id))
+        return _wait(lambda: _look(run_id))
     finally:
         worker.stop(_GRACE)
+
+
+def _look(run_id: int) -> SyncRun:
+    with connection():
+        return runs.get(run_id)
 
 
 def _wait(look: Callable[[], SyncRun]) -> SyncRun:

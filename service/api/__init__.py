@@ -18,6 +18,7 @@ from service.api import (
     errors,
     health,
     mappings,
+    metrics,
     runs,
     skipped,
     tokens,
@@ -35,6 +36,7 @@ RESOURCES = (
     skipped.blp,
     tokens.blp,
     health.blp,
+    metrics.blp,
 )
 """Every noun of the API."""
 
@@ -65,7 +67,7 @@ def install(app: Flask, cursor_secret: str) -> Api:
         "MAX_CONTENT_LENGTH": MAX_BODY,
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
-    for part in (tracing, errors, conditions):
+    for part in (tracing, metrics, errors, conditions):
         part.install(app)
     api = Api(app)
     api.register_converter(IdConverter, id_parameter)

@@ -20,7 +20,7 @@ from service.api.smorest import PROBLEM_TYPE, InvalidJson, Refused
 from service.core.errors import AccordError, Conflict, Invalid, NotFound, Stale, Unavailable
 from service.operations.context import SecretLost
 from service.operations.errors import SelectionRequired
-from service.operations.health import BROKEN_RULE, UNREACHABLE, NotReady
+from service.operations.health import BROKEN_RULE, MISTAKES, UNREACHABLE, NotReady
 from service.operations.idempotency import KeyReused
 
 STATUS: Mapping[type[AccordError], int] = {
@@ -65,6 +65,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(BROKEN_RULE, _broken_rule)
     for unreachable in UNREACHABLE:
         app.register_error_handler(unreachable, _unreachable)
+    for mistake in MISTAKES:
+        app.register_error_handler(mistake, _unexpected)
     app.register_error_handler(SecretLost, _secret_lost)
     app.register_error_handler(Exception, _unexpected)
 

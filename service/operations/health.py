@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from service.core.errors import AccordError
 from service.store.database import database, pending_migrations
-from service.store.integrity import BROKEN_RULE, UNREACHABLE
+from service.store.figures import counts as figures
+from service.store.integrity import BROKEN_RULE, MISTAKES, UNREACHABLE
 
-__all__ = ["BROKEN_RULE", "UNREACHABLE", "NotReady", "assert_ready"]
+__all__ = ["BROKEN_RULE", "MISTAKES", "UNREACHABLE", "NotReady", "assert_ready", "figures"]
 
 
 class NotReady(AccordError):

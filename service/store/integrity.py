@@ -13,8 +13,11 @@ from service.core.errors import Conflict
 BROKEN_RULE = pw.IntegrityError
 """A rule of the schema was broken that no operation foresaw."""
 
-UNREACHABLE = (pw.OperationalError, pw.InterfaceError)
-"""The database is not there, is not the one it should be, or lacks tables."""
+UNREACHABLE = (pw.OperationalError, pw.InterfaceError, pw.DatabaseError)
+"""The database is not there, is not the one it should be, is none at all, or lacks tables."""
+
+MISTAKES = (pw.DataError, pw.InternalError, pw.NotSupportedError)
+"""Of the kind of those, but our own doing."""
 
 _REFUSALS = (
     ("conflicts_need_a_bidirectional_mapping", "open_conflicts"),

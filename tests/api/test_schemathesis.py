@@ -18,27 +18,28 @@ _quiet = {"deadline": None, "database": None, "derandomize": True, "suppress_hea
 
 
 @schemathesis.hook
-def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001  (schemathesis names the arguments)
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Bodies and paths are tried together with a good `If-Match`.
 
     The coverage phase tries all of them with its first wrong value of a required header, so that every answer would be
     about the header.
     """
     phase = case.meta.phase if case.meta is not None else None
-    if phase is not None and phase.name is TestPhase.COVERAGE and "If-Match" in (case.headers or {}):
-        if phase.data.parameter_location is not ParameterLocation.HEADER:
-            case.headers["If-Match"] = "*"
+    if phase is None or phase.name is not TestPhase.COVERAGE or "If-Match" not in (case.headers or {}):
+        return
+    if phase.data.parameter_location is not ParameterLocation.HEADER:
+        case.headers["If-Match"] = "*"
 
 
 @schemathesis.hook
-def after_call(context: Any, case: Any, response: Any) -> None:  # noqa: ARG001  (schemathesis names the arguments)
+def after_call(context: Any, case: Any, response: Any) -> None:
     """Count."""
     cases.MADE[case.operation.label] += 1
 
 
 @schema.parametrize()
 @settings(max_examples=30, **_quiet)
-def test_operation(case: Any, lively: World) -> None:  # noqa: ARG001  (the world is what the case is sent to)
+def test_operation(case: Any, lively: World) -> None:
     case.call_and_validate()
 
 

@@ -19,6 +19,7 @@ from service.operations.tokens import create, ensure_first
 from service.settings import read_settings, secret_box
 from service.store.database import connection, migrate, open_database
 from service.worker import run_until_idle
+from tests.api.contract import assert_documented
 
 TOKEN = os.environ.setdefault("ACCORD_TEST_TOKEN", "accord_token-of-the-tests")
 SETTINGS = read_settings({"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests"})
@@ -79,7 +80,9 @@ class World:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         options: dict[str, Any] = {} if body is None else {"json": body}
-        return self.client.open(path, method=method, headers=sent, **options)
+        answer = self.client.open(path, method=method, headers=sent, buffered=True, **options)
+        assert_documented(method, path, answer)
+        return answer
 
     def get(self, path: str, **headers: str) -> Any:
         """The body of an item or a list that must be there."""
@@ -136,7 +139,7 @@ class World:
             opened.close()
 
 
-def make_empty(folder: Path, app: Flask) -> World:
+def make_empty(folder: Path, app: Flask, state: str | None = None) -> World:
     """Two filled business databases, and a service that knows nothing of them."""
     for name, script in (("erp", ERP), ("crm", CRM)):
         opened = sqlite3.connect(folder / f"{name}.db")
@@ -145,7 +148,7 @@ def make_empty(folder: Path, app: Flask) -> World:
     world = World(folder, app)
     for key, number, name in CUSTOMERS:
         world.sql("erp", "INSERT INTO customer (id, number, name, city) VALUES (?, ?, ?, 'Oslo')", key, number, name)
-    open_database(f"sqlite:///{folder}/accord.db")
+    open_database(state or f"sqlite:///{folder}/accord.db")
     migrate()
     with connection():
         ensure_first(CONTEXT, TOKEN)

@@ -535,14 +535,14 @@ def test_a_trigger_that_refuses_or_drops(app: PostgresApplication, connector: Sq
     assert record_of(results[1]).values[1] == "g"
 
 
-def test_constraints_are_named_and_checked_before_the_commit(
+def test_constraints_are_named_also_those_of_the_commit_and_values_are_not(
     app: PostgresApplication, connector: SqlConnector, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.put("p", stamp=T0, name="n")
     app.execute(
         "CREATE TABLE child (id serial PRIMARY KEY, parent text REFERENCES customer DEFERRABLE INITIALLY DEFERRED,"
         " size smallint CONSTRAINT positive CHECK (size > 0), price numeric(4, 1),"
-        " modified_at timestamptz DEFAULT now())"
+        " born date, note text, modified_at timestamptz DEFAULT now())"
     )
     selection = Selection("child", "id", "modified_at", ("parent", "size"))
     items = [
@@ -551,16 +551,27 @@ def test_constraints_are_named_and_checked_before_the_commit(
         Insert({"parent": "p", "size": 0}),
         Insert({"parent": "p", "size": 40_000}),
         Insert({"parent": "p", "price": "99999"}),
+        Insert({"parent": "p", "size": -1, "note": "secret"}),
+        Insert({"parent": "p", "born": "secret"}),
         Insert({"parent": "p", "size": 2}),
     ]
     with caplog.at_level(logging.DEBUG):
         results = connector.insert(selection, items)
     rules = [result.params["rule"] if isinstance(result, Failure) else "" for result in results]
-    assert rules == ["", "foreign_key", "check", "out_of_range", "out_of_range", ""]
+    assert rules == ["", "foreign_key", "check", "out_of_range", "out_of_range", "check", "not_a", ""]
     assert failure_of(results[1]).params["field"] == "parent"
     assert failure_of(results[2]).params["constraint"] == "positive"
     assert "secret" not in caplog.text + str(results)
     assert len(read_all(connector, selection)) == 2
+
+
+def test_rejected_rows_are_not_logged(connector: SqlConnector, caplog: pytest.LogCaptureFixture) -> None:
+    items = [Insert({"name": None if n % 100 else "n", "city": "secret"}, key=f"k{n}") for n in range(300)]
+    with caplog.at_level(logging.DEBUG):
+        results = connector.insert(CUSTOMERS, items)
+    assert sum(isinstance(result, Record) for result in results) == 3
+    assert "secret" not in caplog.text
+    assert "secret" not in str([failure_of(result) for result in results if isinstance(result, Failure)])
 
 
 def test_a_view_can_be_written_where_postgresql_can(app: PostgresApplication, connector: SqlConnector) -> None:

@@ -113,7 +113,7 @@ class PostgresDatabase(Database):
         except ModuleNotFoundError as error:
             raise SettingsRefused([("url", "driver_missing", {"package": "psycopg"})]) from error
         self.session = Session(
-            engine, begin="BEGIN; SET CONSTRAINTS ALL IMMEDIATE", prepare=_prepare, classify=postgres_failure,
+            engine, begin="BEGIN", prepare=_prepare, classify=postgres_failure,
             returning_many=_returning_many,
         )  # fmt: skip
 
@@ -219,8 +219,8 @@ class PostgresDatabase(Database):
 
 
 def _is_loud(record: logging.LogRecord) -> bool:
-    """psycopg's warning that a pipeline ended by an error quotes the rejected row; the error is raised as well."""
-    return not str(record.msg).startswith("error ignored terminating")
+    """psycopg's warnings about a pipeline that an error has ended quote the rejected row; the error is raised as well."""
+    return not str(record.msg).startswith("error ignored")
 
 
 def _prepare(driver: Any) -> None:

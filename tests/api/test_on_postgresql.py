@@ -1,0 +1,70 @@
+"""The same service with its state on PostgreSQL: every query of the API runs there once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from service.store.database import database
+from tests.api.world import World, make_empty, make_lively
+from tests.servers import PostgresServer
+
+
+LISTS = """
+/connections?limit=1
+/mappings
+/couplings?skipped=true&mappingId=1&localKey=c2
+/couplings?skipped=false
+/sync-runs?mappingId=1&createdAfter=2000-01-01T00:00:00Z
+/errors?mappingId=1&status=open
+/errors/groups?mappingId=1&status=open
+/skipped?mappingId=1&reason=conflict&status=open
+/exclusions
+/tokens
+/audit?noun=mapping&itemId=1
+""".split()
+
+
+@pytest.fixture
+def distant(tmp_path: Path, app: Flask, postgres: PostgresServer) -> Iterator[World]:
+    """The lively world, with its state on PostgreSQL."""
+    before = database.obj
+    url = postgres.create_database("accord_api")
+    try:
+        yield make_lively(make_empty(tmp_path, app, url))
+    finally:
+        database.obj.close_all()
+        postgres.drop_database("accord_api")
+        if before is not None:
+            database.initialize(before)
+
+
+def test_the_whole_story(distant: World) -> None:
+    for path in LISTS:
+        assert distant.get(path)["items"], path
+    assert distant.get("/mappings/1")["status"]["openSkipped"] == 1
+    cursor = distant.get("/connections?limit=1")["nextCursor"]
+    assert distant.get(f"/connections?limit=1&cursor={cursor}")["items"][0]["id"] == 2
+    refused = distant.ask("PATCH", "/mappings/1", {"direction": "toIntegration"}, If_Match="*")
+    assert (refused.status_code, refused.json["code"]) == (409, "open_conflicts")
+    refused = distant.ask("POST", "/connections", distant.connection("erp"), Idempotency_Key="k")
+    assert (refused.status_code, refused.json["code"]) == (409, "name_taken")
+    for replayed in (None, "true"):
+        answer = distant.ask("POST", "/sync-runs", {"mappingId": 1}, Idempotency_Key="k")
+        assert (answer.status_code, answer.headers.get("Idempotency-Replayed")) == (202, replayed)
+    lines = distant.get("/mappings/1")["fieldMappings"]
+    changed = distant.ask("PATCH", "/mappings/1", {"fieldMappings": [lines[1], lines[0]]}, If_Match="*")
+    assert changed.status_code == 200, changed.text
+    assert distant.get("/skipped/1")["status"] == "open"
+    resolved = distant.ask("POST", "/skipped/1/resolve", {"resolution": "keepLocal"})
+    assert resolved.status_code == 202
+    distant.work()
+    assert distant.get("/skipped/1")["status"] == "resolved"
+    assert distant.ask("DELETE", "/errors?all=true").json == {"deleted": 1, "kept": 0}
+    assert distant.ask("DELETE", "/tokens/2").status_code == 204
+    assert distant.ask("DELETE", "/mappings/1").status_code == 204
+    assert distant.ask("DELETE", "/connections/3").status_code == 204
+    assert distant.ask("GET", "/health/ready", token=None).status_code == 200
