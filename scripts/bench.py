@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import structlog
+from cryptography.fernet import Fernet
+
+from service.operations import connections, mappings, runs
+from service.operations.context import Context, SecretBox
+from service.store.database import database, migrate, open_database
+from service.worker import run_until_idle
 
 SIZES = (10_000, 100_000)
 CHANGED = 1_000
@@ -79,12 +89,6 @@ def measure(step: Callable[[], Any]) -> dict[str, float]:
 
 def run_accord(folder: Path, size: int) -> dict[str, Any]:
     """The work items done by the engine, with its state in a file, in this process."""
-    from cryptography.fernet import Fernet
-
-    from service.operations import connections, mappings, runs
-    from service.operations.context import Context, SecretBox
-    from service.store.database import database, migrate, open_database
-    from service.worker import run_until_idle
 
     erp, crm = make(folder, size)
     open_database(f"sqlite:///{folder / 'state.db'}")
@@ -165,7 +169,6 @@ def run_plain(folder: Path, size: int) -> dict[str, Any]:
 
 def plain_pass(erp: sqlite3.Connection, crm: sqlite3.Connection, state: sqlite3.Connection) -> None:
     """Copy what is later than the watermark, a thousand records at a time."""
-    import uuid
 
     (mark,) = state.execute("SELECT coalesce(max(stamp), '') FROM mark").fetchone()
     cursor = erp.execute(
@@ -208,7 +211,9 @@ def check(erp_file: Path, crm_file: Path) -> None:
     """Both sides hold the same, or no time counts."""
     with closing(sqlite3.connect(erp_file)) as erp, closing(sqlite3.connect(crm_file)) as crm:
         one = erp.execute("SELECT number, name, city, credit_limit FROM customer ORDER BY number").fetchall()
-        other = crm.execute("SELECT accountnumber, title, town, creditlimit FROM account ORDER BY accountnumber").fetchall()
+        other = crm.execute(
+            "SELECT accountnumber, title, town, creditlimit FROM account ORDER BY accountnumber"
+        ).fetchall()
     if one != other:
         raise SystemExit("the two sides differ")
 
@@ -223,9 +228,6 @@ def in_own_process(what: str, size: int) -> dict[str, Any]:
 
 def only(what: str, size: int) -> None:
     """Do one measurement here and print it as JSON."""
-    import logging
-
-    import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as folder:

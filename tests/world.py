@@ -127,7 +127,9 @@ class World:
         names = ", ".join(values)
         marks = ", ".join("?" for _ in values)
         with closing(sqlite3.connect(self.files[Side(side)], isolation_level=None)) as connection:
-            row = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values())).lastrowid
+            row = connection.execute(
+                f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values())
+            ).lastrowid
             return str(connection.execute(f"SELECT {key} FROM {table} WHERE rowid = ?", (row,)).fetchone()[0])
 
     def edit(self, side: Side | str, key: str, **values: Any) -> None:
@@ -154,7 +156,9 @@ class World:
 
     def stamps(self) -> list[tuple[Any, ...]]:
         """Every record's stamp on both sides: unchanged as long as nobody writes."""
-        return [row for side in Side for row in self.sql(side, "SELECT {1}, {2} FROM {0} ORDER BY 1".format(*TABLES[side]))]
+        return [
+            row for side in Side for row in self.sql(side, "SELECT {1}, {2} FROM {0} ORDER BY 1".format(*TABLES[side]))
+        ]
 
     # What Accord does
 
@@ -166,9 +170,11 @@ class World:
 
     def partner(self, side: Side | str, key: str) -> str | None:
         """The key of the record's partner."""
-        wanted = {f"{Side(side)}_key": key}
-        found = couplings.list_couplings(mapping_id=self.mapping_id, limit=1, **wanted)
-        return None if not found else getattr(found[0], f"{Side(side).other}_key")
+        local, integration = (key, None) if side == Side.LOCAL else (None, key)
+        found = couplings.list_couplings(
+            mapping_id=self.mapping_id, local_key=local, integration_key=integration, limit=1
+        )
+        return next((one.integration_key if side == Side.LOCAL else one.local_key for one in found), None)
 
     def skips(self, status: str | None = "open") -> list[SkippedRecord]:
         return skipped.list_skipped(mapping_id=self.mapping_id, status=status, limit=500)

@@ -115,14 +115,15 @@ class FilterLine(Body):
 
 def _side(*, partial: bool) -> dict[str, Any]:
     """The fields of a side. marshmallow's own `partial` would reach into the filter's lines too."""
-    none = {} if partial else {"load_default": None}
+    none: dict[str, Any] = {} if partial else {"load_default": None}
+    lines: dict[str, Any] = {} if partial else {"load_default": list}
     return {
         "connection_id": Id(required=not partial),
         "table": _name(required=not partial),
         "key": _name(allow_none=True, **none),
         "modified_on": ModifiedOn(**none),
         "caption": Text(min=1, max=200, pattern=PLAIN, allow_none=True, **none),
-        "filter": Items(Part(FilterLine), max=50, **({} if partial else {"load_default": list})),
+        "filter": Items(Part(FilterLine), max=50, **lines),
     }
 
 

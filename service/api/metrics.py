@@ -49,7 +49,7 @@ def install(app: Flask) -> None:
     registry = CollectorRegistry()
     asked = Counter("accord_requests", "Requests.", ["operation", "status"], registry=registry)
     took = Histogram("accord_request_seconds", "How long requests took.", ["operation"], registry=registry)
-    registry.register(_Standing())  # type: ignore[arg-type]
+    registry.register(_Standing())
     app.extensions["accord-metrics"] = registry
 
     @app.after_request

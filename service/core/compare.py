@@ -80,6 +80,16 @@ def coerce(value: Scalar, source: FieldType | None, destination: Field) -> Scala
     return fitted
 
 
+def shown(value: Scalar, type: FieldType | None) -> Scalar:
+    """A canonical value as people and callers read it: a decimal is a number where a JSON number holds it exactly."""
+    if type is not FieldType.DECIMAL or not isinstance(value, str):
+        return value
+    number = Decimal(value)
+    if number == number.to_integral_value():
+        return int(number)
+    return float(value) if Decimal(repr(float(value))) == number else value
+
+
 def convertible(source: FieldType, destination: FieldType) -> bool:
     """Whether values of one type can, in general, be written to a field of the other."""
     return source is destination or source in _SOURCES[destination]

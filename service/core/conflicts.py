@@ -8,14 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from service.core import transforms
-from service.core.compare import Unconvertible, coerce, equal
+from service.core.compare import Unconvertible, coerce, equal, shown
 from service.core.decide import Decision, Do, Pair, keep
 from service.core.failures import Failure
 from service.core.flow import Coupled, Flow, Line, new_values, settled
 from service.core.mapping import SyncMapping
 from service.core.merge import merge
 from service.core.outcomes import Outcome
-from service.core.records import FieldType, Record, Scalar, Side
+from service.core.records import Record, Scalar, Side
 
 
 class Resolution(StrEnum):
@@ -49,8 +49,6 @@ class FieldView:
     integration: Scalar
     base: Scalar
     state: FieldState
-    local_type: FieldType | None
-    integration_type: FieldType | None
 
 
 def compare_fields(
@@ -80,12 +78,10 @@ def _view(
     return FieldView(
         local_field,
         integration_field,
-        values[Side.LOCAL],
-        values[Side.INTEGRATION],
-        bases[here].get(id),
+        shown(values[Side.LOCAL], types[Side.LOCAL]),
+        shown(values[Side.INTEGRATION], types[Side.INTEGRATION]),
+        shown(bases[here].get(id), types[here]),
         _state(flows, coupled, records, id, values, bases),
-        types[Side.LOCAL],
-        types[Side.INTEGRATION],
     )
 
 

@@ -35,8 +35,9 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. `writes`: per side, the values to be written there by field name. `agreed`: ids of the lines on which
-    both sides agree once that is done, None for all. A conflict may come with writes: the fields it does not concern."""
+    """The answer. `writes`: per side, the values to be written there by field name. `agreed`: ids of the lines on
+    which both sides agree once that is done, None for all. A conflict may come with writes: the fields that it does
+    not concern."""
 
     do: Do
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""What can go wrong with a record, a side or a run, grouped by what is to be done about it (semantics.md, section 6)."""
+"""What can go wrong with a record, a side or a run, grouped by what is to be done about it."""
 
 from __future__ import annotations
 

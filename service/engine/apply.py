@@ -68,7 +68,7 @@ def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
     if visit.coupled is not None:
         return recoupled(visit.coupled, source.other, made.key)
     keys = {source: visit.record.key, source.other: made.key}
-    return Coupled(0, keys, {side: NOTHING_KNOWN for side in Side})
+    return Coupled(0, keys, dict.fromkeys(Side, NOTHING_KNOWN))
 
 
 def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:

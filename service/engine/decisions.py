@@ -66,7 +66,7 @@ def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
 
 def unsynchronized(source: Side, record: Record, twin: Record) -> Coupled:
     """A coupling about to be made of two records that were never synchronized."""
-    return Coupled(0, {source: record.key, source.other: twin.key}, {side: NOTHING_KNOWN for side in Side})
+    return Coupled(0, {source: record.key, source.other: twin.key}, dict.fromkeys(Side, NOTHING_KNOWN))
 
 
 def recoupled(coupled: Coupled, side: Side, key: str) -> Coupled:

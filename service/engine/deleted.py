@@ -58,7 +58,7 @@ def _fetch(task: Task, page: Sequence[Coupled]) -> dict[Side, dict[str, Record]]
 
 
 def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side, dict[str, Record]]) -> list[Visit]:
-    """The survivors of `source` whose partner is gone; pairs of which both are gone are uncoupled with the local side."""
+    """The survivors of `source` whose partner is gone; pairs of which both are gone end with the local side."""
     here, there = found[source], found[source.other]
     lost = [coupled for coupled in page if coupled.keys[source.other] not in there]
     keys = [coupled.keys[source] for coupled in lost]

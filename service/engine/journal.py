@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.core.compare import shown
 from service.core.decide import Do
 from service.core.failures import Failure
 from service.core.flow import Coupled, remember
@@ -83,13 +84,13 @@ def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
         entries.waits_no_more.append(visit.record.key)
     elif visit.waiting is not None:
         entries.healed.append(visit.record.key)
-    _enter_coupling(task, source, visit, entries)
+    _enter_coupling(task, visit, entries)
     if visit.outcome is not Outcome.UNCHANGED:
         entries.done.append((visit, visit.outcome, problem))
     return visit.outcome
 
 
-def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) -> None:
+def _enter_coupling(task: Task, visit: Visit, entries: Entries) -> None:
     match visit.decision.do:
         case Do.REFRESH | Do.WRITE | Do.INSERT:
             if visit.coupled is not None:
@@ -282,6 +283,6 @@ def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | N
             continue
         mapped, was = task.mapping.side(side), before[side]
         for name, value in values.items():
-            old = None if was is None else was.values[mapped.index(name)]
-            changes.append({"side": side.value, "field": name, "before": old, "after": value})
+            old, type = None if was is None else was.values[mapped.index(name)], mapped.fields[name].type
+            changes.append({"side": side.value, "field": name, "before": shown(old, type), "after": shown(value, type)})
     return changes or None

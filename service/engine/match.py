@@ -51,7 +51,7 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
 
 
 def match_lines(task: Task, source: Side) -> list[tuple[Line, ...]]:
-    """The match keys by priority, as lines out of `source`; a key that does not flow that way is compared all the same."""
+    """The match keys by priority, as lines out of `source`; one that flows only the other way counts as well."""
     by_id = {line.id: line for line in task.flows[source].lines}
     back = {line.id: line for line in task.flows[source.other].lines}
     groups = []

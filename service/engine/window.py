@@ -1,8 +1,8 @@
 """Where a reading starts: far enough behind the watermark that no late stamp is lost, and no further than that.
 
-A record may appear late: its stamp was made when a transaction began, and shows when that ends; or a clock is coarse, and
-a second edit within its tick has the same stamp. So each reading begins an overlap behind what was read before. What
-lies further back than the overlap before the source's horizon of the last reading is closed: an honest clock makes
+A record may appear late: its stamp was made when a transaction began, and shows when that ends; or a clock is coarse,
+and a second edit within its tick has the same stamp. So each reading begins an overlap behind what was read before.
+What lies further back than the overlap before the source's horizon of the last reading is closed: an honest clock makes
 no more stamps there. A closed part is read again when that is cheap, or when it holds more records than it did.
 """
 
@@ -39,7 +39,7 @@ def kept(mark: Mark | None, since: Stamp | None) -> dict[str, int]:
 
 
 def counted(recent: Mapping[str, int], records: Sequence[Record], overlap: Stamp) -> dict[str, int]:
-    """`recent` with the records of another page, in the order they were read, reduced to the last seconds that matter."""
+    """`recent` with the records of another page, in the order they were read, without the seconds that are too old."""
     result = dict(recent)
     last = next((record.modified_on for record in reversed(records) if record.modified_on is not None), None)
     if last is None:

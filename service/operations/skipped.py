@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.core.compare import shown
 from service.core.conflicts import FieldView, Resolution, compare_fields, fitting
 from service.core.errors import AccordError, Conflict, Invalid, NotFound, Problem, Stale, Unavailable
 from service.core.failures import SideFailed
 from service.core.flow import Coupled
+from service.core.mapping import MappedSide
 from service.core.records import Record, Scalar, Side, state_of
 from service.operations import audit, runs
 from service.operations.context import Context
@@ -76,15 +78,18 @@ def show(context: Context, id: int) -> SkippedView:
         store.change(item.id, item.version, seen=live.seen)
         item = get(id)
     mapping = live.parts.mapping
-    values = {
-        side: None
-        if (record := live.records[side]) is None
-        else dict(zip(mapping.side(side).selection.fields, record.values, strict=True))
-        for side in Side
-    }
+    values = {side: _values(mapping.side(side), live.records[side]) for side in Side}
     fields = compare_fields(mapping, live.parts.flows, live.coupled, live.records)
     fits = fitting(live.records, live.coupled is not None) if item.status == "open" else frozenset()
     return SkippedView(item, values[Side.LOCAL], values[Side.INTEGRATION], fields, sorted(fits))
+
+
+def _values(side: MappedSide, record: Record | None) -> dict[str, Scalar] | None:
+    """The mapped values of a record by field name, as people read them."""
+    if record is None:
+        return None
+    named = zip(side.selection.fields, record.values, strict=True)
+    return {name: shown(value, side.fields[name].type) for name, value in named}
 
 
 def _mapping(item: SkippedRecord) -> MappingRow:
@@ -133,8 +138,8 @@ def resolve(
 ) -> tuple[SkippedRecord, SyncRun | None]:
     """Say what is to be done about a skipped record; a run of trigger `resolution` does it.
 
-    Raises NotFound, Stale, Invalid (it does not fit), Unavailable, and Conflict: `already_resolved`, or `moved_on` when a
-    side is not any more what was last shown; the record is then offered again as it is now.
+    Raises NotFound, Stale, Invalid (it does not fit), Unavailable, and Conflict: `already_resolved`, or `moved_on`
+    when a side is not any more what was last shown; the record is then offered again as it is now.
     """
     item = get(id)
     if expected_version is not None and item.version != expected_version:

@@ -88,7 +88,7 @@ def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, 
         mapping_id,
         sql.values(keys),
     )
-    return {key: id for key, id in found}
+    return dict(found)
 
 
 def count(mapping_id: int) -> int:

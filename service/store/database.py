@@ -1,4 +1,4 @@
-"""Opening our database: SQLite or PostgreSQL by URL, with the settings each needs, and bringing its schema up to date."""
+"""Opening our database, SQLite or PostgreSQL by URL, with the settings each needs, and migrating its schema."""
 
 from __future__ import annotations
 

@@ -139,8 +139,7 @@ def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
 
 def _counted(table: str, condition: str, ids: Collection[int]) -> dict[int, int]:
     found = sql.rows(
-        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')}"
-        " GROUP BY mapping_id",
+        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')} GROUP BY mapping_id",
         sql.values(ids),
     )
     return dict(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def kept_lively(tmp_path_factory: pytest.TempPathFactory, app: Flask) -> _Kept:
 
 
 @pytest.fixture
-def empty(kept_empty: _Kept) -> Iterator[World]:
+def empty(kept_empty: _Kept) -> World:
     """A service that knows of nothing yet, and two business databases."""
     return kept_empty.fresh()
 

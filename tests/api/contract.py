@@ -36,7 +36,8 @@ def assert_documented(method: str, path: str, answer: TestResponse) -> None:
 
 @cache
 def _document() -> dict[str, Any]:
-    return _strict(document())
+    strict: dict[str, Any] = _strict(document())
+    return strict
 
 
 def _strict(part: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.api import cases
 from tests.api.world import World, make_app
 
 schema = schemathesis.openapi.from_wsgi("/openapi.json", make_app())
-_quiet = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+STEADY = settings(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @schemathesis.hook
@@ -38,7 +38,7 @@ def after_call(context: Any, case: Any, response: Any) -> None:
 
 
 @schema.parametrize()
-@settings(max_examples=30, **_quiet)
+@settings(STEADY, max_examples=50)
 def test_operation(case: Any, lively: World) -> None:
     case.call_and_validate()
 
@@ -66,4 +66,4 @@ def _machine(kept_lively: Any) -> None:
 
 @pytest.mark.usefixtures("_machine")
 class TestSequences(Machine.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(max_examples=40, stateful_step_count=8, **_quiet)
+    settings = settings(STEADY, max_examples=100, stateful_step_count=8)

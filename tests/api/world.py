@@ -11,7 +11,6 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from service.app import create_app
 from service.operations.context import Context
@@ -72,10 +71,8 @@ class World:
     def state(self) -> Path:
         return self.folder / "accord.db"
 
-    def ask(
-        self, method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str
-    ) -> TestResponse:
-        """Send a request; underscores in the names of headers stand for hyphens."""
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str) -> Any:
+        """Send a request; underscores in the names of headers stand for hyphens. Gives werkzeug's TestResponse."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"

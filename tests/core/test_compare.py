@@ -27,7 +27,11 @@ from service.core.records import Field, FieldType
         ("no", FieldType.BOOLEAN, False),
         (date(2026, 1, 2), FieldType.DATE, "2026-01-02"),
         (datetime(2026, 1, 2, 3, 4, 5, 60, UTC), FieldType.DATETIME, "2026-01-02T03:04:05.000060Z"),
-        (datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))), FieldType.DATETIME, "2026-01-02T01:00:00.000000Z"),
+        (
+            datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))),
+            FieldType.DATETIME,
+            "2026-01-02T01:00:00.000000Z",
+        ),
         ("2026-01-02 03:04:05", FieldType.DATETIME, "2026-01-02T03:04:05.000000Z"),
         (time(3, 4), FieldType.TIME, "03:04:00"),
         (uuid.UUID(int=1), FieldType.UUID, "00000000-0000-0000-0000-000000000001"),
@@ -68,7 +72,12 @@ def test_what_is_not_of_its_type_is_refused(native: object, type: FieldType) -> 
         (5, FieldType.INTEGER, Field("f", FieldType.STRING, length=3), "5"),
         ("abc   ", FieldType.STRING, Field("f", FieldType.STRING, length=3), "abc"),
         (None, FieldType.STRING, Field("f", FieldType.STRING, nullable=False), ""),
-        ("2026-01-02T03:04:05.678901Z", FieldType.DATETIME, Field("f", FieldType.DATETIME, scale=3), "2026-01-02T03:04:05.678000Z"),
+        (
+            "2026-01-02T03:04:05.678901Z",
+            FieldType.DATETIME,
+            Field("f", FieldType.DATETIME, scale=3),
+            "2026-01-02T03:04:05.678000Z",
+        ),
         ("2026-01-02", FieldType.DATE, Field("f", FieldType.DATETIME), "2026-01-02T00:00:00.000000Z"),
         (1, FieldType.INTEGER, Field("f", FieldType.BOOLEAN), True),
         (3, None, Field("f", FieldType.STRING), "3"),
@@ -84,7 +93,13 @@ def test_what_a_destination_makes_of_a_value(value: str, source: FieldType, fiel
         ("abcd", FieldType.STRING, Field("f", FieldType.STRING, length=3), "value_too_long", None),
         (None, FieldType.INTEGER, Field("f", FieldType.INTEGER, nullable=False), "value_rejected", "not_null"),
         ("abc", FieldType.STRING, Field("f", FieldType.INTEGER), "value_rejected", "not_a"),
-        ("123456", FieldType.DECIMAL, Field("f", FieldType.DECIMAL, precision=5, scale=2), "value_rejected", "out_of_range"),
+        (
+            "123456",
+            FieldType.DECIMAL,
+            Field("f", FieldType.DECIMAL, precision=5, scale=2),
+            "value_rejected",
+            "out_of_range",
+        ),
         (2**40, FieldType.INTEGER, Field("f", FieldType.INTEGER, precision=32), "value_rejected", "out_of_range"),
     ],
 )
@@ -98,7 +113,15 @@ def test_what_does_not_fit_is_refused_never_cut(
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [("a ", "a", True), (" a", "a", False), ("A", "a", False), (None, "", False), (True, 1, False), ("1", 1, False), (1, 1, True)],
+    [
+        ("a ", "a", True),
+        (" a", "a", False),
+        ("A", "a", False),
+        (None, "", False),
+        (True, 1, False),
+        ("1", 1, False),
+        (1, 1, True),
+    ],
 )
 def test_equality(one: object, other: object, same: bool) -> None:
     assert equal(one, other) is same  # type: ignore[arg-type]

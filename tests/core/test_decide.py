@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.compare import equal
 from service.core.decide import Decision, Do, Pair, decide
 from service.core.flow import Coupled, Known, flows
 from service.core.mapping import (
@@ -98,7 +99,13 @@ TABLE = [
         Do.WRITE,
         Outcome.MODIFIED,
     ),
-    ("no base, later there", mapping(), pair(Side.LOCAL, EDITED, BASE, None, stamps=(2, 2)), Do.CONFLICT, Outcome.SKIPPED),
+    (
+        "no base, later there",
+        mapping(),
+        pair(Side.LOCAL, EDITED, BASE, None, stamps=(2, 2)),
+        Do.CONFLICT,
+        Outcome.SKIPPED,
+    ),
     ("no base, not later", mapping(), pair(Side.LOCAL, EDITED, BASE, None, stamps=(2, 1)), Do.WRITE, Outcome.MODIFIED),
     ("partner gone", mapping(), pair(Side.LOCAL, BASE, None), Do.FAIL, Outcome.FAILED),
     (
@@ -218,4 +225,4 @@ def test_field_mode_loses_nothing_that_was_typed(
         for own, values_here in ((Side.LOCAL, here), (Side.INTEGRATION, there)):
             typed = values_here[place]
             if typed.rstrip(" ") != base[place].rstrip(" "):
-                assert found.writes.get(own, {}).get(name, typed).rstrip(" ") == typed.rstrip(" ")
+                assert equal(found.writes.get(own, {}).get(name, typed), typed)

@@ -1,10 +1,12 @@
 """What a worker that died leaves behind is found by looking, and a worker that lost its lease writes nothing."""
 
+import os
+import socket
 import threading
 
 import pytest
 
-from service.core.records import Side
+from service.core.records import Scalar, Side
 from service.engine.task import Stop
 from service.operations import execution, runs
 from service.store import intents, sql
@@ -20,16 +22,22 @@ KEYLESS = [{**item, "match_key": None} for item in LINES]
 """The mapping without match keys: no twin is looked for before an insert."""
 
 
-def sent(world: World, key: str, chosen: str | None, values: dict[str, object]) -> None:
+def sent(world: World, key: str, chosen: str | None, values: dict[str, Scalar]) -> None:
     """The state right after an insert was sent and before its outcome was written down."""
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
     lease = execution.claim(world.context, "dead")
     assert lease is not None
-    intents.save(world.mapping_id, run.id, Side.INTEGRATION, 0, [Intent(key, chosen, values)])  # type: ignore[arg-type]
+    intents.save(world.mapping_id, run.id, Side.INTEGRATION, 0, [Intent(key, chosen, values)])
     run_rows.end_leases(["dead"])
 
 
-WRITTEN = {"accountnumber": "1", "name": "One", "address1_city": None, "creditlimit": None, "customertypecode": 3}
+WRITTEN: dict[str, Scalar] = {
+    "accountnumber": "1",
+    "name": "One",
+    "address1_city": None,
+    "creditlimit": None,
+    "customertypecode": 3,
+}
 
 
 def test_an_insert_that_took_effect_is_not_sent_again(world: World) -> None:
@@ -100,7 +108,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
         run_rows.end_leases(["first"])
         assert carry_out_next(world.context, "second", threading.Event())
 
-    execution.carry_out(world.context, first, lambda: lose() if runs.get(run.id).owner == "first" else None, lambda _: None)
+    execution.carry_out(
+        world.context, first, lambda: lose() if runs.get(run.id).owner == "first" else None, lambda _: None
+    )
     ended = runs.get(run.id)
     assert (ended.status, ended.attempt, tally(ended, "toIntegration")) == ("succeeded", 2, {"read": 3, "inserted": 3})
     assert len(world.all("integration")) == 3
@@ -108,7 +118,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
         run_rows.save_page(first, {}, {}, {})
 
 
-def test_a_run_is_handed_over_between_two_pages_and_goes_on_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_handed_over_between_two_pages_and_goes_on_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.map(KEYLESS)
     for number in range(7):
         world.add("local", number=str(number), name=str(number))
@@ -148,16 +160,14 @@ def test_a_cancelled_run_keeps_what_is_done(world: World) -> None:
 
 
 def test_runs_of_dead_workers_of_this_machine_are_free_at_once(world: World) -> None:
-    import os
-    import socket
-
     world.map()
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
     assert execution.claim(world.context, f"{socket.gethostname()}:{os.getpid()}:earlier:0") is not None
     assert execution.claim(world.context, "me") is None
     assert free_runs_of_the_dead(f"{socket.gethostname()}:{os.getpid()}:now") == 1
     lease = execution.claim(world.context, "me")
-    assert lease is not None and (lease.run_id, lease.attempt) == (run.id, 2)
+    assert lease is not None
+    assert (lease.run_id, lease.attempt) == (run.id, 2)
 
 
 def test_one_run_per_mapping_and_the_same_request_is_queued_once(world: World) -> None:

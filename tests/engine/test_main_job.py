@@ -6,7 +6,9 @@ from tests.world import World, couple, errors, records, tally
 def test_new_records_are_inserted_and_coupled_both_ways(world: World) -> None:
     world.map()
     customer = world.add("local", number="10", name="Alfreds Futterkiste", city="Berlin", credit_limit=12.5)
-    account = world.add("integration", accountid="a-1", accountnumber="20", name="Antonio Moreno", address1_city="México")
+    account = world.add(
+        "integration", accountid="a-1", accountnumber="20", name="Antonio Moreno", address1_city="México"
+    )
     run = world.run()
     assert run.status == "succeeded"
     assert tally(run, "toIntegration") == {"read": 1, "inserted": 1}
@@ -17,7 +19,12 @@ def test_new_records_are_inserted_and_coupled_both_ways(world: World) -> None:
     assert (made["creditlimit"], made["customertypecode"]) == (12.5, 3)
     back = world.get("local", world.partner("integration", account) or "")
     assert back is not None
-    assert (back["number"], back["name"], back["city"], back["credit_limit"]) == ("20", "Antonio Moreno", "México", None)
+    assert (back["number"], back["name"], back["city"], back["credit_limit"]) == (
+        "20",
+        "Antonio Moreno",
+        "México",
+        None,
+    )
 
 
 def test_a_second_run_writes_nothing(world: World) -> None:
@@ -30,7 +37,9 @@ def test_a_second_run_writes_nothing(world: World) -> None:
     for kind in ("modified", "full", "modified"):
         run = world.run(kind)
         assert run.status == "succeeded"
-        assert not {"inserted", "modified", "failed"} & (tally(run, "toIntegration").keys() | tally(run, "fromIntegration").keys())
+        assert not {"inserted", "modified", "failed"} & (
+            tally(run, "toIntegration").keys() | tally(run, "fromIntegration").keys()
+        )
     assert world.stamps() == before
 
 

@@ -151,7 +151,8 @@ class People(RuleBasedStateMachine):
 
         local = sorted((row["number"], text(row["name"]), text(row["city"])) for row in self.world.all("local"))
         integration = sorted(
-            (row["accountnumber"], text(row["name"]), text(row["address1_city"])) for row in self.world.all("integration")
+            (row["accountnumber"], text(row["name"]), text(row["address1_city"]))
+            for row in self.world.all("integration")
         )
         assert len({row[0] for row in local}) == len(local), "nobody is there twice"
         return local, integration
@@ -176,6 +177,7 @@ class People(RuleBasedStateMachine):
             self.world.resolve(view.record, fits[first % len(fits)])
 
 
-
 TestPeople = People.TestCase
-TestPeople.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+TestPeople.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate]
+)

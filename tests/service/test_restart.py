@@ -90,7 +90,10 @@ def applications(folder: Path) -> tuple[Path, Path]:
             "CREATE TABLE customer (id INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT, name TEXT, modified_at TEXT);"
             "CREATE INDEX by_stamp ON customer (modified_at, id);"
         )
-        rows = [(f"C{n}", f"Customer {n}", f"2026-01-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}") for n in range(RECORDS)]
+        rows = [
+            (f"C{n}", f"Customer {n}", f"2026-01-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}")
+            for n in range(RECORDS)
+        ]
         connection.executemany("INSERT INTO customer (number, name, modified_at) VALUES (?, ?, ?)", rows)
     with closing(sqlite3.connect(crm)) as connection, connection:
         # No key of our choice is taken here: an insert whose answer was lost can only be found by looking.
@@ -128,7 +131,9 @@ def test_a_run_survives_the_end_of_its_process(service: Service, tmp_path: Path,
     run_id = service.ask("/sync-runs", {"mappingId": mapping_id})["id"]
     path, ends = f"/sync-runs/{run_id}", 0
     for read in (500, 2_500, 4_500):
-        run = service.wait_for(path, lambda run, read=read: run["progress"].get("read", 0) >= read or run["status"] in ENDED)
+        run = service.wait_for(
+            path, lambda run, read=read: run["progress"].get("read", 0) >= read or run["status"] in ENDED
+        )
         if run["status"] in ENDED:
             break
         service.end(how)

@@ -219,7 +219,7 @@ class PostgresDatabase(Database):
 
 
 def _is_loud(record: logging.LogRecord) -> bool:
-    """psycopg's warnings about a pipeline that an error has ended quote the rejected row; the error is raised as well."""
+    """psycopg's warnings about a pipeline that an error has ended quote the rejected row; the error is raised too."""
     return not str(record.msg).startswith("error ignored")
 
 
