@@ -136,7 +136,8 @@ class Connector(ABC):
 
     @abstractmethod
     def count(self, selection: Selection, since: Stamp, until: Stamp) -> int:
-        """How many records inside the filter have a stamp from `since` to `until`, both included."""
+        """How many records inside the filter have a stamp from `since` to `until`, both included. It must be cheap, and
+        may leave out records whose stamp only reading them would tell."""
 
     @abstractmethod
     def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -393,7 +394,13 @@ def test_no_row_at_or_after_since_is_missed(
     assert {r.key: r.modified_on for r in read} == {k: stamp for k, stamp in expected.items() if stamp >= since}
     assert {r.key: r.modified_on for r in everything} == expected
     assert len(everything) == len(expected)
-    assert counted == sum(1 for stamp in expected.values() if since <= stamp <= since + SECOND)
+    inside = [raw for raw in raws if since <= moment_in(raw) <= since + SECOND]
+    assert len([raw for raw in inside if not _is_behind(raw)]) <= counted <= len(inside)
+
+
+def _is_behind(raw: Any) -> bool:
+    """Whether a stamp is a text with a negative offset, which a count may leave out."""
+    return isinstance(raw, str) and "-" in raw[10:]
 
 
 @pytest.mark.parametrize("index", ["modified_at", "modified_at, id"])
@@ -422,6 +429,21 @@ def test_an_index_on_the_stamp_serves_every_reading(app: SqliteApplication, inde
             assert "TEMP B-TREE FOR ORDER BY" not in plan
         if key == "INTEGER PRIMARY KEY" or index != "modified_at":
             assert "TEMP B-TREE" not in plan
+
+
+def test_an_index_for_the_filter_is_not_taken_for_the_order(app: SqliteApplication, connector: SqlConnector) -> None:
+    app.execute("CREATE INDEX customer_city ON customer (city)")
+    app.put_many((f"k{n:05}", T0 + n * SECOND, {"name": "n", "city": "Oslo"}) for n in range(500))
+    filtered = replace(CUSTOMERS, filter=(Condition("city", "eq", "Oslo"), Condition("name", "ne", "x")))
+    statements = statements_of(connector)
+    for since in (None, T0):
+        page = connector.read(filtered, since, None, 100)
+        assert len(connector.read(filtered, since, page.cursor, 100).records) == 100
+    for statement in statements:
+        if statement.startswith("SELECT") and 'modified_at" IS NULL' not in statement:
+            plan = plans_of(app, [statement]) if 'FROM "customer"' in statement else ""
+            assert "customer_city" not in plan
+            assert "TEMP B-TREE FOR ORDER BY" not in plan
 
 
 def test_one_statement_reads_one_page(app: SqliteApplication, connector: SqlConnector) -> None:

@@ -143,6 +143,10 @@ class Database(ABC):
         field can answer that; None where it cannot."""
         return None
 
+    def aside(self, condition: Expression) -> Expression:
+        """The same condition, such that no index is chosen for its sake where one serves the order of a reading."""
+        return condition
+
     def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:  # noqa: ARG002
         """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""
         return select

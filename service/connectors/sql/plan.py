@@ -53,6 +53,7 @@ class Plan:
         self._kept: dict[str, Statement] = {}
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
+        self._tallies: tuple[Part, ...] | None = None
 
     def column(self, name: str) -> Column:
         """A column of the table. SideFailed(`field_not_found`)."""
@@ -78,6 +79,12 @@ class Plan:
         if bounded not in self._parts:
             self._parts[bounded] = tuple(self._make_parts(bounded=bounded))
         return self._parts[bounded]
+
+    def tallies(self) -> tuple[Part, ...]:
+        """For each phase of a bounded reading, how many rows have each raw stamp."""
+        if self._tallies is None:
+            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.counted)
+        return self._tallies
 
     def statement(self, name: str) -> Statement:
         """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
@@ -134,7 +141,7 @@ class Plan:
 
     def _unstamped(self) -> Part:
         """Rows without a stamp, by key."""
-        select = self._select(outer=True).where(self.stamp_clause.is_(None), *self.filter)
+        select = self._select(outer=True).where(self.stamp_clause.is_(None), *map(self.database.aside, self.filter))
         select = select.order_by(self.key_clause).limit(_LIMIT)
         further = select.where(self.key_clause > self.database.typed(bind("key"), self.key))
         return Part(self.compile(select, "SELECT"), self.compile(further, "SELECT"))
@@ -142,7 +149,7 @@ class Plan:
     def _stamped(self, phase: Phase | None) -> Part:
         """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
         there for databases and indexes that make nothing of the pair; it says nothing new."""
-        select = self._select(outer=False).where(*self.filter)
+        select = self._select(outer=False).where(*map(self.database.aside, self.filter))
         if phase is not None and phase.rest is not None:
             select = select.where(phase.rest)
         select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
@@ -154,6 +161,12 @@ class Plan:
         return Part(
             self.compile(first, "SELECT"), self.compile(further, "SELECT"), None if phase is None else phase.bounds
         )
+
+    def _tally(self, phase: Phase) -> Part:
+        select = sa.select(self.stamp_clause, sa.func.count()).select_from(self._from(outer=False))
+        select = select.where(phase.low, *self.filter).group_by(self.stamp_clause)
+        statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
+        return Part(statement, statement, phase.bounds)
 
     def _fetch(self) -> sa.Select[Any]:
         return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))

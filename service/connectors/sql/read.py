@@ -47,13 +47,16 @@ def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int:
     if plan.stamps.between is not None and plan.stamps.bounds is not None:
         return int(session.rows(plan.statement("count"), plan.stamps.bounds(since, until))[0][0])
     found = 0
-    cursor: str | None = None
-    while True:
-        page = read_page(session, plan, since, cursor, _CHUNK)
-        found += sum(1 for one in page.records if one.modified_on is not None and one.modified_on <= until)
-        cursor = page.cursor
-        if cursor is None:
-            return found
+    for part in plan.tallies():
+        assert part.bounds is not None
+        rows = session.rows(part.first, part.bounds(since))
+        stamps = plan.stamps.read([raw for raw, _ in rows])
+        found += sum(number for stamp, (_, number) in zip(stamps, rows, strict=True) if _within(stamp, since, until))
+    return found
+
+
+def _within(stamp: Stamp | None, since: Stamp, until: Stamp) -> bool:
+    return stamp is not None and since <= stamp <= until
 
 
 def fetch(session: Session, plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:

@@ -33,11 +33,13 @@ _FARTHEST_BEHIND = 12 * 3_600 * _SECOND
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One range of raw stamps: its lower end, which a further page replaces by where the last one ended, and what
-    else holds in it. `bounds` gives the values of their parameters for a moment."""
+    else holds in it. `bounds` gives the values of their parameters for a moment. One that is not `counted` is searched
+    row by row for what is hardly ever there, which a mere count does not do."""
 
     low: Expression
     rest: Expression | None
     bounds: Bounds
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,9 @@ def text_phases(column: Expression) -> tuple[Phase, ...]:
 
     return (
         Phase(column >= _EMPTY, column <= _EMPTY, lambda _: {}),
-        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), bounds),
+        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), bounds, counted=False),
         Phase(column >= bind("blank"), column < next_shape, bounds),
-        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), bounds),
+        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), bounds, counted=False),
         Phase(column >= bind("letter"), None, bounds),
     )
 
