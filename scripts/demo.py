@@ -331,13 +331,15 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 
 def _demonstrate(given: Path | None, once: bool) -> None:
+    started = time.monotonic()
     with _folder(given) as folder:
         erp = make_erp(folder)
         crm = make_crm(folder, erp)
         with running_service(folder) as service:
             print(f"Accord listens on {service.url}; the ERP is {erp.file}, the CRM is {crm.file}.")
             tell(Story(service, erp, crm))
-            print(f"\nThe API is described on {service.url}/docs; the token is {service.token}")
+            print(f"\nThat took {time.monotonic() - started:.1f} seconds.")
+            print(f"The API is described on {service.url}/docs; the token is {service.token}")
             if not once:
                 print("Accord keeps serving; Ctrl-C ends it.")
                 with suppress(KeyboardInterrupt):
@@ -353,7 +355,6 @@ def main() -> int:
     screen.begin()
     # Whoever ends us ends the service too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    started = time.monotonic()
     try:
         _demonstrate(chosen.folder, chosen.once)
     except Unexpected as error:
@@ -361,7 +362,6 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"That took {time.monotonic() - started:.1f} seconds.")
     return 0
 
 

@@ -41,9 +41,9 @@ def happens(where: str, text: str) -> None:
 
 def request(method: str, path: str, body: Any, status: int) -> None:
     """A request, and the status of its answer."""
-    shown = "" if body is None else " " + short(json.dumps(body, ensure_ascii=False))
+    shown = "" if body is None else f" {colored(short(json.dumps(body, ensure_ascii=False)), 'dim')}"
     outcome = colored(str(status), "green" if status < 400 else "red")
-    print(f"    {colored(method, 'blue')} {path}{colored(shown, 'dim')} -> {outcome}")
+    print(f"    {colored(method, 'blue')} {path}{shown} -> {outcome}")
 
 
 def short(text: str, width: int = _WIDTH - 40) -> str:

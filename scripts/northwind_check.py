@@ -112,8 +112,11 @@ def _sorted(rows: Rows) -> Rows:
 
 def load(sides: Sides, file: Path) -> int:
     """Load the file into PostgreSQL. It does not tell an empty value from none: every second one becomes the latter."""
-    with file.open(encoding="utf-8", newline="") as opened:
-        lines = list(csv.DictReader(opened))
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            lines = list(csv.DictReader(opened))
+    except OSError as error:
+        raise Unexpected(str(error)) from error
     wrong = set(COLUMNS) ^ set(lines[0] if lines else ())
     if wrong:
         raise Unexpected(f"{file} has not the expected columns: {', '.join(sorted(wrong))}")

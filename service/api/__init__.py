@@ -10,6 +10,7 @@ from flask.json.provider import JSONProvider
 
 from service import __version__
 from service.api import (
+    bodies,
     conditions,
     connections,
     couplings,
@@ -67,7 +68,7 @@ def install(app: Flask, cursor_secret: str) -> Api:
         "MAX_CONTENT_LENGTH": MAX_BODY,
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
-    for part in (tracing, metrics, errors, conditions):
+    for part in (tracing, metrics, bodies, errors, conditions):
         part.install(app)
     api = Api(app)
     api.register_converter(IdConverter, id_parameter)

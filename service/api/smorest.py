@@ -14,7 +14,7 @@ from flask_smorest.utils import prepare_response
 from marshmallow import RAISE, ValidationError
 from webargs import missing
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 from werkzeug.routing import ValidationError as NoSuchPath
 
@@ -65,8 +65,12 @@ class StrictParser(FlaskParser):
             return missing
         if req.mimetype != "application/json":
             raise UnsupportedMediaType
+        data = req.get_data(cache=True)
+        # A body that does not say how long it is comes cut off at the limit.
+        if req.max_content_length is not None and len(data) >= req.max_content_length:
+            raise RequestEntityTooLarge
         try:
-            return orjson.loads(req.get_data(cache=True))
+            return orjson.loads(data)
         except orjson.JSONDecodeError:
             raise InvalidJson from None
 

@@ -7,7 +7,7 @@ side whose candidate it is, and swapping the sides gives the mirrored answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from service.core.compare import Unconvertible
@@ -37,13 +37,14 @@ class Do(StrEnum):
 class Decision:
     """The answer. `writes`: per side, the values to be written there by field name. `agreed`: ids of the lines on
     which both sides agree once that is done, None for all. A conflict may come with writes: the fields that it does
-    not concern."""
+    not concern. `rule`: the policy or the person's word that decided, empty where none was needed."""
 
     do: Do
     outcome: Outcome
     writes: Mapping[Side, Mapping[str, Scalar]] = field(default_factory=dict)
     agreed: frozenset[str] | None = None
     failure: Failure | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _record_conflict(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
     winner = winning_side(mapping.update_resolution, pair.source, pair.record, destination)
     if winner is None:
         return Decision(Do.CONFLICT, Outcome.SKIPPED, failure=conflict_failure(mapping, pair.source))
-    return keep(flows, pair, destination, winner)
+    return replace(keep(flows, pair, destination, winner), rule=mapping.update_resolution.value)
 
 
 def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Side) -> Decision:
@@ -193,26 +194,27 @@ def _decide_by_field(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
     agreed = merged.agreed | frozenset(merged.conflicts)
     if not writes:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
-    return Decision(Do.WRITE, Outcome.MODIFIED, writes, agreed)
+    rule = mapping.update_resolution.value if merged.conflicts else ""
+    return Decision(Do.WRITE, Outcome.MODIFIED, writes, agreed, rule=rule)
 
 
 def _partner_deleted(mapping: SyncMapping, flow: Flow, pair: Pair) -> Decision:
+    rule = mapping.deletion_resolution.value
     match mapping.deletion_resolution:
         case DeletionResolution.NONE:
-            params = {
-                "source": mapping.side(pair.source).caption,
-                "destination": mapping.side(pair.source.other).caption,
-            }
+            captions = {"source": mapping.side(pair.source), "destination": mapping.side(pair.source.other)}
+            params = {name: side.caption for name, side in captions.items()}
             failure = Failure("partner_deleted", params, (pair.source.value,))
-            return Decision(Do.FAIL, Outcome.FAILED, failure=failure)
+            return Decision(Do.FAIL, Outcome.FAILED, failure=failure, rule=rule)
         case DeletionResolution.RESTORE_RECORDS:
             if not flow.lines:
                 return Decision(Do.NOTHING, Outcome.UNCHANGED)
-            return Decision(Do.INSERT, Outcome.INSERTED, {pair.source.other: new_values(flow, pair.record)})
+            values = {pair.source.other: new_values(flow, pair.record)}
+            return Decision(Do.INSERT, Outcome.INSERTED, values, rule=rule)
         case DeletionResolution.REMOVE_COUPLING:
-            return Decision(Do.UNCOUPLE, Outcome.UNCOUPLED)
+            return Decision(Do.UNCOUPLE, Outcome.UNCOUPLED, rule=rule)
         case DeletionResolution.DELETE_PARTNER:
-            return Decision(Do.DELETE, Outcome.DELETED)
+            return Decision(Do.DELETE, Outcome.DELETED, rule=rule)
 
 
 def _values(different: Mapping[str, tuple[Line, Scalar]]) -> dict[str, Scalar]:

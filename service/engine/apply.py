@@ -22,18 +22,23 @@ def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     for visit in visits:
         visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
         _remember_as_read(source, visit)
+    guard_deletions(task, sum(1 for visit in visits if _partner_gone(visit)))
     if task.dry_run:
         return
     writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]
     inserting = [visit for visit in visits if visit.decision.do is Do.INSERT]
     deleting = [visit for visit in visits if visit.decision.do is Do.DELETE]
-    guard_deletions(task, len(deleting))
     if inserting or writing or deleting:
         runs.assert_held(task.lease)
     _insert(task, source, inserting)
     _update(task, source, writing)
     _update_again(task, source, [visit for visit in writing if _moved(visit)])
     _delete(task, source, deleting)
+
+
+def _partner_gone(visit: Visit) -> bool:
+    """Whether the mapping's rule for deleted partners is about to be applied."""
+    return visit.coupled is not None and visit.destination is None and not visit.resolving and visit.decision.rule != ""
 
 
 def _remember_as_read(source: Side, visit: Visit) -> None:

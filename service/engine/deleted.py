@@ -13,7 +13,7 @@ from service.core.flow import Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
 from service.engine.apply import apply
-from service.engine.guards import guard_deletions, guard_empty_sides
+from service.engine.guards import count_deleted, guard_empty_sides, refuse_mass_deletion
 from service.engine.journal import write_down
 from service.engine.task import Task, Visit
 from service.store import couplings, retries, skipped, sql
@@ -23,21 +23,12 @@ def find_deleted(task: Task) -> None:
     """One page of a run that looks for deleted records."""
     if not task.checkpoint:
         guard_empty_sides(task)
-    counting = task.checkpoint.get("counting", True)
+        if not task.allow_mass_delete:
+            refuse_mass_deletion(task, *count_deleted(task))
+        task.progress["deletionsCounted"] = True
     page = couplings.page(task.mapping.id, task.checkpoint.get("after", 0), task.page_size)
     found = _fetch(task, page)
-    if counting:
-        gone = sum(1 for coupled in page if any(coupled.keys[side] not in found[side] for side in Side))
-        task.progress["gone"] = task.progress.get("gone", 0) + gone
-        if len(page) < task.page_size:
-            guard_deletions(task, task.progress["gone"])
-            task.progress["deleted"] = 0
-            task.checkpoint = {"counting": False, "after": 0}
-        else:
-            task.checkpoint = {"counting": True, "after": page[-1].id}
-        write_down(task, Side.LOCAL, [])
-        return
-    task.checkpoint = {"finished": True} if len(page) < task.page_size else {"counting": False, "after": page[-1].id}
+    task.checkpoint = {"finished": True} if len(page) < task.page_size else {"after": page[-1].id}
     visits = {source: _visits(task, source, page, found) for source in Side}
     for source in Side:
         apply(task, source, visits[source])

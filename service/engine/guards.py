@@ -1,4 +1,4 @@
-"""Refusing the absurd before anything is written: a side that lists nothing, deletions beyond the mapping's limits."""
+"""Refusing the absurd before anything is done about it: a side that lists nothing, more deletions than are normal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from service.core.records import Side
 from service.engine.task import Task
 from service.store import couplings
 
+FEW = 10
+"""So many deleted records are normal in a mapping that only reports them, whatever percentage they are."""
+
 
 def guard_empty_sides(task: Task) -> None:
-    """Stop a run that could act on deletions when a side with couplings suddenly lists nothing (`side_is_empty`)."""
-    acts = task.kind == "findDeleted" or task.mapping.deletion_resolution is not DeletionResolution.NONE
-    if not acts or task.allow_mass_delete or couplings.count(task.mapping.id) < 2:
+    """Stop a run when a side with couplings suddenly lists nothing: emptied, or a filter that fits nothing any more.
+
+    A single coupling says nothing: its record may simply have been deleted. Raises SideFailed (`side_is_empty`).
+    """
+    coupled = 0 if task.allow_mass_delete else couplings.count(task.mapping.id, at_most=2)
+    if coupled < 2:
         return
     for side in Side:
         mapped = task.mapping.side(side)
@@ -23,19 +29,44 @@ def guard_empty_sides(task: Task) -> None:
             raise SideFailed(Failure("side_is_empty", params, (side.value,)))
 
 
-def guard_deletions(task: Task, more: int) -> None:
-    """Stop before `more` deletions would take the run beyond the mapping's limits (`mass_deletion`).
+def guard_deletions(task: Task, met: int) -> None:
+    """Before a run does anything about the first deleted partner it meets, count how many there are in all.
 
-    A percentage of the couplings that comes to less than one record still allows one.
+    Every coupling is looked up once, a page at a time; runs that meet no deleted partner pay nothing. Raises SideFailed
+    (`mass_deletion`).
     """
-    if not more or task.allow_mass_delete:
+    if not met or task.allow_mass_delete or task.progress.get("deletionsCounted"):
         return
-    total = task.progress.setdefault("coupledAtStart", couplings.count(task.mapping.id))
-    deleted = task.progress.get("deleted", 0) + more
+    total, gone = count_deleted(task)
+    refuse_mass_deletion(task, total, gone)
+    task.progress["deletionsCounted"] = True
+
+
+def refuse_mass_deletion(task: Task, total: int, gone: int) -> None:
+    """Raise SideFailed (`mass_deletion`) when `gone` of `total` couplings are more than the mapping allows.
+
+    A percentage that comes to less than one record still allows one.
+    """
     allowed = [] if task.max_delete_count is None else [task.max_delete_count]
     if task.max_delete_percent is not None:
-        allowed.append(max(1, math.floor(total * task.max_delete_percent / 100)))
-    if allowed and deleted > min(allowed):
-        params = {"deletions": deleted, "allowed": min(allowed), "coupled": total}
+        least = FEW if task.mapping.deletion_resolution is DeletionResolution.NONE else 1
+        allowed.append(max(least, math.floor(total * task.max_delete_percent / 100)))
+    if allowed and gone > min(allowed):
+        params = {"deletions": gone, "allowed": min(allowed), "coupled": total}
         raise SideFailed(Failure("mass_deletion", params))
-    task.progress["deleted"] = deleted
+
+
+def count_deleted(task: Task) -> tuple[int, int]:
+    """How many couplings there are, and of how many a record is gone."""
+    total = gone = after = 0
+    while page := couplings.page(task.mapping.id, after, task.page_size):
+        there = {
+            side: task.connectors[side].fetch(
+                task.mapping.side(side).selection, [coupled.keys[side] for coupled in page], filtered=False
+            )
+            for side in Side
+        }
+        total += len(page)
+        gone += sum(1 for coupled in page if any(coupled.keys[side] not in there[side] for side in Side))
+        after = page[-1].id
+    return total, gone

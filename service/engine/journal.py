@@ -270,6 +270,7 @@ def _done(
         partner,
         outcome.value,
         _changes(task, source, visit),
+        visit.decision.rule or None,
         ids[problem] if problem is not None and ids else None,
     )
 

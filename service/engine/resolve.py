@@ -6,7 +6,7 @@ A resolution is good for the states that the person saw. A record that has moved
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.core.compare import Unconvertible
@@ -105,7 +105,8 @@ def _visit(task: Task, case: Case) -> Visit:
     coupled = case.coupled or unsynchronized(case.source, record, record)
     try:
         pair = Pair(case.source, record, coupled, destination, past=True)
-        visit.decision = RESOLVERS[resolution](task.mapping, task.flows, pair, case.item.choices or {})
+        decision = RESOLVERS[resolution](task.mapping, task.flows, pair, case.item.choices or {})
+        visit.decision = replace(decision, rule=resolution.value)
     except Unconvertible as refusal:
         visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
     return visit

@@ -91,9 +91,11 @@ def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, 
     return dict(found)
 
 
-def count(mapping_id: int) -> int:
-    """How many couplings a mapping has."""
-    return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+def count(mapping_id: int, at_most: int | None = None) -> int:
+    """How many couplings a mapping has; no more than `at_most` are counted."""
+    if at_most is None:
+        return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+    return len(sql.rows("SELECT 1 FROM couplings WHERE mapping_id = ? LIMIT ?", mapping_id, at_most))
 
 
 def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:

@@ -198,7 +198,10 @@ class SyncRun(State):
 
 
 class RunRecord(State):
-    """What a run did, or in a dry run would do, with one record that was not simply unchanged."""
+    """What a run did, or in a dry run would do, with one record that was not simply unchanged.
+
+    `rule`: the policy, or the resolution of a person, that decided; None where none was needed.
+    """
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
@@ -209,6 +212,7 @@ class RunRecord(State):
     destination_key = pw.TextField(null=True)
     outcome = pw.TextField()
     fields = JsonField(null=True)
+    rule = pw.TextField(null=True)
     error_id = pw.BigIntegerField(null=True)
 
     class Meta:

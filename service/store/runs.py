@@ -40,6 +40,7 @@ class Done:
     destination_key: str | None
     outcome: str
     fields: Sequence[Mapping[str, Any]] | None
+    rule: str | None
     error_id: int | None
 
 
@@ -194,7 +195,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
     sql.execute_many(
         "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
-        " error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " rule, error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 run_id,
@@ -205,6 +206,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
                 item.destination_key,
                 item.outcome,
                 sql.dump(item.fields),
+                item.rule,
                 item.error_id,
             )
             for item in done

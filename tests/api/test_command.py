@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import World
+from tests.api.world import MAPPING, World
 
 TOKEN = "accord_token-of-a-process"
 
@@ -116,7 +116,10 @@ def process(empty: World) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def call(url: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
+    return send(url, None if body is None else json.dumps(body).encode())
+
+
+def send(url: str, data: Any) -> Any:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
         return json.load(answer)
@@ -142,12 +145,15 @@ def test_one_process_serves_and_works_and_ends_gracefully(
     until(lambda: call(f"{url}/health/ready"))
     for name in ("erp", "crm"):
         call(f"{url}/connections", empty.connection(name))
-    from tests.api.world import MAPPING
-
     call(f"{url}/mappings", MAPPING)
     run = call(f"{url}/sync-runs", {"mappingId": 1})
     done = until(lambda: (found := call(f"{url}/sync-runs/{run['id']}"))["finishedAt"] and found)
     assert (done["status"], done["counts"]["toIntegration"]["inserted"]) == ("succeeded", 3)
+    for body, status in ((b" " * 10 * 1024 * 1024, 413), ((b" " * 65536 for _ in range(160)), 413), (b"{", 400)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            send(f"{url}/connections", body)
+        assert refused.value.code == status
+        assert json.load(refused.value)["status"] == status
     started.send_signal(signal.SIGTERM)
     assert started.wait(timeout=30) == 0
     assert started.stderr is not None

@@ -10,6 +10,7 @@ from flask import Flask
 
 from service.store.database import database
 from tests.api.world import World, make_empty, make_lively
+from tests.api.test_command import accord
 from tests.servers import PostgresServer
 
 LISTS = (
@@ -39,6 +40,17 @@ def distant(tmp_path: Path, app: Flask, postgres: PostgresServer) -> Iterator[Wo
         postgres.drop_database("accord_api")
         if before is not None:
             database.initialize(before)
+
+
+def test_only_migrate_and_start_change_its_schema(tmp_path: Path, postgres: PostgresServer) -> None:
+    url = postgres.create_database("accord_bare")
+    environ = {"ACCORD_DATABASE_URL": url, "ACCORD_SECRET_KEY": "secret-of-the-tests"}
+    refused = accord(tmp_path, "serve", **environ)
+    assert refused.returncode == 2
+    assert "run `accord migrate` first" in refused.stderr
+    assert "applied 0001_state" in accord(tmp_path, "migrate", **environ).stdout
+    assert accord(tmp_path, "token", "create", "--scope", "read", **environ).returncode == 0
+    postgres.drop_database("accord_bare")
 
 
 def test_the_whole_story(distant: World) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.connectors.base import Connector, SettingsRefused
 from service.connectors.sql import SqlConnector
+from service.connectors.sql.database import MODIFIED_ON
 
 PASSWORD = "hunter2 of course"
 
@@ -66,3 +68,9 @@ def test_links_are_parts_of_a_url() -> None:
         "https://erp.example/Sales%20Order/a%2F%7Btable%7D%26b?x=a%2F%7Btable%7D%26b"
     )
     connector.close()
+
+
+def test_every_name_of_a_stamp_is_documented_in_its_order() -> None:
+    page = (Path(__file__).parents[2] / "docs/connectors/sql.md").read_text(encoding="utf-8")
+    listed = page.partition("other signs aside: ")[2].partition(". Something")[0]
+    assert tuple(name.strip("`\n ").replace(" ", "").replace("\n", "") for name in listed.split(",")) == MODIFIED_ON

@@ -149,9 +149,11 @@ CREATE TABLE run_records (
     destination_key TEXT,
     outcome TEXT NOT NULL,
     fields TEXT,
+    rule TEXT,
     error_id BIGINT
 );
 CREATE INDEX run_records_run ON run_records (run_id, id);
+CREATE INDEX run_records_coupling ON run_records (coupling_id, id) WHERE coupling_id IS NOT NULL;
 
 CREATE TABLE error_groups (
     id {identity},
