@@ -150,10 +150,9 @@ def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Si
     writes: dict[Side, Mapping[str, Scalar]] = {}
     for side in (winner, winner.other):
         flow = flows[side]
-        found = differences(flow, records[side], records[side.other], pair.coupled)
-        lines = {id: item for id, item in found.items() if side is winner or not item[0].returns}
-        if lines:
-            writes[side.other] = _values(lines)
+        found = differences(flow, records[side], records[side.other], pair.coupled, returning=side is winner)
+        if found:
+            writes[side.other] = _values(found)
     return Decision(Do.WRITE if writes else Do.REFRESH, Outcome.MODIFIED if writes else Outcome.UNCHANGED, writes)
 
 
@@ -189,6 +188,8 @@ def _decide_by_field(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
             return Decision(Do.CONFLICT, Outcome.SKIPPED, writes, merged.agreed, failure)
         for id in merged.conflicts:
             line, value = merged.conflicts[id][winner.other]
+            if isinstance(value, Unconvertible):
+                raise value
             writes.setdefault(winner.other, {})[line.field.name] = value
     writes = {side: values for side, values in writes.items() if values}
     agreed = merged.agreed | frozenset(merged.conflicts)

@@ -176,15 +176,18 @@ def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
     return {line.field.name: flow.desired(line, source) for line in flow.lines}
 
 
-def differences(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> dict[str, tuple[Line, Scalar]]:
+def differences(
+    flow: Flow, source: Record, destination: Record, coupled: Coupled, *, returning: bool = True
+) -> dict[str, tuple[Line, Scalar]]:
     """The lines whose destination does not hold what it should, with what it should hold, by line id.
 
-    Raises Unconvertible, also for a key that would have to change: the application would make another record of it.
+    `returning` False leaves out the lines that also flow the other way. Raises Unconvertible, also for a key that would
+    have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
     for line in flow.lines:
         present = destination.values[line.destination]
-        if settled(line, source, destination, coupled, flow.source):
+        if (line.returns and not returning) or settled(line, source, destination, coupled, flow.source):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):

@@ -9,7 +9,7 @@ from typing import Any
 from service.core.compare import shown
 from service.core.decide import Do
 from service.core.failures import Failure
-from service.core.flow import Coupled, remember
+from service.core.flow import Coupled, Flow, remember
 from service.core.mapping import DeletionResolution
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
@@ -39,6 +39,7 @@ class Entries:
     failed: list[int] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     waits_no_more: list[str] = field(default_factory=list)
+    partners: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     inserted: list[Coupled] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -84,17 +85,19 @@ def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
         entries.waits_no_more.append(visit.record.key)
     elif visit.waiting is not None:
         entries.healed.append(visit.record.key)
-    _enter_coupling(task, visit, entries)
+    _enter_coupling(task, source, visit, entries)
     if visit.outcome is not Outcome.UNCHANGED:
         entries.done.append((visit, visit.outcome, problem))
     return visit.outcome
 
 
-def _enter_coupling(task: Task, visit: Visit, entries: Entries) -> None:
+def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) -> None:
     match visit.decision.do:
         case Do.REFRESH | Do.WRITE | Do.INSERT:
             if visit.coupled is not None:
                 entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success"))
+                if _covers(task.flows[source.other], visit.decision.agreed):
+                    entries.partners.append(visit.coupled.keys[source.other])
                 if visit.decision.do is Do.INSERT:
                     entries.inserted.append(visit.coupled)
         case Do.COUPLE:
@@ -111,6 +114,11 @@ def _enter_coupling(task: Task, visit: Visit, entries: Entries) -> None:
                 entries.removed.append(visit.coupled.id)
         case Do.NOTHING | Do.FAIL:
             pass
+
+
+def _covers(back: Flow, agreed: frozenset[str] | None) -> bool:
+    """Whether nothing is left that would have to flow back, so that the partner need not wait for its own visit."""
+    return agreed is None or all(line.id in agreed for line in back.lines)
 
 
 def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
@@ -197,6 +205,7 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     )
     retries.save(mapping_id, now, [_postponed(source, visit, n, ids[at]) for visit, n, at in entries.postponed])
     retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)
+    retries.remove(mapping_id, source.other, entries.partners)
     problems.resolve(mapping_id, source, entries.healed)
     runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
 

@@ -10,7 +10,7 @@ import peewee as pw
 
 from service.core.records import Stamp
 from service.store import sql
-from service.store.models import RunRecord, SyncRun
+from service.store.models import RunRecord, SyncError, SyncRun
 
 OPEN = ("queued", "running")
 FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
@@ -249,3 +249,32 @@ def cancel_wanted(run_id: int) -> bool:
     """Whether somebody asked to cancel a run."""
     found = sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", run_id)
     return bool(found and found[0][0])
+
+
+def of_coupling(coupling_id: int, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """What runs did to a coupled pair, newest first, one more than `limit` when there are more."""
+    query = (
+        RunRecord.select(
+            RunRecord,
+            SyncRun.kind,
+            SyncRun.trigger,
+            SyncRun.dry_run,
+            SyncRun.started_at,
+            SyncRun.requested_by,
+            SyncError.code.alias("error_code"),
+        )
+        .join(SyncRun, on=(SyncRun.id == RunRecord.run_id))
+        .join(SyncError, pw.JOIN.LEFT_OUTER, on=(SyncError.id == RunRecord.error_id))
+        .where(RunRecord.coupling_id == coupling_id)
+    )
+    if before is not None:
+        query = query.where(RunRecord.id < before)
+    found: Any = query.order_by(RunRecord.id.desc()).limit(limit + 1).dicts()
+    return [dict(row) for row in found]
+
+
+def last_finished(mapping_id: int) -> SyncRun | None:
+    """The newest run of a mapping that has ended."""
+    query = SyncRun.select().where((SyncRun.mapping_id == mapping_id) & SyncRun.status.in_(FINISHED))
+    found: SyncRun | None = query.order_by(SyncRun.id.desc()).first()
+    return found

@@ -198,3 +198,11 @@ def remove_exclusion(id: int) -> dict[str, Any] | None:
         return None
     Exclusion.delete().where(Exclusion.id == id).execute()
     return {"mappingId": found.mapping_id, "side": found.side, "key": found.key}
+
+
+def open_of_coupling(coupling_id: int) -> SkippedRecord | None:
+    """The unresolved skipped record of a coupling."""
+    found: SkippedRecord | None = SkippedRecord.get_or_none(
+        (SkippedRecord.coupling_id == coupling_id) & (SkippedRecord.status != "resolved")
+    )
+    return found

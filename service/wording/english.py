@@ -17,6 +17,11 @@ _FAILURES = {
         "The {source} record is coupled to a {destination} record that no longer exists.",
         "Restore the deleted record, delete its partner too, or uncouple the two.",
     ),
+    "partner_deleted.bare": Words(
+        "The coupled record was deleted",
+        "The coupled record in {table} no longer exists.",
+        "Restore the deleted record, delete its partner too, or uncouple the two.",
+    ),
     "value_rejected": Words(
         "A value was refused",
         "The value for the field {field} was refused by the destination.",
@@ -49,12 +54,37 @@ _FAILURES = {
     ),
     "value_rejected.check": Words(
         "A value breaks a rule of the destination",
-        "The destination refused the record because of its rule {field}.",
+        "The destination refused the record because of its rule {constraint}.",
         "Correct the value in the source record.",
+    ),
+    "value_rejected.exclusion": Words(
+        "A value breaks a rule of the destination",
+        "The destination refused the record because of its rule {constraint}, which another record stands against.",
+        "Correct the value in one of the two records.",
+    ),
+    "value_rejected.key_cannot_change": Words(
+        "A key cannot be changed",
+        "The field {field} is the key of the destination, and the key of a record that exists cannot be changed.",
+        "Give the source record its old value back, or uncouple the two.",
+    ),
+    "value_rejected.undecided": Words(
+        "Nobody has decided yet",
+        "Both sides changed {field}, and nobody has said which value to keep.",
+        "Look at the skipped record again, and choose for these fields too.",
+    ),
+    "value_rejected.bare": Words(
+        "A value was refused",
+        "The destination refused the record: {detail}.",
+        "Correct the source record; it is tried again in the next run.",
     ),
     "value_too_long": Words(
         "A text is too long",
         "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+        "Shorten the text in the source record.",
+    ),
+    "value_too_long.bare": Words(
+        "A text is too long",
+        "A text of the record is too long for the destination.",
         "Shorten the text in the source record.",
     ),
     "reference_not_coupled": Words(
@@ -75,6 +105,11 @@ _FAILURES = {
     "permission_denied": Words(
         "Permission denied",
         "The user of the connection may not do this: {detail}.",
+        "Give the user of the connection the right to read and write the mapped tables.",
+    ),
+    "permission_denied.bare": Words(
+        "Permission denied",
+        "The user of the connection lacks a right to {table}.",
         "Give the user of the connection the right to read and write the mapped tables.",
     ),
     "credentials_rejected": Words(
@@ -107,6 +142,11 @@ _FAILURES = {
         "The table {table} has no field {field}.",
         "Check the name of the field; the connection's tables list what there is.",
     ),
+    "field_not_found.bare": Words(
+        "The field does not exist",
+        "A field that the mapping names does not exist in {table} any more.",
+        "Check the names of the fields; the connection's tables list what there is.",
+    ),
     "not_a_database": Words(
         "This is no database",
         "The file that the connection names is not a database.",
@@ -124,7 +164,7 @@ _FAILURES = {
     ),
     "mapping_invalid": Words(
         "The mapping does not fit the tables any more",
-        "The mapping can no longer work with its tables as they are now: {detail}.",
+        "The field {field} is of the type {type} now, and cannot be used as the mapping uses it.",
         "Save the mapping again; the answer lists everything that is wrong with it.",
     ),
     "no_field_mappings": Words(
@@ -134,7 +174,7 @@ _FAILURES = {
     ),
     "mass_deletion": Words(
         "Too many deletions at once",
-        "{count} of {total} coupled records have disappeared from {table}; the mapping allows at most {limit}.",
+        "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
         "If they were meant to go, start the run again and allow mass deletion for this once.",
     ),
     "side_is_empty": Words(
@@ -150,6 +190,11 @@ _FAILURES = {
     "connection_failed": Words(
         "The connection failed",
         "The business application cannot be reached: {detail}.",
+        "Check that the application is running and that the address is right. The run is repeated by itself.",
+    ),
+    "connection_failed.bare": Words(
+        "The connection failed",
+        "The business application cannot be reached.",
         "Check that the application is running and that the address is right. The run is repeated by itself.",
     ),
     "rate_limited": Words(

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from service.store.database import database
-from tests.api.world import World, make_empty, make_lively
 from tests.api.test_command import accord
+from tests.api.world import World, make_empty, make_lively
 from tests.servers import PostgresServer
 
 LISTS = (

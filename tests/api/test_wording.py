@@ -65,6 +65,27 @@ def test_the_origins_sentence() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "params", "message"),
+    [
+        ("value_rejected", {"rule": "not_null", "field": "name"}, "The field name must have a value"),
+        ("value_rejected", {"rule": "not_a", "field": "name"}, "The value for the field name was refused"),
+        ("value_rejected", {"rule": "trigger", "detail": "no entry"}, "The destination refused the record: no entry."),
+        ("value_too_long", {"detail": "x"}, "A text of the record is too long"),
+        (
+            "permission_denied",
+            {"table": "account", "detail": ""},
+            "The user of the connection lacks a right to account.",
+        ),
+        ("connection_failed", {}, "The business application cannot be reached."),
+        ("mass_deletion", {"deletions": 9, "coupled": 10, "allowed": 2}, "9 of 10 coupled records were deleted"),
+        ("partner_deleted", {"table": "account", "key": "1"}, "The coupled record in account no longer exists."),
+    ],
+)
+def test_a_sentence_is_said_that_has_all_it_needs(code: str, params: dict[str, object], message: str) -> None:
+    assert wording.say(code, params).message.startswith(message)
+
+
 def test_values_are_shown_and_never_formatted() -> None:
     said = wording.say("not_found", {"noun": "{advice}", "id": "x" * 1000})
     assert said.message.startswith("There is no {advice} xxx")

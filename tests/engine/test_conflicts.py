@@ -352,3 +352,26 @@ def test_changes_are_kept_with_the_run(world: World) -> None:
         ("integration", "name"): ("CRM", "Local"),
         ("integration", "address1_city"): ("Oslo", "Bergen"),
     }
+
+
+@pytest.mark.parametrize("detection", ["record", "field"])
+@pytest.mark.parametrize(("resolution", "choices"), [("keepLocal", None), ("merge", {"name": "local"})])
+def test_a_value_that_does_not_fit_does_not_hinder_the_other_one(
+    world: World, detection: str, resolution: str, choices: dict[str, str] | None
+) -> None:
+    world.map(conflict_detection=detection)
+    customer, account = couple(world, number="1", name="One")
+    world.edit("integration", account, name="x" * 60)
+    world.edit("local", customer, name="Two")
+    world.run()
+    assert world.resolve(world.skips()[0], resolution, choices).status == "succeeded"
+    assert (world.get("integration", account) or {})["name"] == "Two"
+
+
+def test_a_policy_is_not_hindered_by_the_value_it_overrules(world: World) -> None:
+    world.map(update_conflict_resolution="sendUpdateToIntegration")
+    customer, account = couple(world, number="1", name="One")
+    world.edit("integration", account, name="x" * 60)
+    world.edit("local", customer, name="Two")
+    assert world.run().status == "succeeded"
+    assert (world.get("integration", account) or {})["name"] == "Two"

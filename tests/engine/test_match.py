@@ -1,6 +1,7 @@
 """Coupling what both applications have already, and finding twins before anything is inserted."""
 
 from service.operations import couplings
+from service.store.models import Retry
 from tests.world import World, errors, tally
 
 
@@ -117,3 +118,13 @@ def test_coupling_by_hand(world: World) -> None:
     assert tally(world.run("full"), "toIntegration") == {"read": 1, "ignored": 1}
     again = couplings.create(world.context, world.mapping_id, key, "a", "anna")
     assert again.id != view.id
+
+
+def test_a_pair_that_is_in_step_waits_for_nothing(world: World) -> None:
+    world.map()
+    world.add("local", number="1", name="One", credit_limit=5)
+    world.add("integration", accountid="a", accountnumber="1", name="One")
+    world.run("match")
+    world.run()
+    assert Retry.select().count() == 0
+    assert world.run().counts["fromIntegration"]["read"] == 0

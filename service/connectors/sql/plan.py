@@ -164,7 +164,7 @@ class Plan:
 
     def _tally(self, phase: Phase) -> Part:
         select = sa.select(self.stamp_clause, sa.func.count()).select_from(self._from(outer=False))
-        select = select.where(phase.low, *self.filter).group_by(self.stamp_clause)
+        select = select.where(phase.low, *map(self.database.aside, self.filter)).group_by(self.stamp_clause)
         statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
         return Part(statement, statement, phase.bounds)
 
