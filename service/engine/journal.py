@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.core.compare import shown
+from service.core.conflicts import Resolution
 from service.core.decide import Do
 from service.core.failures import Failure
 from service.core.flow import Coupled, Flow, remember
@@ -188,6 +189,8 @@ def about(task: Task, side: Side, key: str | None, record: Record | None) -> dic
 
 def _save(task: Task, source: Side, entries: Entries) -> None:
     mapping_id, run_id, now = task.mapping.id, task.lease.run_id, task.now()
+    resolution = Resolution.UNCOUPLE if task.kind == "uncouple" else None
+    skipped.close_for_couplings(mapping_id, entries.removed, resolution, task.requested_by, now)
     couplings.remove(entries.removed)
     retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
     couplings.save(mapping_id, run_id, entries.saved)

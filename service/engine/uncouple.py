@@ -35,7 +35,6 @@ def exclude(task: Task, page: Sequence[Coupled]) -> None:
     """Keep runs from inserting uncoupled records a second time."""
     records = [(side, coupled.keys[side]) for coupled in page for side in Side]
     skipped.exclude(task.mapping.id, task.now(), task.requested_by, records)
-    skipped.close_for_couplings(task.mapping.id, [coupled.id for coupled in page], task.requested_by, task.now())
 
 
 def _page(task: Task) -> tuple[list[Coupled], bool]:

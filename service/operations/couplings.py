@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.core.compare import Unconvertible
+from service.core.conflicts import Resolution
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from service.core.failures import SideFailed
 from service.core.flow import NOTHING_KNOWN, Coupled, differences, remember
@@ -164,7 +165,7 @@ def delete(context: Context, id: int, actor: str) -> None:
     records = [(Side.LOCAL, row.local_key), (Side.INTEGRATION, row.integration_key)]
     now = context.now()
     with sql.transaction():
-        skipped.close_for_couplings(row.mapping_id, [id], actor, now)
+        skipped.close_for_couplings(row.mapping_id, [id], Resolution.UNCOUPLE, actor, now)
         store.remove([id])
         for side, key in records:
             retries.remove(row.mapping_id, side, [key])

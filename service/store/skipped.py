@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import peewee as pw
+
 from service.core.records import Direction, Side, Stamp
 from service.store import sql
 from service.store.models import Exclusion, SkippedRecord
@@ -153,13 +155,15 @@ def close(ids: Collection[int], now: Stamp) -> None:
     ).execute()
 
 
-def close_for_couplings(mapping_id: int, coupling_ids: Collection[int], by: str | None, now: Stamp) -> None:
-    """The couplings have ended: nothing is left to resolve."""
+def close_for_couplings(
+    mapping_id: int, coupling_ids: Collection[int], resolution: str | None, by: str | None, now: Stamp
+) -> None:
+    """The couplings end: nothing is left to resolve. `resolution` is None where no person said so."""
     if coupling_ids:
         SkippedRecord.update(
             status="resolved",
-            resolution="uncouple",
-            resolved_by=by,
+            resolution=pw.fn.COALESCE(SkippedRecord.resolution, resolution),
+            resolved_by=pw.fn.COALESCE(SkippedRecord.resolved_by, by),
             resolved_at=now,
             version=SkippedRecord.version + 1,
         ).where(

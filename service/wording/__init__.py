@@ -1,8 +1,8 @@
 """Codes and parameters become sentences, in the reader's language. Everything people read is made here.
 
 A catalogue maps a code to `Words`. A code with a variant (`value_rejected.not_null`, the variant being the parameter
-`rule`) goes before the plain code, and the plain code before its `bare` one: the first for which all parameters are there
-is said. English is complete; what another catalogue lacks is said in English.
+`rule`) goes before the plain code, and the plain code before its `bare` one: the first that has all its parameters is
+said. English is complete; what another catalogue lacks is said in English.
 """
 
 from __future__ import annotations

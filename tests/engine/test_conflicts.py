@@ -167,6 +167,7 @@ def test_field_mode_sets_only_the_conflicting_field_aside(world: World) -> None:
 
 
 def conflicted(world: World) -> tuple[str, str, SkippedRecord]:
+    """A customer and an account that were both edited, and the record that was set aside for it."""
     customer, account = couple(world, number="1", name="One", city="Oslo")
     world.edit("local", customer, name="Local", city="Bergen")
     world.edit("integration", account, name="CRM")
@@ -375,3 +376,25 @@ def test_a_policy_is_not_hindered_by_the_value_it_overrules(world: World) -> Non
     world.edit("local", customer, name="Two")
     assert world.run().status == "succeeded"
     assert (world.get("integration", account) or {})["name"] == "Two"
+
+
+def test_a_run_that_uncouples_leaves_nothing_to_resolve(world: World) -> None:
+    world.map()
+    couple(world, number="2", name="Two")
+    _, _, item = conflicted(world)
+    run = world.run("uncouple")
+    assert tally(run, "toIntegration") == {"read": 2, "uncoupled": 2}
+    resolved = skipped.get(item.id)
+    assert (resolved.status, resolved.resolution, resolved.resolved_by) == ("resolved", "uncouple", "test")
+    assert tally(world.run("full"), "toIntegration") == {"read": 2, "ignored": 2}
+
+
+def test_when_both_records_are_gone_the_coupling_and_its_conflict_end(world: World) -> None:
+    world.map()
+    couple(world, number="2", name="Two")
+    customer, account, item = conflicted(world)
+    world.delete("local", customer)
+    world.delete("integration", account)
+    run = world.run("findDeleted")
+    assert tally(run, "toIntegration") == {"read": 1, "uncoupled": 1}
+    assert skipped.get(item.id).status == "resolved"
