@@ -251,6 +251,7 @@ class StandingAnswer(Answer):
     next_run_at = Moment(allow_none=True)
     open_errors = Int(min=0)
     open_skipped = Int(min=0)
+    oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
     coupled = Int(min=0)
 
 

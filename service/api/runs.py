@@ -129,6 +129,7 @@ class RunRecordAnswer(Answer):
     coupling_id = Int(allow_none=True)
     outcome = Choice(Outcome)
     fields_ = Json(attribute="fields", data_key="fields", metadata={"description": "The fields that changed."})
+    rule = Said(allow_none=True, metadata={"description": "The policy or the resolution that decided."})
     error_id = Int(allow_none=True)
 
 

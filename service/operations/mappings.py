@@ -138,6 +138,7 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "next_run_at": row.next_due if row.enabled else None,
             "open_errors": standing.open_errors,
             "open_skipped": standing.open_skipped,
+            "oldest_skipped_at": standing.oldest_skipped_at,
             "coupled": standing.coupled,
         },
     }

@@ -20,6 +20,8 @@ from service.store.models import RunRecord, SyncRun
 
 KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple")
 
+TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
+
 PRIORITIES = {"change": 5, "schedule": 10}
 """Runs that a person or a caller asked for (0) go before those that nobody waits for."""
 

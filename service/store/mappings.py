@@ -21,6 +21,7 @@ class Standing:
     last_run: SyncRun | None
     open_errors: int
     open_skipped: int
+    oldest_skipped_at: Stamp | None
     coupled: int
     watermarks: Mapping[str, Stamp]
 
@@ -123,13 +124,17 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     """What has become of these mappings so far: one query for each kind of thing, however many mappings."""
     runs = _last_runs(ids)
     errors = _counted("errors", "status = 'open'", ids)
-    skipped = _counted("skipped_records", "status <> 'resolved'", ids)
+    skipped = _skipped(ids)
     coupled = _counted("couplings", "1 = 1", ids)
     marks = _watermarks(ids)
-    return {
-        id: Standing(runs.get(id), errors.get(id, 0), skipped.get(id, 0), coupled.get(id, 0), marks.get(id, {}))
-        for id in ids
-    }
+    nobody: tuple[int, Stamp | None] = (0, None)
+    standing = {}
+    for id in ids:
+        open_skipped, oldest = skipped.get(id, nobody)
+        standing[id] = Standing(
+            runs.get(id), errors.get(id, 0), open_skipped, oldest, coupled.get(id, 0), marks.get(id, {})
+        )
+    return standing
 
 
 def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
@@ -143,6 +148,16 @@ def _counted(table: str, condition: str, ids: Collection[int]) -> dict[int, int]
         sql.values(ids),
     )
     return dict(found)
+
+
+def _skipped(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
+    """How many records of each mapping wait for a person, and since when the oldest does."""
+    found = sql.rows(
+        "SELECT mapping_id, count(*), min(created_at) FROM skipped_records"
+        f" WHERE status <> 'resolved' AND {sql.among('mapping_id')} GROUP BY mapping_id",
+        sql.values(ids),
+    )
+    return {id: (number, oldest) for id, number, oldest in found}
 
 
 def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:

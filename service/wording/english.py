@@ -283,6 +283,27 @@ _REFUSALS = {
         "The skipped record is not open any more.",
         "Read it again to see what became of it.",
     ),
+    "in_step": Words("In step", "Both records are in step, and nothing has changed since.", ""),
+    "set_aside": Words(
+        "Set aside",
+        "The record is set aside ({reason}) until somebody resolves it.",
+        "Resolve the skipped record {id}.",
+    ),
+    "waiting_for_retry": Words(
+        "Waiting for a retry",
+        "The {side} record failed and waits for the next run; failures of this cause in a row: {attempts}.",
+        "See the error; the next run tries again by itself.",
+    ),
+    "outside_filter": Words(
+        "Outside the filter",
+        "The {table} record {key} is outside the mapping's filter, so that no run starts from it.",
+        "Change the record or the filter, if it should be synchronized.",
+    ),
+    "next_run_acts": Words(
+        "The next run acts",
+        "The next run will look at the pair ({direction}): {outcome}.",
+        "Start a run, or wait for it.",
+    ),
     "already_finished": Words("The run has ended", "The run has ended ({status}), and cannot be cancelled any more."),
     "moved_on": Words(
         "The records have changed",
