@@ -18,6 +18,7 @@ from service.api.fields import (
     Id,
     Int,
     Json,
+    Key,
     Listed,
     Moment,
     Part,
@@ -50,8 +51,8 @@ class NewCoupling(Body):
     """Two records that are the same thing."""
 
     mapping_id = Id(required=True)
-    local_key = Text(min=1, max=1000, required=True)
-    integration_key = Text(min=1, max=1000, required=True)
+    local_key = Key(required=True)
+    integration_key = Key(required=True)
 
 
 class CouplingAnswer(Answer):

@@ -115,6 +115,19 @@ class Text(fields.String):
         return value
 
 
+class Key(fields.Raw):
+    """The key of a record: a text, or the whole number that it is in its application."""
+
+    def __init__(self, **options: Any) -> None:
+        described = {"type": ["string", "integer"], "pattern": NO_NUL, "minLength": 1, "maxLength": 1000}
+        options["metadata"] = {**described, "minimum": -INT64, "maximum": MAX_ID, **options.get("metadata", {})}
+        super().__init__(**options)
+        self._text, self._number = Text(min=1, max=1000), Int()
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return self._text.deserialize(value) if isinstance(value, str) else str(self._number.deserialize(value))
+
+
 class Said(fields.String):
     """A text of an answer."""
 

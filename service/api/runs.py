@@ -19,11 +19,11 @@ from service.api.fields import (
     Int,
     Items,
     Json,
+    Key,
     Moment,
     Part,
     QueryId,
     Said,
-    Text,
     refuse,
 )
 from service.api.operation import Blueprint, operation
@@ -36,7 +36,6 @@ from service.operations.tokens import Scope
 blp = Blueprint("sync-runs", __name__, description="Runs: one execution for one mapping each.")
 
 STATUSES = ("queued", "running", "succeeded", "completedWithErrors", "failed", "cancelled")
-TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
 KINDS = (*runs.KINDS, "reconcile")
 EXAMPLE = {"mappingId": 1, "kind": "modified"}
 
@@ -53,8 +52,8 @@ class RunKind(Choice):
 class ChosenRecords(Body):
     """Records by their keys."""
 
-    local = Items(Text(min=1, max=1000), load_default=())
-    integration = Items(Text(min=1, max=1000), load_default=())
+    local = Items(Key(), load_default=())
+    integration = Items(Key(), load_default=())
 
 
 class NewRun(Body):
@@ -99,7 +98,7 @@ class RunAnswer(Answer):
     mapping_id = Id()
     kind = Choice(KINDS)
     direction = Choice(Direction)
-    trigger = Choice(TRIGGERS)
+    trigger = Choice(runs.TRIGGERS)
     dry_run = Flag()
     status = Choice(STATUSES)
     counts = Part(RunCountsAnswer)

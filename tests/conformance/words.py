@@ -55,9 +55,7 @@ def stamp(world: World, side: Side, key: str) -> Stamp:
     """A record's stamp in its own application."""
     record = world.get(side, key)
     assert record is not None
-    moment = parse_datetime(record[TABLES[side][2]])
-    assert moment is not None
-    return stamp_of(moment)
+    return stamp_of(parse_datetime(record[TABLES[side][2]]))
 
 
 def watermarks(world: World) -> dict[str, Stamp | None]:
