@@ -23,7 +23,15 @@ from service.operations import checks, connections, mappings, runs, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
-from service.settings import Settings, SettingsWrong, read_settings, secret_box, with_secrets
+from service.settings import (
+    LONG_ENOUGH,
+    Settings,
+    SettingsWrong,
+    read_settings,
+    secret_box,
+    weak_secrets,
+    with_secrets,
+)
 from service.store.database import (
     DatabaseRefused,
     connection,
@@ -212,6 +220,8 @@ def _prepared(*, migrating: bool) -> Settings:
     # The state holds copies of business data: nobody else on the machine reads it.
     os.umask(0o077)
     settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
+    for name in weak_secrets(settings):
+        click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
     configure_logging(settings.log_format)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():

@@ -19,7 +19,8 @@ from service.operations.context import SecretBox
 from service.operations.tokens import make_text
 from service.store.database import sqlite_path
 
-_SHORTEST_SECRET = 16
+LONG_ENOUGH = 16
+"""Characters from which on a secret is not to be guessed; a shorter one works, with a warning."""
 
 
 class SettingsWrong(Exception):
@@ -74,14 +75,14 @@ def _queue_url(_: str) -> str:
 
 
 def _token(text: str) -> str:
-    if len(text) < _SHORTEST_SECRET or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"needs at least {_SHORTEST_SECRET} printable characters without blanks")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("may only have printable ASCII characters without blanks")
     return text
 
 
 def _secret_key(text: str) -> str:
-    if any(len(key) < _SHORTEST_SECRET for key in text.split(",")):
-        raise ValueError(f"needs at least {_SHORTEST_SECRET} characters; several keys are separated by commas")
+    if not all(text.split(",")):
+        raise ValueError("has an empty key; several keys are separated by commas")
     return text
 
 
@@ -124,9 +125,24 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings that an environment holds. Raises SettingsWrong."""
-    values = {setting.field: _value(name, setting, environ) for name, setting in SETTINGS.items()}
+    """The settings that an environment holds. Raises SettingsWrong, with a sentence for each that is wrong."""
+    values: dict[str, Any] = {}
+    wrong = []
+    for name, setting in SETTINGS.items():
+        try:
+            values[setting.field] = _value(name, setting, environ)
+        except SettingsWrong as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SettingsWrong(" ".join(wrong))
     return Settings(**values)
+
+
+def weak_secrets(settings: Settings) -> list[str]:
+    """The names of the secrets that are short enough to be guessed."""
+    keys = (settings.secret_key or "").split(",") if settings.secret_key else []
+    weak = ["ACCORD_TOKEN"] if settings.token and len(settings.token) < LONG_ENOUGH else []
+    return weak + (["ACCORD_SECRET_KEY"] if any(len(key) < LONG_ENOUGH for key in keys) else [])
 
 
 def _value(name: str, setting: Setting, environ: Mapping[str, str]) -> Any:
@@ -157,13 +173,10 @@ def _text(name: str, environ: Mapping[str, str]) -> str | None:
 def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
     """The settings with a token and a secret key: those that were given, those beside the database, or new ones.
 
-    `say` is told a new token, once. Raises SettingsWrong where there is no place to keep them.
+    With PostgreSQL they are kept in the folder that the process was started in, and processes on several machines have
+    to be given the same. `say` is told a new token, once. Raises SettingsWrong where they cannot be kept.
     """
-    path = sqlite_path(settings.database_url)
-    if path is None:
-        if settings.secret_key is None:
-            raise SettingsWrong("ACCORD_SECRET_KEY must be set: with PostgreSQL all processes have to share one.")
-        return settings
+    path = sqlite_path(settings.database_url) or Path("accord.db")
     if settings.secret_key is None:
         settings = replace(settings, secret_key=_kept(path.with_name(path.name + ".key"), _new_key)[0])
     if settings.token is None:

@@ -66,6 +66,8 @@ def _sqlite(url: str) -> pw.SqliteDatabase:
         raise DatabaseRefused("an SQLite database is named sqlite:///path/to/file")
     if not path.parent.is_dir():
         raise DatabaseRefused(f"the folder {path.parent} does not exist")
+    # It holds values of both applications: for its owner alone.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     # A deferred transaction that reads before it writes fails at once when another writer came between.
     return pw.SqliteDatabase(str(path), pragmas=_SQLITE_PRAGMAS, lock_type="IMMEDIATE", autoconnect=False)
 

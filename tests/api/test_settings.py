@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from service.settings import SETTINGS, SettingsWrong, read_settings, secret_box, with_secrets
+from service.settings import SETTINGS, SettingsWrong, read_settings, secret_box, weak_secrets, with_secrets
 
 
 def test_defaults() -> None:
@@ -27,8 +27,8 @@ def test_defaults() -> None:
         ("ACCORD_DATABASE_URL", "mysql://x/y"),
         ("ACCORD_DATABASE_URL", "http://["),
         ("ACCORD_QUEUE_URL", "redis://"),
-        ("ACCORD_TOKEN", "short"),
-        ("ACCORD_SECRET_KEY", "short"),
+        ("ACCORD_TOKEN", "with a blank"),
+        ("ACCORD_SECRET_KEY", "one,,three"),
         ("ACCORD_LOG_FORMAT", "xml"),
         ("ACCORD_THREADS", "0"),
     ],
@@ -63,9 +63,23 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     assert first.token not in repr(first)
 
 
-def test_postgresql_needs_a_key_of_its_own() -> None:
-    with pytest.raises(SettingsWrong, match="ACCORD_SECRET_KEY"):
-        with_secrets(read_settings({"ACCORD_DATABASE_URL": "postgresql://h/d"}), print)
+def test_with_postgresql_secrets_are_kept_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = with_secrets(read_settings({"ACCORD_DATABASE_URL": "postgresql://h/d"}), lambda _: None)
+    assert {file.name for file in tmp_path.iterdir()} == {"accord.db.key", "accord.db.token"}
+    assert made.secret_key is not None
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(SettingsWrong, match=r"ACCORD_PORT .* ACCORD_LOG_FORMAT "):
+        read_settings({"ACCORD_PORT": "x", "ACCORD_LOG_FORMAT": "xml"})
+
+
+def test_a_short_secret_works_and_is_warned_of() -> None:
+    settings = read_settings({"ACCORD_TOKEN": "secret", "ACCORD_SECRET_KEY": "x" * 40})
+    assert weak_secrets(settings) == ["ACCORD_TOKEN"]
 
 
 def test_keys_can_be_rotated() -> None:
