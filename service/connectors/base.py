@@ -135,9 +135,9 @@ class Connector(ABC):
         `field_not_found`)."""
 
     @abstractmethod
-    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int:
-        """How many records inside the filter have a stamp from `since` to `until`, both included. It must be cheap, and
-        may leave out records whose stamp only reading them would tell."""
+    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int | None:
+        """How many records inside the filter have a stamp from `since` to `until`, both included; None where counting
+        is as dear as reading. May leave out records whose stamp only reading them would tell."""
 
     @abstractmethod
     def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:

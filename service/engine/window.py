@@ -26,9 +26,11 @@ def begin(connector: Connector, selection: Selection, mark: Mark) -> Stamp:
     closed = min(_second(mark.read_at - connector.overlap), _second(mark.modified_on) + 1) * SECOND
     if closed <= start:
         return start
-    held = connector.count(selection, start, closed - 1)
     expected = sum(number for second, number in mark.recent.items() if start <= int(second) * SECOND < closed)
-    return start if held <= CHEAP or held > expected else closed
+    if expected <= CHEAP:
+        return start
+    held = connector.count(selection, start, closed - 1)
+    return start if held is not None and held > expected else closed
 
 
 def kept(mark: Mark | None, since: Stamp | None) -> dict[str, int]:

@@ -369,17 +369,29 @@ def moment_in(raw: Any) -> Stamp:
     shift=st.sampled_from([0, 0, 1, -1, SECOND, -SECOND, 3_600 * SECOND]),
     limit=st.sampled_from([1, 2, 5, 100]),
     declared=st.sampled_from(["TEXT", "DATETIME", "INTEGER", ""]),
+    indexed=st.booleans(),
+    unstamped=st.integers(0, 3),
 )
-@example(raws=["2026-03-01T00:00:00", "2026-03-01"], pick=1, shift=0, limit=1, declared="TEXT")
+@example(
+    raws=["2026-03-01T00:00:00", "2026-03-01"], pick=1, shift=0, limit=1, declared="TEXT", indexed=True, unstamped=0
+)
 def test_no_row_at_or_after_since_is_missed(
-    app: SqliteApplication, raws: list[Any], pick: int, shift: int, limit: int, declared: str
+    app: SqliteApplication,
+    raws: list[Any],
+    pick: int,
+    shift: int,
+    limit: int,
+    declared: str,
+    indexed: bool,
+    unstamped: int,
 ) -> None:
     if declared == "TEXT":
         raws = [raw for raw in raws if isinstance(raw, str)] or ["2026-03-01 00:00:00"]
     app.execute("DROP TABLE IF EXISTS mixed")
     app.execute(f"CREATE TABLE mixed (id INTEGER PRIMARY KEY, at {declared})")
-    app.execute("CREATE INDEX mixed_at ON mixed (at)")
-    app.database.executemany("INSERT INTO mixed (at) VALUES (?)", [(raw,) for raw in raws])
+    if indexed:
+        app.execute("CREATE INDEX mixed_at ON mixed (at)")
+    app.database.executemany("INSERT INTO mixed (at) VALUES (?)", [(raw,) for raw in [*raws, *[None] * unstamped]])
     since = moment_in(raws[pick % len(raws)]) + shift
     expected = {str(n): moment_in(raw) for n, raw in enumerate(raws, 1)}
     connector = app.connector()
@@ -391,11 +403,16 @@ def test_no_row_at_or_after_since_is_missed(
     finally:
         connector.close()
     assert len(read) == len(set(keys_of(read)))
-    assert {r.key: r.modified_on for r in read} == {k: stamp for k, stamp in expected.items() if stamp >= since}
-    assert {r.key: r.modified_on for r in everything} == expected
-    assert len(everything) == len(expected)
+    nothing = {str(len(raws) + n): None for n in range(1, unstamped + 1)}
+    late = {key: stamp for key, stamp in expected.items() if stamp >= since}
+    assert {r.key: r.modified_on for r in read} == nothing | late
+    assert [r.modified_on for r in read[:unstamped]] == [None] * unstamped
+    assert {r.key: r.modified_on for r in everything} == nothing | expected
+    assert len(everything) == len(expected) + unstamped
     inside = [raw for raw in raws if since <= moment_in(raw) <= since + SECOND]
-    assert len([raw for raw in inside if not _is_behind(raw)]) <= counted <= len(inside)
+    if counted is not None:
+        assert len([raw for raw in inside if not _is_behind(raw)]) <= counted <= len(inside)
+    assert (counted is not None) is indexed
 
 
 def _is_behind(raw: Any) -> bool:

@@ -67,7 +67,7 @@ class SqlConnector(Connector):
         with self._working():
             return read.read_page(self._database.session, self._plan(selection), since, cursor, limit)
 
-    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int:
+    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int | None:
         with self._working():
             return read.count(self._database.session, self._plan(selection), since, until)
 

@@ -23,11 +23,13 @@ _LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds."""
+    """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds.
+    `unstamped` goes on after a row without a stamp, in a phase that has such rows."""
 
     first: Statement
     further: Statement
     bounds: Bounds | None = None
+    unstamped: Statement | None = None
 
 
 class Plan:
@@ -54,6 +56,11 @@ class Plan:
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
         self._tallies: tuple[Part, ...] | None = None
+
+    @property
+    def unindexed(self) -> bool:
+        """Whether the stamps are in the table itself and have no index, so that whatever is asked reads all of it."""
+        return self.side is None and not self.described.is_view and not self.stamp_column.indexed
 
     def column(self, name: str) -> Column:
         """A column of the table. SideFailed(`field_not_found`)."""
@@ -132,12 +139,28 @@ class Plan:
         return sa.select(*readable).select_from(self._from(outer=outer))
 
     def _make_parts(self, *, bounded: bool) -> list[Part]:
+        if bounded and self.unindexed and self.stamps.whole is not None:
+            return [self._at_once(self.stamps.whole)]
         parts = []
         if self.side is not None or self.stamp_column.field.nullable or self.described.is_view:
             parts.append(self._unstamped())
         if not bounded:
             return [*parts, self._stamped(None)]
         return parts + [self._stamped(phase) for phase in self.stamps.phases]
+
+    def _at_once(self, phase: Phase) -> Part:
+        """Rows of a phase and those without a stamp, which sort first: one look at each row of the table."""
+        unstamped = self.stamp_clause.is_(None)
+        select = self._select(outer=True).where(*map(self.database.aside, self.filter))
+        select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
+        key = self.database.typed(bind("key"), self.key)
+        stamped = self._stamped(phase)
+        return Part(
+            self.compile(select.where(sa.or_(unstamped, phase.low)), "SELECT"),
+            stamped.further,
+            phase.bounds,
+            self.compile(select.where(sa.or_(sa.and_(unstamped, self.key_clause > key), phase.low)), "SELECT"),
+        )
 
     def _unstamped(self) -> Part:
         """Rows without a stamp, by key."""

@@ -42,10 +42,12 @@ def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | N
     return Page(records, None)
 
 
-def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int:
-    """How many records inside the filter have a stamp from `since` to `until`."""
+def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int | None:
+    """How many records inside the filter have a stamp from `since` to `until`, None where only reading them tells."""
     if plan.stamps.between is not None and plan.stamps.bounds is not None:
         return int(session.rows(plan.statement("count"), plan.stamps.bounds(since, until))[0][0])
+    if plan.unindexed and plan.stamps.whole is not None:
+        return None
     found = 0
     for part in plan.tallies():
         assert part.bounds is not None
@@ -98,6 +100,8 @@ def _rows(session: Session, part: Part, position: Position | None, since: Stamp 
     if position is None:
         return session.rows(part.first, params)
     stamp, key = position
+    if stamp is None and part.unstamped is not None:
+        return session.rows(part.unstamped, {**params, "key": key})
     return session.rows(part.further, {**params, "stamp": stamp, "key": key})
 
 

@@ -20,7 +20,16 @@ from service.connectors.sql.failures import Context, Refused, sqlite_failure
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
 from service.connectors.sql.sqlite_types import affinity_of, field_of, rowid_alias
-from service.connectors.sql.stamps import Expression, Stamps, bind, number_phases, read_any, text_phases
+from service.connectors.sql.stamps import (
+    Expression,
+    Stamps,
+    bind,
+    number_phases,
+    read_any,
+    text_phases,
+    text_range,
+    together,
+)
 from service.connectors.sql.values import Converter, Writer
 from service.core.failures import SideFailed
 from service.core.records import FieldType, Scalar, Selection, Stamp, Table
@@ -145,7 +154,8 @@ class SqliteDatabase(Database):
 
     def stamps(self, expression: Expression, column: Column) -> Stamps:
         numbers = () if column.native == "TEXT" else number_phases(expression, _EMPTY)
-        return Stamps(read_any, (*numbers, *text_phases(expression)))
+        whole = together((*numbers, text_range(expression)))
+        return Stamps(read_any, (*numbers, *text_phases(expression)), whole=whole)
 
     def native_key(self, key: str, column: Column) -> Any:
         if column.field.type is not FieldType.INTEGER:

@@ -42,11 +42,22 @@ class Phase:
     counted: bool = True
 
 
+def together(phases: Sequence[Phase]) -> Phase:
+    """One range that holds all rows of several; a further page of it may hold rows that are in none."""
+
+    def bounds(stamp: Stamp) -> dict[str, Any]:
+        return {name: value for phase in phases for name, value in phase.bounds(stamp).items()}
+
+    parts = [phase.low if phase.rest is None else sa.and_(phase.low, phase.rest) for phase in phases]
+    return Phase(sa.or_(*parts), None, bounds)
+
+
 @dataclass(frozen=True, slots=True)
 class Stamps:
     """How one column keeps its stamps.
 
     `read` turns a column of raw stamps into stamps, None for what is none. `phases` are the ranges for "at or after".
+    `whole` is all phases as one condition, for a column without an index, where each phase would look at every row.
     `between` counts exactly in the database (parameters `since` and `until` by `bounds`), None where it cannot.
     """
 
@@ -54,6 +65,7 @@ class Stamps:
     phases: tuple[Phase, ...]
     between: Expression | None = None
     bounds: Callable[[Stamp, Stamp], Mapping[str, Any]] | None = None
+    whole: Phase | None = None
 
 
 def bind(name: str, value: Any = None) -> sa.BindParameter[Any]:
@@ -181,26 +193,38 @@ def text_phases(column: Expression) -> tuple[Phase, ...]:
     text may have been cut as well. A text with a negative offset names an earlier time than the one it stands for, by
     twelve hours at most: below the two ranges the texts of these hours are looked at one by one, in the index.
     """
-    behind: Expression = column.op("GLOB")(sa.literal_column("'??????????*-*'"))
-    next_shape = bind("next_shape")
-
-    def bounds(stamp: Stamp) -> dict[str, str]:
-        found = moment(stamp)
-        day, time = found.strftime("%Y-%m-%d").rjust(10, "0"), _significant(found)
-        return {
-            "earliest": moment(stamp - _FARTHEST_BEHIND).strftime("%Y-%m-%d %H").rjust(13, "0"),
-            "blank": f"{day} {time}" if time else day,
-            "next_shape": f"{day}T",
-            "letter": f"{day}T{time}",
-        }
-
+    behind, next_shape = _is_behind(column), bind("next_shape")
     return (
         Phase(column >= _EMPTY, column <= _EMPTY, lambda _: {}),
-        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), bounds, counted=False),
-        Phase(column >= bind("blank"), column < next_shape, bounds),
-        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), bounds, counted=False),
-        Phase(column >= bind("letter"), None, bounds),
+        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), _text_bounds, counted=False),
+        Phase(column >= bind("blank"), column < next_shape, _text_bounds),
+        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), _text_bounds, counted=False),
+        Phase(column >= bind("letter"), None, _text_bounds),
     )
+
+
+def text_range(column: Expression) -> Phase:
+    """The same rows by one condition, with as few comparisons for each as can be, and no index."""
+    inside = sa.or_(
+        column >= bind("letter"), sa.and_(column >= bind("blank"), column < bind("next_shape")), _is_behind(column)
+    )
+    return Phase(sa.or_(sa.and_(column >= bind("earliest"), inside), column == _EMPTY), None, _text_bounds)
+
+
+def _is_behind(column: Expression) -> Expression:
+    """Whether a text has a negative offset."""
+    return column.op("GLOB")(sa.literal_column("'??????????*-*'"))
+
+
+def _text_bounds(stamp: Stamp) -> dict[str, str]:
+    found = moment(stamp)
+    day, time = found.strftime("%Y-%m-%d").rjust(10, "0"), _significant(found)
+    return {
+        "earliest": moment(stamp - _FARTHEST_BEHIND).strftime("%Y-%m-%d %H").rjust(13, "0"),
+        "blank": f"{day} {time}" if time else day,
+        "next_shape": f"{day}T",
+        "letter": f"{day}T{time}",
+    }
 
 
 def _significant(found: datetime) -> str:
