@@ -62,8 +62,9 @@ def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     alone = [record for record in found.values() if not _comes_anyway(record, here["reading"]["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
     position = here["reading"] if len(page) < task.page_size else {**here, "after": page[-1].id}
-    # A record that is gone, or has left the filter, waits no more; its partner will tell if it was deleted.
+    # A record that is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
+    gone += [visit.record.key for visit in visits if visit.outcome is Outcome.IGNORED]
     return Batch(visits, position, gone=gone)
 
 

@@ -99,14 +99,26 @@ def _bare(value: Scalar) -> Scalar:
 
 
 def _coupling(task: Task, side: Side, item: Intent, source: Record, made: Record, id: int) -> Saved:
-    """The coupling of a record and what we made of it. What the source became since then still counts as a change."""
+    """The coupling of a record and what we made of it. What the source became since then still counts as a change.
+
+    A record that was found by what was written, and does not hold all of it, may be somebody else's: the two are
+    coupled as a pair that was never synchronized, so that what differs is settled by the mapping's rules.
+    """
+    keys = {side.other: source.key, side: made.key}
+    if item.chosen_key is None and not _holds(task, side, item, made):
+        return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
     flow = task.flows[side.other]
     same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
     known = {
         side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),
         side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
     }
-    return Saved(Coupled(id, {side.other: source.key, side: made.key}, known), "success")
+    return Saved(Coupled(id, keys, known), "success")
+
+
+def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:
+    mapped = task.mapping.side(side)
+    return all(equal(made.values[mapped.index(name)], value) for name, value in item.values.items())
 
 
 def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:

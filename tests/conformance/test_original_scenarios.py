@@ -429,10 +429,22 @@ def test_26_cleaning_up_keeps_what_explains_a_skipped_record(world: World) -> No
     """Errors that nobody needs go; the one that a skipped record points to stays, unless somebody insists."""
     world.map()
     set_aside(world)
-    everything = {"older_than": None, "all": True, "mapping_id": None, "dry_run": False, "actor": "anna"}
-    assert error_list.clean_up(world.context, include_open=False, **everything) == (1, 1)
+    assert clean_up(world) == (1, 1)
     assert [error.id for error in errors()] == [world.skips()[0].error_id]
-    assert error_list.clean_up(world.context, include_open=True, **everything) == (1, 0)
+    assert clean_up(world, include_open=True) == (1, 0)
+
+
+def clean_up(world: World, *, include_open: bool = False) -> tuple[int, int]:
+    """Delete all errors that may be; how many went, and how many were kept."""
+    return error_list.clean_up(
+        world.context,
+        older_than=None,
+        all=True,
+        mapping_id=world.mapping_id,
+        include_open=include_open,
+        dry_run=False,
+        actor="anna",
+    )
 
 
 def survivor(world: World, side: Side) -> str:

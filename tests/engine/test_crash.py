@@ -73,6 +73,18 @@ def test_an_insert_without_a_key_of_ours_is_found_by_what_was_written(world: Wor
     assert world.partner("local", key) == "x"
 
 
+def test_somebody_elses_record_that_is_found_instead_is_not_taken_for_ours(world: World) -> None:
+    """The insert never arrived, and somebody made a record with the same number: a person decides about the rest."""
+    world.map()
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="x", accountnumber="1", name="Uno", customertypecode=3)
+    sent(world, key, None, WRITTEN)
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "x"
+    assert [item.reason for item in world.skips()] == ["conflict"]
+    assert (world.get("integration", "x") or {})["name"] == "Uno"
+
+
 def test_what_the_source_became_since_then_still_travels(world: World) -> None:
     world.map(KEYLESS)
     key = world.add("local", number="1", name="One")

@@ -7,6 +7,7 @@ import pytest
 
 from service.core.records import Direction, Side
 from service.operations import execution, runs, skipped
+from service.store.models import Retry
 from service.worker import run_until_idle
 from tests.world import World, couple, errors, records, tally
 
@@ -53,6 +54,17 @@ def test_a_failed_insert_is_remembered_and_heals(world: World) -> None:
     assert tally(run, "toIntegration") == {"read": 1, "inserted": 1}
     assert world.partner("local", customer) is not None
     assert [error.status for error in errors()] == ["resolved"]
+
+
+def test_a_record_that_is_left_alone_from_now_on_waits_no_more(world: World) -> None:
+    world.map()
+    refuse(world, "integration", "NEW.name = 'Bad'")
+    world.add("local", number="1", name="Bad")
+    world.run()
+    world.change_mapping(synch_only_coupled_records=True)
+    world.sql("local", "UPDATE customer SET modified_at = '2025-01-01 00:00:00'")
+    world.run()
+    assert Retry.select().count() == 0
 
 
 def test_the_second_identical_failure_sets_the_record_aside(world: World) -> None:
