@@ -63,6 +63,8 @@ FAILURES: Mapping[str, Kind] = {
     "no_field_mappings": _SETUP,
     "mass_deletion": _SETUP,
     "side_is_empty": _SETUP,
+    "side_went_back": _SETUP,
+    "secret_lost": _SETUP,
     "internal_error": _SETUP,
     "connection_failed": _TRANSIENT,
     "rate_limited": _TRANSIENT,

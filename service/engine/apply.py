@@ -11,7 +11,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.flow import NOTHING_KNOWN, Coupled
 from service.core.records import FieldType, Record, Side
 from service.engine.decisions import decide_again, recoupled
-from service.engine.guards import guard_deletions
+from service.engine.guards import guard_deletions, guard_restored
 from service.engine.task import Task, Visit
 from service.store import intents, runs, sql
 from service.store.intents import Intent
@@ -23,6 +23,7 @@ def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
         _remember_as_read(source, visit)
     guard_deletions(task, sum(1 for visit in visits if _partner_gone(visit)))
+    guard_restored(task, source, visits)
     if task.dry_run:
         return
     writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]

@@ -13,7 +13,7 @@ from service.core.flow import Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
 from service.engine.apply import apply
-from service.engine.guards import count_deleted, guard_empty_sides, refuse_mass_deletion
+from service.engine.guards import count_deleted, guard_sides, refuse_mass_deletion
 from service.engine.journal import write_down
 from service.engine.task import Task, Visit
 from service.store import couplings, retries, skipped, sql
@@ -22,7 +22,7 @@ from service.store import couplings, retries, skipped, sql
 def find_deleted(task: Task) -> None:
     """One page of a run that looks for deleted records."""
     if not task.checkpoint:
-        guard_empty_sides(task)
+        guard_sides(task)
         if not task.allow_mass_delete:
             refuse_mass_deletion(task, *count_deleted(task))
         task.progress["deletionsCounted"] = True

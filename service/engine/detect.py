@@ -62,7 +62,7 @@ def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     alone = [record for record in found.values() if not _comes_anyway(record, here["reading"]["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
     position = here["reading"] if len(page) < task.page_size else {**here, "after": page[-1].id}
-    # A record that is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
+    # What is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
     gone += [visit.record.key for visit in visits if visit.outcome is Outcome.IGNORED]
     return Batch(visits, position, gone=gone)
@@ -177,7 +177,7 @@ def select(
     visits: list[Visit] = []
     for record in records:
         pair = coupled.get(record.key)
-        is_past = _is_past(record, past)
+        is_past = _is_past(record, past) and not _is_echo(flow, record, pair, source)
         if record.key in aside:
             visits += _quietly(record, pair, Outcome.SKIPPED, counted=is_past or force)
         elif pair is None and (only_coupled or record.key in excluded):
@@ -190,6 +190,11 @@ def select(
 
 def _is_past(record: Record, past: Stamp | None) -> bool:
     return past is None or (record.modified_on is not None and record.modified_on > past)
+
+
+def _is_echo(flow: Flow, record: Record, pair: Coupled | None, source: Side) -> bool:
+    """Whether the record has a new stamp only because we wrote it."""
+    return pair is not None and pair.known[source].echo and flow.knows(record, pair.known[source])
 
 
 def _is_known(flow: Flow, record: Record, known: Known, past: bool) -> bool:

@@ -1,38 +1,56 @@
-"""Refusing the absurd before anything is done about it: a side that lists nothing, more deletions than are normal."""
+"""Refusing the absurd before anything is done: a side that lists nothing, more deletions than are normal, a side that
+went back to an older state. An operator can let one run do it (`allowMassDelete`)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from service.core.failures import Failure, SideFailed
+from service.core.flow import Coupled
 from service.core.mapping import DeletionResolution
-from service.core.records import Side
-from service.engine.task import Task
+from service.core.records import Record, Side
+from service.engine.task import Task, Visit
 from service.store import couplings
+
+SAMPLE = 50
+"""So many couplings are looked up before a run begins. Of a side that lost a fifth of its records, a sample of fifty
+shows none with a chance of one in seventy thousand."""
 
 FEW = 10
 """So many deleted records are normal in a mapping that only reports them, whatever percentage they are."""
 
+BACK = 3
+"""So many records of a page may show an older state than the coupling knows before that is suspicious."""
 
-SAMPLE = 10
-"""So many coupled records are looked up by key first: any of them shows that a side is not empty."""
 
+def guard_sides(task: Task) -> None:
+    """Before the first page of a run: look at some couplings, and at all of them if those are suspicious.
 
-def guard_empty_sides(task: Task) -> None:
-    """Stop a run when a side with couplings suddenly lists nothing: emptied, or a filter that fits nothing any more.
-
-    A single coupling says nothing: its record may simply have been deleted. Raises SideFailed (`side_is_empty`).
+    A single coupling says nothing: its record may simply have been deleted. Raises SideFailed (`side_is_empty`,
+    `mass_deletion`).
     """
-    some = [] if task.allow_mass_delete else couplings.page(task.mapping.id, 0, SAMPLE)
+    if task.allow_mass_delete:
+        return
+    some = couplings.sample(task.mapping.id, SAMPLE, task.lease.run_id)
     if len(some) < 2:
         return
+    there = _look_up(task, some)
     for side in Side:
-        mapped, connector = task.mapping.side(side), task.connectors[side]
-        if connector.fetch(mapped.selection, [coupled.keys[side] for coupled in some], filtered=True):
-            continue
-        if not connector.read(mapped.selection, None, None, 1).records:
-            params = {"table": mapped.caption, "coupled": couplings.count(task.mapping.id)}
-            raise SideFailed(Failure("side_is_empty", params, (side.value,)))
+        _refuse_empty_side(task, side, some, there[side])
+    gone = _lost(some, there)
+    if gone * 200 > (task.max_delete_percent or 0) * len(some) or (gone and len(some) < SAMPLE):
+        refuse_mass_deletion(task, *count_deleted(task))
+
+
+def _refuse_empty_side(task: Task, side: Side, some: Sequence[Coupled], there: Mapping[str, Record]) -> None:
+    """A side is empty when it shows none of its coupled records and no other one, or when its filter fits nothing."""
+    mapped, connector = task.mapping.side(side), task.connectors[side]
+    if there and mapped.selection.filter:
+        there = connector.fetch(mapped.selection, [coupled.keys[side] for coupled in some], filtered=True)
+    if not there and not connector.read(mapped.selection, None, None, 1).records:
+        params = {"table": mapped.caption, "coupled": couplings.count(task.mapping.id)}
+        raise SideFailed(Failure("side_is_empty", params, (side.value,)))
 
 
 def guard_deletions(task: Task, met: int) -> None:
@@ -43,8 +61,7 @@ def guard_deletions(task: Task, met: int) -> None:
     """
     if not met or task.allow_mass_delete or task.progress.get("deletionsCounted"):
         return
-    total, gone = count_deleted(task)
-    refuse_mass_deletion(task, total, gone)
+    refuse_mass_deletion(task, *count_deleted(task))
     task.progress["deletionsCounted"] = True
 
 
@@ -63,16 +80,44 @@ def refuse_mass_deletion(task: Task, total: int, gone: int) -> None:
 
 
 def count_deleted(task: Task) -> tuple[int, int]:
-    """How many couplings there are, and of how many a record is gone."""
+    """How many couplings there are, and of how many one record is gone and the other is not."""
     total = gone = after = 0
     while page := couplings.page(task.mapping.id, after, task.page_size):
-        there = {
-            side: task.connectors[side].fetch(
-                task.mapping.side(side).selection, [coupled.keys[side] for coupled in page], filtered=False
-            )
-            for side in Side
-        }
         total += len(page)
-        gone += sum(1 for coupled in page if any(coupled.keys[side] not in there[side] for side in Side))
+        gone += _lost(page, _look_up(task, page))
         after = page[-1].id
     return total, gone
+
+
+def guard_restored(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Stop before a page carries the values of an older backup to the other side as if they were edits.
+
+    A single record may have been set back by somebody; a fifth of those looked at was not. Raises SideFailed
+    (`side_went_back`).
+    """
+    coupled = [visit for visit in visits if visit.coupled is not None and visit.coupled.id and not visit.resolving]
+    back = [visit for visit in coupled if visit.decision.writes and _went_back(source, visit)]
+    limit = max(BACK, math.floor(len(coupled) * (task.max_delete_percent or 100) / 100))
+    if len(back) > limit and not task.allow_mass_delete:
+        params = {"table": task.mapping.side(source).caption, "records": len(back), "looked": len(coupled)}
+        raise SideFailed(Failure("side_went_back", params, (source.value,)))
+
+
+def _went_back(source: Side, visit: Visit) -> bool:
+    known = visit.coupled.known[source].modified_on if visit.coupled is not None else None
+    return known is not None and visit.record.modified_on is not None and visit.record.modified_on < known
+
+
+def _look_up(task: Task, some: Sequence[Coupled]) -> dict[Side, dict[str, Record]]:
+    return {
+        side: task.connectors[side].fetch(
+            task.mapping.side(side).selection, [coupled.keys[side] for coupled in some], filtered=False
+        )
+        for side in Side
+    }
+
+
+def _lost(some: Sequence[Coupled], there: Mapping[Side, Mapping[str, Record]]) -> int:
+    """Of how many couplings exactly one record is gone; where both are, there is nothing to lose."""
+    found = ([coupled.keys[side] in there[side] for side in Side] for coupled in some)
+    return sum(1 for one, other in found if one != other)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from service.core.compare import Unconvertible
 from service.core.conflicts import RESOLVERS, Resolution
@@ -141,17 +140,20 @@ def _let_run(task: Task, cases: Sequence[Case]) -> None:
         for case in cases:
             _heal(task, case)
     for source in task.sources:
-        visits = [
-            Visit(record, _fresh(task, case), PENDING) for case in cases if (record := case.records[source]) is not None
-        ]
+        visits = _freed(task, source, cases)
         decide_page(task, source, visits)
         apply(task, source, visits)
         write_down(task, source, visits)
 
 
-def _fresh(task: Task, case: Case) -> Coupled | None:
-    """The coupling as an earlier pass of this run left it."""
-    if case.coupled is None:
-        return None
-    found: list[Any] = couplings.by_ids(task.mapping.id, [case.coupled.id])
-    return found[0] if found else None
+def _freed(task: Task, source: Side, cases: Sequence[Case]) -> list[Visit]:
+    """The records of one side that were set free, and their couplings, as the pass before has left them."""
+    keys = {key: case for case in cases if (key := _key(case.item, source)) is not None}
+    found = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False) if keys else {}
+    ids = [case.coupled.id for case in cases if case.coupled is not None]
+    coupled = {pair.id: pair for pair in couplings.by_ids(task.mapping.id, ids)}
+    return [
+        Visit(record, coupled.get(case.coupled.id) if case.coupled is not None else None, PENDING)
+        for key, case in keys.items()
+        if (record := found.get(key)) is not None
+    ]

@@ -19,7 +19,7 @@ from service.engine.apply import apply
 from service.engine.decisions import decide_page
 from service.engine.deleted import find_deleted
 from service.engine.detect import next_batch
-from service.engine.guards import guard_empty_sides
+from service.engine.guards import guard_sides
 from service.engine.journal import write_down
 from service.engine.matching import match_existing
 from service.engine.resolve import resolve_skipped
@@ -53,7 +53,7 @@ def synchronize(task: Task) -> None:
     """One page of the pass that the checkpoint names."""
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
-        guard_empty_sides(task)
+        guard_sides(task)
     if number >= len(task.sources):
         task.checkpoint = {"finished": True}
         return

@@ -137,7 +137,7 @@ def _open(context: Context, row: Connection) -> Connector:
         settings, _ = unmask(row.settings, secrets.settings)
         return connector_class(row.kind)(settings, secrets.credentials)
     except SecretLost as error:
-        raise _cannot_open("its credentials were encrypted with another secret key") from error
+        raise SideFailed(Failure("secret_lost", {"connection": row.name}, (row.name,))) from error
     except KeyError as error:
         raise _cannot_open(f"the kind {row.kind} is not installed") from error
     except SettingsRefused as error:

@@ -17,7 +17,7 @@ from service.store import couplings as store
 from service.store import mappings, retries, runs, skipped, watermarks
 from service.store.models import Mapping as MappingRow
 
-GUARDS = ("mass_deletion", "side_is_empty")
+GUARDS = ("mass_deletion", "side_is_empty", "side_went_back")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from service.core.flow import Coupled, Known
 from service.core.records import Side
 from service.store import sql
 from service.store.models import Coupling, SkippedRecord
+
+BLOCKS = 10
+"""A sample is taken from so many places."""
 
 _COLUMNS = (
     "id, local_key, integration_key, local_modified_on, integration_modified_on, local_version, integration_version,"
@@ -58,6 +62,20 @@ def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
         limit,
     )
     return [_coupled(row) for row in found]
+
+
+def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
+    """Up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
+    first = page(mapping_id, 0, size + 1)
+    if len(first) <= size:
+        return first
+    low = first[0].id
+    high = int(sql.rows("SELECT max(id) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+    chance = random.Random(seed)  # noqa: S311  (a sample, no secret)
+    found: dict[int, Coupled] = {}
+    for _ in range(BLOCKS):
+        found |= {one.id: one for one in page(mapping_id, chance.randint(low - 1, high - 1), size // BLOCKS)}
+    return list(found.values())
 
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:

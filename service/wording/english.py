@@ -177,6 +177,16 @@ _FAILURES = {
         "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
         "If they were meant to go, start the run again and allow mass deletion for this once.",
     ),
+    "side_went_back": Words(
+        "A side went back to an older state",
+        "{records} of {looked} {table} records show an older state than they had when they were last synchronized.",
+        "If an older backup was restored on purpose, start the run again and allow it for this once.",
+    ),
+    "secret_lost": Words(
+        "Credentials cannot be read",
+        "The credentials of the connection {connection} were encrypted with another secret key.",
+        "Start the service with the old key as well, or give the connection its credentials again.",
+    ),
     "side_is_empty": Words(
         "A side is suddenly empty",
         "{table} lists no records at all, although {coupled} records of it are coupled.",

@@ -34,9 +34,6 @@ from tests.world import LINES, World, couple, errors
 
 SIDES = list(Side)
 
-ECHO_IS_PAST = pytest.mark.xfail(reason="a record that only we have written counts as past its watermark in such a run")
-LATER_SIDE_FAILS = [Side.LOCAL, pytest.param(Side.INTEGRATION, marks=ECHO_IS_PAST)]
-
 
 def names(world: World, customer: str, account: str) -> tuple[str, str]:
     """The pair's names on both sides."""
@@ -151,7 +148,7 @@ def test_06_two_changes_one_after_the_other(world: World, first: Side, second: S
 
 
 @pytest.mark.parametrize("kind", ["full", "records"])
-@pytest.mark.parametrize("side", LATER_SIDE_FAILS)
+@pytest.mark.parametrize("side", list(Side))
 def test_06_two_changes_and_a_run_that_reads_what_we_wrote(world: World, side: Side, kind: str) -> None:
     """The same for a run that looks at the partner, too, which nobody but Accord has touched."""
     world.map()
@@ -390,7 +387,6 @@ def test_22_another_failure_in_the_other_direction(world: World) -> None:
     assert (len(world.skips()), len(errors())) == (1, before)
 
 
-@pytest.mark.xfail(reason="the second pass of a retry works with the record as it was before the first", strict=True)
 def test_23_retry_after_the_cause_was_removed(world: World) -> None:
     world.map()
     customer, account = set_aside(world)
@@ -570,7 +566,7 @@ def test_35_asking_twice(world: World) -> None:
     assert runs.start(world.context, request, "bob").id != first.id
 
 
-@pytest.mark.parametrize("side", LATER_SIDE_FAILS)
+@pytest.mark.parametrize("side", list(Side))
 def test_39_a_full_run_when_stamps_were_in_the_future(world: World, side: Side) -> None:
     """A clock was a year ahead and has been set right. Edits do not wait until time has caught up."""
     world.map()

@@ -89,9 +89,7 @@ class Situation:
         for side, values in decision.writes.items():
             mapped, old = self.mapping.side(side), records[side]
             given = {name: self.held(side, value) for name, value in values.items()}
-            new = tuple(
-                given.get(name, value) for name, value in zip(mapped.selection.fields, old.values, strict=True)
-            )
+            new = tuple(given.get(name, value) for name, value in zip(mapped.selection.fields, old.values, strict=True))
             records[side] = replace(old, values=new, modified_on=(old.modified_on or 0) + 10)
         down = decision.do in (Do.WRITE, Do.REFRESH) or (decision.do is Do.CONFLICT and decision.writes)
         if not down:
@@ -158,9 +156,7 @@ def situations(
 ) -> Situation:
     """Any pair that can come about. `ties`: both stamps may be equal. `fitting`: every value fits everywhere."""
     sides: dict[Side, dict[str, Field]] = {side: {} for side in Side}
-    lines: list[FieldMapping] = []
-    for number in range(1, draw(st.integers(1, 3)) + 1):
-        lines.append(draw(_lines(number, sides, fitting)))
+    lines = [draw(_lines(number, sides, fitting)) for number in range(1, draw(st.integers(1, 3)) + 1)]
     mapped = {side: _mapped(side, fields) for side, fields in sides.items()}
     mapping = SyncMapping(
         1,

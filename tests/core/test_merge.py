@@ -216,15 +216,15 @@ def survives(was: Situation, now: Situation, found: Decision, line: FieldMapping
         assert now.base(side)[id] == was.base(side)[id], "it still counts as a change"
 
 
-def arrived(
-    was: Situation, now: Situation, line: FieldMapping, side: Side, flowing: Line, back: Line | None
-) -> bool:
+def arrived(was: Situation, now: Situation, line: FieldMapping, side: Side, flowing: Line, back: Line | None) -> bool:
     there = now.records[side.other].values[flowing.destination]
     given = wanted(was.flows[side], flowing, was.records[side])
     if isinstance(given, Unconvertible):
         arrives = False
     else:
-        arrives = equal(there, now.held(side.other, given)) or equal(there, given) or (line.not_null and is_empty(given))
+        arrives = (
+            equal(there, now.held(side.other, given)) or equal(there, given) or (line.not_null and is_empty(given))
+        )
     if arrives or back is None or back.source is None:
         return arrives
     returned = wanted(now.flows[side.other], back, now.records[side.other])
