@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.compare import equal
-from service.core.decide import Decision, Do, Pair, decide
+from service.core.decide import Decision, Do, Pair, decide, decide_new
 from service.core.flow import Coupled, Known, flows
 from service.core.mapping import (
     ConflictDetection,
@@ -138,6 +138,33 @@ TABLE = [
 def test_the_decision_table(given: tuple[SyncMapping, Pair], wanted_do: Do, outcome: Outcome) -> None:
     rules, candidate = given
     assert do(decide(rules, flows(rules), candidate)) == (wanted_do, outcome)
+
+
+@pytest.mark.parametrize("source", list(Side))
+def test_each_sides_clock_is_its_own(source: Side) -> None:
+    """The one side's clock is far ahead of the other's; without a base the stamps decide."""
+    rules = mapping()
+    clocks = {Side.LOCAL: 1_000, Side.INTEGRATION: 1}
+    coupled = Coupled(7, dict.fromkeys(Side, "1"), {side: Known(clocks[side]) for side in Side})
+    here, there = Record("1", clocks[source] + 1, EDITED), Record("1", clocks[source.other], BASE)
+    found = decide(rules, flows(rules), Pair(source, here, coupled, there, past=True))
+    assert do(found) == (Do.WRITE, Outcome.MODIFIED)
+    here, there = Record("1", clocks[source] + 1, EDITED), Record("1", clocks[source.other] + 1, BASE)
+    found = decide(rules, flows(rules), Pair(source, here, coupled, there, past=True))
+    assert do(found) == (Do.CONFLICT, Outcome.SKIPPED)
+    here, there = Record("1", clocks[source], EDITED), Record("1", clocks[source.other], BASE)
+    found = decide(rules, flows(rules), Pair(source, here, coupled, there, past=True))
+    assert do(found) == (Do.NOTHING, Outcome.UNCHANGED)
+
+
+def test_a_new_record_is_inserted_with_all_that_flows_to_it() -> None:
+    rules = mapping()
+    record = Record("1", 1, ("n", "c", "l"))
+    assert do(decide_new(flows(rules)[Side.LOCAL], record)) == (Do.INSERT, Outcome.INSERTED)
+    assert decide_new(flows(rules)[Side.LOCAL], record).writes == {
+        Side.INTEGRATION: {"name": "n", "city": "c", "limit": "l"}
+    }
+    assert decide_new(flows(rules)[Side.INTEGRATION], record).writes == {Side.LOCAL: {"name": "n", "city": "c"}}
 
 
 def test_only_differing_fields_are_written() -> None:

@@ -138,6 +138,7 @@ CREATE TABLE couplings (
     UNIQUE (mapping_id, local_key),
     UNIQUE (mapping_id, integration_key)
 );
+CREATE INDEX couplings_mapping ON couplings (mapping_id, id);
 
 CREATE TABLE run_records (
     id {identity},
