@@ -127,7 +127,7 @@ def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | No
     params = {"limit": 100, "stamp": position[0], "key": position[1]}
     if part.bounds is not None and since is not None:
         params |= part.bounds(since)
-    rows = app.database.execute(("EXPLAIN " + part.further.text).encode(), params).fetchall()
+    rows = app.database.execute(("EXPLAIN " + part.further().text).encode(), params).fetchall()
     return "\n".join(row[0] for row in rows)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import repeat
 from typing import Any
 
@@ -24,12 +25,13 @@ _LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
 @dataclass(frozen=True, slots=True)
 class Part:
     """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds.
-    `unstamped` goes on after a row without a stamp, in a phase that has such rows."""
+    `unstamped` goes on after a row without a stamp, in a phase that has such rows. Both are prepared when they are
+    needed: most readings end with their first page."""
 
     first: Statement
-    further: Statement
+    further: Callable[[], Statement]
     bounds: Bounds | None = None
-    unstamped: Statement | None = None
+    unstamped: Callable[[], Statement] | None = None
 
 
 class Plan:
@@ -159,7 +161,7 @@ class Plan:
             self.compile(select.where(sa.or_(unstamped, phase.low)), "SELECT"),
             stamped.further,
             phase.bounds,
-            self.compile(select.where(sa.or_(sa.and_(unstamped, self.key_clause > key), phase.low)), "SELECT"),
+            self._later(select.where(sa.or_(sa.and_(unstamped, self.key_clause > key), phase.low))),
         )
 
     def _unstamped(self) -> Part:
@@ -167,7 +169,7 @@ class Plan:
         select = self._select(outer=True).where(self.stamp_clause.is_(None), *map(self.database.aside, self.filter))
         select = select.order_by(self.key_clause).limit(_LIMIT)
         further = select.where(self.key_clause > self.database.typed(bind("key"), self.key))
-        return Part(self.compile(select, "SELECT"), self.compile(further, "SELECT"))
+        return Part(self.compile(select, "SELECT"), self._later(further))
 
     def _stamped(self, phase: Phase | None) -> Part:
         """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
@@ -181,15 +183,16 @@ class Plan:
         beyond = sa.tuple_(self.stamp_clause, self.key_clause) > sa.tuple_(stamp, key)
         first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
         further = select.where(self.stamp_clause >= stamp, beyond)
-        return Part(
-            self.compile(first, "SELECT"), self.compile(further, "SELECT"), None if phase is None else phase.bounds
-        )
+        return Part(self.compile(first, "SELECT"), self._later(further), None if phase is None else phase.bounds)
+
+    def _later(self, select: sa.Select[Any]) -> Callable[[], Statement]:
+        return cache(partial(self.compile, select, "SELECT"))
 
     def _tally(self, phase: Phase) -> Part:
         select = sa.select(self.stamp_clause, sa.func.count()).select_from(self._from(outer=False))
         select = select.where(phase.low, *map(self.database.aside, self.filter)).group_by(self.stamp_clause)
         statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
-        return Part(statement, statement, phase.bounds)
+        return Part(statement, lambda: statement, phase.bounds)
 
     def _fetch(self) -> sa.Select[Any]:
         return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))

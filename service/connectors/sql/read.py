@@ -101,8 +101,8 @@ def _rows(session: Session, part: Part, position: Position | None, since: Stamp 
         return session.rows(part.first, params)
     stamp, key = position
     if stamp is None and part.unstamped is not None:
-        return session.rows(part.unstamped, {**params, "key": key})
-    return session.rows(part.further, {**params, "stamp": stamp, "key": key})
+        return session.rows(part.unstamped(), {**params, "key": key})
+    return session.rows(part.further(), {**params, "stamp": stamp, "key": key})
 
 
 def _chunks(items: Collection[Item]) -> Iterator[list[Item]]:
