@@ -396,7 +396,8 @@ class Copy:
             text=True,
         )
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        return done.returncode, failed[0].split(" ", 2)[1].partition("::")[2] if failed else done.stdout[-300:]
+        name = failed[0].partition("::")[2].partition(" - ")[0] if failed else "no test failed"
+        return done.returncode, name if done.returncode in (0, 1) else done.stdout[-2000:]
 
     def plant(self, bug: Bug) -> str:
         """What became of a bug: empty when a test caught it, otherwise what is wrong. The test is printed."""
@@ -411,7 +412,10 @@ class Copy:
         finally:
             file.write_text(text)
         caught = code == 1
-        print(f"{'caught' if caught else 'MISSED':6}  {time.monotonic() - began:5.1f} s  {bug.name:66}  {found}", flush=True)
+        print(
+            f"{'caught' if caught else 'MISSED':6}  {time.monotonic() - began:5.1f} s  {bug.name:66}  {found}",
+            flush=True,
+        )
         return "" if caught else f"pytest ended with {code}: no test of {' '.join(bug.tests)} caught it"
 
 

@@ -96,6 +96,7 @@ def test_filters(world: World) -> None:
 def test_a_key_may_be_the_number_that_it_is(world: World) -> None:
     by_number = world.ask("POST", "/sync-runs", {"mappingId": 1, "kind": "records", "records": {"local": [1]}})
     assert by_number.status_code == 202
+    wrong: object
     for wrong in (1.5, True, None, 2**63, "", {}):
         body = {"mappingId": 1, "kind": "records", "records": {"local": [wrong]}}
         assert world.ask("POST", "/sync-runs", body).status_code == 422, wrong

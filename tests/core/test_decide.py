@@ -106,6 +106,13 @@ TABLE = [
         Do.CONFLICT,
         Outcome.SKIPPED,
     ),
+    (
+        "one way, no base, later there",
+        mapping(Direction.TO_INTEGRATION),
+        pair(Side.LOCAL, EDITED, BASE, None, stamps=(2, 2)),
+        Do.WRITE,
+        Outcome.MODIFIED,
+    ),
     ("no base, not later", mapping(), pair(Side.LOCAL, EDITED, BASE, None, stamps=(2, 1)), Do.WRITE, Outcome.MODIFIED),
     ("partner gone", mapping(), pair(Side.LOCAL, BASE, None), Do.FAIL, Outcome.FAILED),
     (

@@ -14,8 +14,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Direction, Field, FieldType, Side
 from service.operations import connections, couplings, execution, runs, skipped
 from service.store.database import database, migrate, open_database
-from service.store.models import Intent, RunRecord, SkippedRecord, SyncRun
+from service.store.models import Coupling, FieldMapping, Intent, RunRecord, SkippedRecord, SyncRun
 from tests.world import TABLES, World, couple, new_context
 
 FIELDS = {Side.LOCAL: ("name", "city", "credit_limit"), Side.INTEGRATION: ("name", "address1_city", "creditlimit")}
@@ -120,7 +122,7 @@ class MemoryWorkplace(Workplace):
         self.connection_ids = {}
         self.mapping_id = 0
         for side in Side:
-            name = f"{side}-{uuid.uuid4().hex}"
+            name = f"{side}-{folder.name}"
             store = self.stores[side] = open_store(name)
             store.step = 300_000
             table, key, stamp = TABLES[side]
@@ -213,6 +215,9 @@ class People(RuleBasedStateMachine):
     )
     def begin(self, detection: str, policy: str, deletion: str, by_name: bool) -> None:
         self.folder = Path(tempfile.mkdtemp())
+        # The keys that are chosen for new records must be the same each time a failure is tried again.
+        self.keys = mock.patch("uuid.uuid4", side_effect=(uuid.UUID(int=number << 64) for number in count(1)))
+        self.keys.start()
         (self.folder / "state.db").write_bytes(_empty_state())
         open_database(f"sqlite:///{self.folder / 'state.db'}")
         database.connect()
@@ -348,6 +353,7 @@ class People(RuleBasedStateMachine):
         try:
             self._come_to_rest()
         finally:
+            self.keys.stop()
             database.close()
             shutil.rmtree(self.folder)
 
@@ -357,8 +363,8 @@ class People(RuleBasedStateMachine):
             self.world.allow(side)
         self._filter_numbers([])
         for _ in range(6):
-            for item in skipped.list_exclusions(mapping_id=self.world.mapping_id, limit=100):
-                skipped.delete_exclusion(self.world.context, item.id, "anna")
+            for exclusion in skipped.list_exclusions(mapping_id=self.world.mapping_id, limit=100):
+                skipped.delete_exclusion(self.world.context, exclusion.id, "anna")
             for kind in ("modified", "findDeleted", "full"):
                 self._run(kind)
             for item in self.world.skips():
@@ -386,7 +392,7 @@ class People(RuleBasedStateMachine):
         self.world.change_mapping(**{side.value: {"filter": lines} for side, lines in conditions.items()})
 
     def _key(self, side: Side, which: int) -> str | None:
-        rows = self.world.all(side)
+        rows = sorted(self.world.all(side), key=lambda row: str(row[_number(side)]))
         return str(rows[which % len(rows)][TABLES[side][1]]) if rows else None
 
     def _couplings(self, which: Iterable[int]) -> tuple[int, ...]:
@@ -404,7 +410,16 @@ class People(RuleBasedStateMachine):
         row = self.world.get(side, key) if key else None
         for place, name in enumerate(FIELDS[side]):
             if row is not None and name in values:
-                self.typed[side, str(key), place] = Typed(row[name])
+                self.typed[side, str(key), place] = Typed(
+                    row[name], self._was(side, str(key), place) == _exactly(row[name])
+                )
+
+    def _was(self, side: Side, key: str, place: int) -> Any:
+        """What a field held when it was last synchronized: to type that again is no change."""
+        coupled = Coupling.get_or_none(getattr(Coupling, f"{side}_key") == key)
+        line = FieldMapping.get(getattr(FieldMapping, f"{side}_field") == FIELDS[side][place])
+        base = getattr(coupled, f"{side}_base") if coupled else None
+        return _exactly(base[str(line.id)]) if base and str(line.id) in base else None
 
     def _unless_refused(self, change: Callable[..., Any], *given: Any, **values: Any) -> Any:
         try:

@@ -36,7 +36,7 @@ TYPES = {
 }
 """What a field of a model is in SQLite and in PostgreSQL."""
 
-UNIQUE = {
+UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "connections": {("name",)},
     "mappings": {("name",), ("id", "direction")},
     "field_mappings": {("mapping_id", "position")},
@@ -129,7 +129,7 @@ def test_the_columns_are_those_of_the_model(schema: pw.Database, model: type[Sta
         if not column.primary_key:
             assert column.null == field.null, f"{field.name} may be empty here and not there"
     keys = schema.get_primary_keys(model._meta.table_name)
-    named = model._meta.primary_key
+    named: Any = model._meta.primary_key
     assert tuple(keys) == (named.field_names if isinstance(named, pw.CompositeKey) else (named.column_name,))
 
 
