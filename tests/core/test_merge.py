@@ -190,19 +190,23 @@ def test_nothing_that_a_person_typed_disappears(situation: Situation, past: bool
     for line in situation.mapping.field_mappings:
         for side in Side:
             name, base = line.field(side), situation.base(side)
-            if name is None or str(line.id) not in base or equal(situation.value(side, name), base[str(line.id)]):
-                continue
-            event(f"typed, {found.do}")
-            survives(situation, now, found, line, side, name)
+            if name is not None and str(line.id) in base and typed(situation.value(side, name), base[str(line.id)]):
+                event(f"typed, {found.do}")
+                survives(situation, now, found, line, side, name)
+
+
+def typed(value: Scalar, base: Scalar) -> bool:
+    """Whether somebody changed a value; an empty text for no text is no change that could be missed."""
+    return not equal(value, base) and not (is_empty(value) and is_empty(base))
 
 
 def survives(was: Situation, now: Situation, found: Decision, line: FieldMapping, side: Side, name: str) -> None:
     """Assert that the value typed into a field did not disappear."""
-    id, typed = str(line.id), was.value(side, name)
+    id, value = str(line.id), was.value(side, name)
     flowing, back = line_of(was.flows[side], id), line_of(was.flows[side.other], id)
     if flowing is None:
         return  # A field that only receives is the other side's.
-    if not equal(now.value(side, name), typed):
+    if not equal(now.value(side, name), value):
         winner = winning_side(was.mapping.update_resolution, side, was.records[side], was.records[side.other])
         assert winner is side.other, "only a policy may overrule what was typed"
         assert back is not None
