@@ -142,5 +142,5 @@ def test_credentials_survive_only_with_their_key(world: World) -> None:
         opened.execute("UPDATE connections SET credentials = 'gAAAAA-not-ours' WHERE id = 1")
     opened.close()
     answer = world.ask("GET", "/connections/1/tables")
-    assert (answer.status_code, answer.json["code"]) == (424, "connection_failed")
+    assert (answer.status_code, answer.json["code"]) == (424, "secret_lost")
     assert "another secret key" in answer.json["detail"]

@@ -207,20 +207,27 @@ def survives(was: Situation, now: Situation, found: Decision, line: FieldMapping
     if flowing is None:
         return  # A field that only receives is the other side's.
     if not equal(now.value(side, name), value):
-        winner = winning_side(was.mapping.update_resolution, side, was.records[side], was.records[side.other])
-        assert winner is side.other, "only a policy may overrule what was typed"
-        assert back is not None
-        given = wanted(was.flows[side.other], back, was.records[side.other])
-        assert not isinstance(given, Unconvertible)
-        assert equal(now.value(side, name), now.held(side, given)), "then the winner's value is there"
-    elif not equal(now.base(side).get(id), was.base(side)[id]) and id in now.base(side):
+        assert overruled(was, now, side, name, back), "only a policy may overrule what was typed"
+    elif id in now.base(side) and not equal(now.base(side)[id], was.base(side)[id]):
         assert found.do in (Do.WRITE, Do.REFRESH, Do.CONFLICT)
-        assert arrived(was, now, line, side, flowing, back), "what counts as synchronized is on the other side"
+        assert arrived(was, now, line, side, flowing, back) or overruled(was, now, side, name, back), (
+            "what counts as synchronized is on the other side"
+        )
     else:
         assert now.base(side)[id] == was.base(side)[id], "it still counts as a change"
 
 
+def overruled(was: Situation, now: Situation, side: Side, name: str, back: Line | None) -> bool:
+    """Whether the policy preferred the other side, and that side's value is on both now."""
+    winner = winning_side(was.mapping.update_resolution, side, was.records[side], was.records[side.other])
+    if winner is not side.other or back is None:
+        return False
+    given = wanted(was.flows[winner], back, was.records[winner])
+    return not isinstance(given, Unconvertible) and equal(now.value(side, name), now.held(side, given))
+
+
 def arrived(was: Situation, now: Situation, line: FieldMapping, side: Side, flowing: Line, back: Line | None) -> bool:
+    """Whether the other side holds what a side has, one way or the other."""
     there = now.records[side.other].values[flowing.destination]
     given = wanted(was.flows[side], flowing, was.records[side])
     if isinstance(given, Unconvertible):
