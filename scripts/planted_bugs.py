@@ -391,7 +391,12 @@ class Copy:
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *SQLITE, *selection],
             cwd=self.folder,
             # No bytecode: two versions of one file within a second and of one length would be taken for the same.
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self.folder)},
+            env={
+                **os.environ,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": str(self.folder),
+                "HYPOTHESIS_PROFILE": "fast",
+            },
             capture_output=True,
             text=True,
         )

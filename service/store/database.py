@@ -20,9 +20,10 @@ database = pw.DatabaseProxy()
 """The open database; `open_database` sets it."""
 
 _SQLITE_PRAGMAS = {
+    # First, so that whatever follows waits for others.
+    "busy_timeout": 10_000,
     "journal_mode": "wal",
     "foreign_keys": 1,
-    "busy_timeout": 10_000,
     # With a write-ahead log, NORMAL keeps the database whole after a power cut and loses at most the last commits,
     # which the next run finds again by reading the same records.
     "synchronous": "normal",
@@ -103,7 +104,11 @@ def migrate() -> list[str]:
 
     Several processes may start at once: one migrates, the others wait and find nothing to do.
     """
-    with database.connection_context(), _migration_lock():
+    if is_postgresql():
+        with database.connection_context(), _migration_lock():
+            return list(Runner(database.obj, str(MIGRATIONS)).up())
+    # Even the first connection to a new file changes it: it switches to the write-ahead log.
+    with _migration_lock(), database.connection_context():
         return list(Runner(database.obj, str(MIGRATIONS)).up())
 
 
