@@ -10,12 +10,14 @@ from importlib.metadata import entry_points
 
 from service.connectors.base import Connector
 from service.connectors.memory import MemoryConnector
+from service.connectors.odata import ODataConnector
 from service.connectors.sql import SqlConnector
 
 GROUP = "accord.connectors"
 
 CONNECTORS: Mapping[str, type[Connector]] = {
     "memory": MemoryConnector,
+    "odata": ODataConnector,
     "sql": SqlConnector,
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.connectors.base import Connector, SettingsRefused
 from service.connectors.sql import SqlConnector
-from service.connectors.sql.database import MODIFIED_ON
+from service.connectors.naming import MODIFIED_ON
 
 PASSWORD = "hunter2 of course"
 
