@@ -387,7 +387,6 @@ _VALUES = {
     "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
-    "run_kind_not_available": Words("Not available yet", "Runs of kind reconcile are not available yet."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
     "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
 }
