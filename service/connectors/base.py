@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from service.core.failures import Failure
@@ -94,6 +95,10 @@ class Connector(ABC):
 
     overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
+
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Private networks that may be reached by a name, as the administrator of the service lists them; set by whoever
+    makes the connector, before it connects."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:
