@@ -62,8 +62,9 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that holds
-    the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
+    ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
+    holds the value instead.
     """
 
 
@@ -122,13 +123,14 @@ def check() -> None:
 @main.command()
 @click.argument("mapping")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
-@click.option("--full", is_flag=True, help="Look at all records, not only at those that changed.")
-def sync(mapping: str, dry_run: bool, full: bool) -> None:
+@click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
+@click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
+def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
     """Synchronize MAPPING (its name or its id) now, and wait for the end."""
     with _sentences():
         with _opened() as context:
             id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind="full" if full else "modified", dry_run=dry_run)
+            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
             run = runs.start(context, request, _ACTOR, trigger="cli")
         run = _watched(context, run.id)
     click.echo(_summary(run))
@@ -322,6 +324,8 @@ def _summary(run: SyncRun) -> str:
     for direction, counts in run.counts.items():
         told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
         lines.append(f"  {direction}: {told or 'nothing read'}")
+    if "inSync" in run.progress:
+        lines.append(f"  in sync: {run.progress['inSync']} of {run.progress['coupled']} pairs")
     if run.code is not None:
         lines.append(f"  {wording.say(run.code, run.params).message}")
     return "\n".join(lines)

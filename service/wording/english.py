@@ -355,6 +355,16 @@ _REFUSALS = {
         "This request must say in `If-Match` which version it is about.",
         "Send the `ETag` of the item as you read it.",
     ),
+    "identity_provider_unreachable": Words(
+        "The identity provider does not answer",
+        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "too_many_requests": Words(
+        "Too many requests",
+        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
+    ),
     "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
     "unsupported_media_type": Words(
         "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
@@ -407,7 +417,6 @@ _VALUES = {
     "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
-    "run_kind_not_available": Words("Not available yet", "Runs of kind reconcile are not available yet."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
     "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
 }
