@@ -1,4 +1,4 @@
-"""An OData service in the shape of Dataverse, of Business Central or of neither, on odatapy; run in its own environment.
+"""An OData service in the shape of Dataverse, of Business Central or of neither, on odatapy, in its own environment.
 
     python counterpart.py '{"shape": "dataverse", "tables": {...}, "users": {...}}'
 
@@ -12,12 +12,12 @@ import json
 import re
 import sys
 import threading
-import time
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from itertools import pairwise
 from urllib.parse import unquote
 
 from odatapy.data import Entity, ValueType
@@ -82,7 +82,9 @@ class Model(CsdlAbstractEdmProvider):
             )
             for name, table in self.tables.items()
         ]
-        return [CsdlSchema(namespace="Shape", entity_types=types, entity_container=CsdlEntityContainer("Container", sets))]
+        return [
+            CsdlSchema(namespace="Shape", entity_types=types, entity_container=CsdlEntityContainer("Container", sets))
+        ]
 
     @staticmethod
     def _property(name, facets):
@@ -206,11 +208,24 @@ class Processor(InMemoryProcessor):
     def _filter_sort(self, entities, uri_info, *, sort=True, entity_type=None, ctx=None):
         """With an index: of a filter for certain values of one property only the records that have them are tried."""
         raw = unquote(self.asked.request.raw_query_path or "")
+        if self.config["shape"] == "businessCentral" and _joins_fields(raw.partition("$filter=")[2].partition("&")[0]):
+            raise ODataApplicationException(
+                "An OR of different fields is not supported.", HttpStatusCode.NOT_IMPLEMENTED
+            )
         chain = re.search(r"\$filter=\(+(\w+) eq ", raw)
         if chain and raw.count(f"{chain[1]} eq ") > 1:
             wanted = {text.replace("''", "'") for text in re.findall(chain[1] + r" eq '?((?:[^' )]|'')+)", raw)}
             entities = [one for one in entities if _worth_trying(one.get_value(chain[1]), wanted)]
         return super()._filter_sort(entities, uri_info, sort=sort, entity_type=entity_type, ctx=ctx)
+
+
+def _joins_fields(condition):
+    """Whether an "or" stands between comparisons of different fields, which Business Central refuses."""
+    condition = re.sub(r"'(?:[^']|'')*'", "''", condition)
+    parts = condition.split(" or ")
+    named = [re.findall(r"(\w+) (?:eq|ne|gt|ge|lt|le) |\((\w+),", part) for part in parts]
+    named = [[one or other for one, other in found] for found in named]
+    return any(left[-1] != right[0] for left, right in pairwise(named) if left and right)
 
 
 def _worth_trying(value, wanted):
@@ -281,6 +296,11 @@ class Application:
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
 
+    def do_clear(self):
+        for name in self.config["tables"]:
+            self.store.set_entities(name, [])
+            self.store.by_key[name].clear()
+
     def do_remove(self, table, key):
         key = native(key, self.config["tables"][table]["fields"][self.config["tables"][table]["key"]]["type"])
         self.store.remove_entity(table, self.store.by_key[table][key])
@@ -326,6 +346,10 @@ class Application:
             if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
                 role = "System Administrator" if rights.get("administrator") else "Accord"
                 return 200, {"value": [{"name": role}]}
+            if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
+                verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
+                names = [f"prv{verb}Account" for verb in verbs]
+                return 200, {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in names]}
         return None
 
 
@@ -349,6 +373,9 @@ def handler_of(application):
                 if name.lower() not in ("content-length", "date", "server"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
+            if application.config["shape"] == "dataverse":
+                left = str(application.config.get("left", 5999))
+                self.send_header("x-ms-ratelimit-burst-remaining-xrm-requests", left)
             self.end_headers()
             self.wfile.write(data)
             self.wfile.flush()
@@ -359,7 +386,13 @@ def handler_of(application):
                 self.answer(200, {"result": application.control(json.loads(body))})
                 return
             path, _, query = self.path.partition("?")
-            application.requests.append([self.command, unquote(self.path.removeprefix(application.root)), body.count(b"HTTP/1.1") or body.count(b'"method"')])
+            application.requests.append(
+                [
+                    self.command,
+                    unquote(self.path.removeprefix(application.root)),
+                    body.count(b"HTTP/1.1") or body.count(b'"method"'),
+                ]
+            )
             user = application.user(self.headers)
             if user is None:
                 self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
@@ -369,22 +402,52 @@ def handler_of(application):
                 self.answer(*special)
                 return
             rights = application.config.get("users", {}).get(user, {})
-            if path.endswith("$batch") and rights.get("readOnly") and re.search(rb'(POST|PATCH|DELETE) |"(POST|PATCH|DELETE)"', body):
+            if (
+                path.endswith("$batch")
+                and rights.get("readOnly")
+                and re.search(rb'(POST|PATCH|DELETE) |"(POST|PATCH|DELETE)"', body)
+            ):
                 self.answer(403, error("0x80040220", "The user is missing prvWrite privilege."))
                 return
+            if len(body) > (application.config.get("largest") or 10**9):
+                self.answer(413, error("", "Too large."))
+                return
+            if path.endswith("$batch") and not self.takes(self.headers.get("Content-Type", "")):
+                self.answer(415, error("", "This kind of batch is not supported."))
+                return
             company = f"companies({COMPANY})/"
-            path, body = unquote(path, errors="surrogateescape") if company in unquote(path) else path, body.replace(company.encode(), b"")
+            path, body = (
+                unquote(path, errors="surrogateescape") if company in unquote(path) else path,
+                body.replace(company.encode(), b""),
+            )
             self.pass_on(path.replace(company, ""), query, body)
+
+        def takes(self, kind):
+            """Whether this service takes batches of a content type."""
+            kinds = application.config.get("batches", ["json", "multipart"])
+            return any(one in kind for one in kinds)
 
         def pass_on(self, path, query, body):
             environ = {
-                "REQUEST_METHOD": self.command, "SCRIPT_NAME": "", "PATH_INFO": unquote(path), "REQUEST_URI": f"{path}?{query}",
-                "RAW_URI": f"{path}?{query}" if query else path, "QUERY_STRING": query, "CONTENT_LENGTH": str(len(body)),
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "SERVER_NAME": "127.0.0.1",
-                "SERVER_PORT": str(self.server.server_address[1]), "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.version": (1, 0),
-                "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
-                "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
-            }  # fmt: skip
+                "REQUEST_METHOD": self.command,
+                "SCRIPT_NAME": "",
+                "PATH_INFO": unquote(path),
+                "REQUEST_URI": f"{path}?{query}",
+                "RAW_URI": f"{path}?{query}" if query else path,
+                "QUERY_STRING": query,
+                "CONTENT_LENGTH": str(len(body)),
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "SERVER_NAME": "127.0.0.1",
+                "SERVER_PORT": str(self.server.server_address[1]),
+                "SERVER_PROTOCOL": "HTTP/1.1",
+                "wsgi.version": (1, 0),
+                "wsgi.url_scheme": "http",
+                "wsgi.input": BytesIO(body),
+                "wsgi.errors": sys.stderr,
+                "wsgi.multithread": True,
+                "wsgi.multiprocess": False,
+                "wsgi.run_once": False,
+            }
             for name, value in self.headers.items():
                 if name.lower() not in ("content-length", "content-type", "authorization"):
                     environ["HTTP_" + name.upper().replace("-", "_")] = value
@@ -396,7 +459,7 @@ def handler_of(application):
                 status = {412: 409}.get(status, status)
             self.answer(status, data, headers)
 
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_all
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_all  # noqa: N815
 
     return Handler
 

@@ -86,8 +86,9 @@ def _some(service: Service, requests: Sequence[Request]) -> list[Reply]:
     """Replies to the first of some requests, at least one. Another kind of batch is tried where one is not known."""
     kind = _kind(service)
     answer = _FORMS[kind][0](service, requests)
-    if answer.status == 413 and len(requests) > 1:
-        return _some(service, requests[: len(requests) // 2])
+    if answer.status == 413:
+        half = requests[: len(requests) // 2]
+        return _some(service, half) if half else [Reply(answer.status, answer.headers, None)]
     if service.settings.batch == "auto" and answer.status in _NOT_KNOWN:
         service.shared.forget("batch")
         following = "multipart" if kind == "json" else "none"
@@ -223,8 +224,8 @@ def _parts(message: Message) -> Iterator[Reply]:
         return
     if message.get_content_type() != "application/http":
         return
-    text = message.get_payload()
-    raw = text.encode("ascii", "surrogateescape") if isinstance(text, str) else b""
+    content = message.get_payload(decode=True)
+    raw = content if isinstance(content, bytes) else b""
     head, _, body = raw.lstrip().partition(b"\r\n\r\n") if b"\r\n\r\n" in raw else raw.lstrip().partition(b"\n\n")
     first, *rest = head.decode("latin-1").splitlines() or [""]
     status = first.split(" ")[1:2]

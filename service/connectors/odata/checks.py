@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from math import gcd
 
@@ -27,17 +27,20 @@ _OF_CONNECTION = (
     "rate_limits",
 )
 _OF_TABLE = ("read_access", "write_access", "modified_on_precision", "conditional_updates")
+_LEFT = ("x-ms-ratelimit-burst-remaining-xrm-requests", "ratelimit-remaining", "x-ratelimit-remaining")
+"""Headers that say how many requests are left for now."""
+
+_FEW_LEFT = 100
 _BY_CREDENTIALS = ("credentials_rejected", "password_change_required")
 
 
 def check(
     service: Service,
     plan: Callable[[Selection], Plan],
-    clock: Callable[[], tuple[Clock, Stamp]],
     selections: Collection[Selection],
 ) -> list[Check]:
     """Every check, `unknown` where it could not be made. Never raises for what the service says."""
-    found = list(_made(service, plan, clock, selections))
+    found = list(_made(service, plan, selections))
     made = {(one.code, one.params.get("table")) for one in found}
     wanted: list[tuple[str, str | None]] = [(code, None) for code in _OF_CONNECTION]
     wanted += [(code, selection.table) for selection in selections for code in _OF_TABLE]
@@ -48,16 +51,11 @@ def check(
     ]
 
 
-def _made(
-    service: Service,
-    plan: Callable[[Selection], Plan],
-    clock: Callable[[], tuple[Clock, Stamp]],
-    selections: Collection[Selection],
-) -> Iterator[Check]:
+def _made(service: Service, plan: Callable[[Selection], Plan], selections: Collection[Selection]) -> Iterator[Check]:
     """The checks that can be made, until the service fails."""
     try:
         service.schema(anew=True)
-        _, distance = clock()
+        _, distance, headers = look_at_clock(service)
     except SideFailed as failed:
         yield from _unreachable(failed.failure)
         return
@@ -66,6 +64,10 @@ def _made(
         yield Check("credentials", "pass", "none")
     status = "pass" if abs(distance) <= _CLOCK_LIMIT else "warn"
     yield Check("clock_distance", status, "administrator", {"seconds": round(abs(distance) / 1_000_000, 3)})
+    left = next((headers[name] for name in _LEFT if headers.get(name, "").isdigit()), None)
+    if left is not None:
+        status = "pass" if int(left) > _FEW_LEFT else "warn"
+        yield Check("rate_limits", status, "administrator", {"left": int(left)})
     try:
         yield from service.dialect.checks(service.ask, list(selections))
     except (SideFailed, Refused) as failed:
@@ -97,9 +99,8 @@ def _table(service: Service, plan: Callable[[Selection], Plan], selection: Selec
         yield Check("read_access", "fail", "administrator", {**params, "code": failed.failure.code})
         return
     yield Check("read_access", "pass", "none", params)
-    if rows:
-        guarded = all(etag_of(row) is not None for row in rows)
-        yield Check("conditional_updates", "pass" if guarded else "warn", "administrator", params)
+    guarded = all(etag_of(row) is not None for row in rows)
+    yield Check("conditional_updates", "pass" if guarded else "warn", "administrator", params)
     records = prepared.records(rows, filtered=False)
     stamps = [record.modified_on for record in records if record.modified_on is not None]
     if stamps:
@@ -108,8 +109,8 @@ def _table(service: Service, plan: Callable[[Selection], Plan], selection: Selec
         yield Check("modified_on_precision", status, "none", {**params, "microseconds": precision})
 
 
-def clock_of(service: Service) -> tuple[Clock, Stamp]:
-    """The service's clock, and how far it is from ours.
+def look_at_clock(service: Service) -> tuple[Clock, Stamp, Mapping[str, str]]:
+    """The service's clock, how far it is from ours, and the headers that came with it.
 
     The header `Date` has whole seconds. Inside that second our own clock tells the rest, where the two agree; where
     they do not, it is the nearer end of the second. What is surely over is the second that `Date` names.
@@ -119,6 +120,6 @@ def clock_of(service: Service) -> tuple[Clock, Stamp]:
     try:
         second = int(parsedate_to_datetime(answer.headers["date"]).timestamp()) * 1_000_000
     except (KeyError, ValueError, TypeError):
-        return Clock(own, own), 0
+        return Clock(own, own), 0, answer.headers
     now = min(max(own, second), second + 999_999)
-    return Clock(now, min(now, second)), now - own
+    return Clock(now, min(now, second)), now - own, answer.headers

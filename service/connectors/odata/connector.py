@@ -54,8 +54,7 @@ class ODataConnector(Connector):
             return self._service.table(table).table
 
     def check(self, tables: Collection[Selection]) -> Sequence[Check]:
-        service = self._service
-        return checks.check(service, self._plan, lambda: checks.clock_of(service), tables)
+        return checks.check(self._service, self._plan, tables)
 
     def link(self, table: str, key: str) -> str | None:
         if self._settings.link_template:
@@ -64,7 +63,7 @@ class ODataConnector(Connector):
 
     def clock(self, selection: Selection) -> Clock:  # noqa: ARG002
         with self._working():
-            return checks.clock_of(self._service)[0]
+            return checks.look_at_clock(self._service)[0]
 
     def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
         with self._working():

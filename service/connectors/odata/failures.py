@@ -117,15 +117,22 @@ def failure_of(said: Said, context: Context) -> Failure:
         return Failure("rate_limited", {"detail": detail})
     if status in (502, 503):
         return Failure("connection_failed", {"detail": detail})
-    if status in (412, 428) or (status == 409 and (_MOVED.search(text) or context.privilege != "insert")):
-        if not (_UNIQUE.search(text) and not _MOVED.search(text)):
-            return Failure("record_moved", named)
+    if _is_stale(said, context):
+        return Failure("record_moved", named)
     if status in (404, 410):
-        return _missing(said, context, detail)
+        return _missing(context, detail)
     return _rejected(said, context, detail)
 
 
-def _missing(said: Said, context: Context, detail: str) -> Failure:
+def _is_stale(said: Said, context: Context) -> bool:
+    """Whether a write came too late: 412, 428 and 409 alike, unless they are about a value that is taken."""
+    if _MOVED.search(said.text) and said.status in (400, 409, 412, 428):
+        return True
+    taken = _UNIQUE.search(said.text) is not None
+    return not taken and (said.status in (412, 428) or (said.status == 409 and context.privilege != "insert"))
+
+
+def _missing(context: Context, detail: str) -> Failure:
     if context.key is not None:
         return Failure("partner_deleted", {"table": context.table, "key": context.key}, (context.table,))
     return Failure("table_not_found", {"table": context.table, "detail": detail}, (context.table,))

@@ -7,7 +7,8 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again, passes
+from service.connectors.filters import passes
+from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again
 from service.connectors.odata.service import Service
 from service.connectors.odata.tables import EntitySet, Property
 from service.connectors.odata.values import STAMPS, reader, stamp_in
@@ -63,7 +64,7 @@ class Plan:
     def records(self, rows: Sequence[Mapping[str, Any]], *, filtered: bool) -> list[Record]:
         """Rows as records; `filtered`: those that are inside the filter when its texts are taken by the letter."""
         if filtered and self._again:
-            rows = [row for row in rows if passes(self._again, self._texts(row))]
+            rows = [row for row in rows if passes(self._texts(row), self._again)]
         if not rows:
             return []
         keys = [str(self._read_key(_of(row, self.key))) for row in rows]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from service.connectors.odata.tables import EntitySet, Property
 from service.connectors.odata.values import literal
@@ -14,6 +13,7 @@ from service.core.records import Condition, FieldType, Scalar
 NOTHING = "nothing"
 """The condition that no record meets; nobody has to be asked."""
 
+_CHAIN = 20
 _COMPARISONS = ("lt", "le", "gt", "ge")
 
 
@@ -31,7 +31,15 @@ def joined(conditions: Sequence[str]) -> str:
 
 def one_of(source: str, literals: Sequence[str]) -> str:
     """The condition that a property is one of some values: comparisons of one property, which every service knows."""
-    return "(" + " or ".join(f"{source} eq {one}" for one in literals) + ")"
+    return any_of([f"{source} eq {one}" for one in literals])
+
+
+def any_of(conditions: Sequence[str]) -> str:
+    """At least one of the conditions. In halves, because services go down as deep as a chain of them is long."""
+    if len(conditions) <= _CHAIN:
+        return "(" + " or ".join(conditions) + ")"
+    middle = len(conditions) // 2
+    return f"({any_of(conditions[:middle])} or {any_of(conditions[middle:])})"
 
 
 def literal_of(property: Property, value: Scalar) -> str:
@@ -79,22 +87,7 @@ def _wanted(property: Property, value: Scalar) -> str:
         raise SideFailed(Failure("mapping_invalid", params, (property.field.name,))) from None
 
 
-def passes(lines: Collection[Condition], values: Mapping[str, Scalar]) -> bool:
-    """Whether a record meets what a filter says about its texts, letter by letter: many services ignore case."""
-    return all(_TEXTS[line.op](values[line.field], line.value) for line in lines)
-
-
-def _text(value: Scalar) -> Scalar:
-    return None if value is None else canonical(value, FieldType.STRING)
-
-
-_TEXTS: Mapping[str, Callable[[Scalar, Any], bool]] = {
-    "eq": lambda value, wanted: value == _text(wanted),
-    "ne": lambda value, wanted: value != _text(wanted),
-    "in": lambda value, wanted: value in [_text(one) for one in wanted],
-    "startsWith": lambda value, wanted: isinstance(value, str) and value.startswith(str(wanted)),
-    "contains": lambda value, wanted: isinstance(value, str) and str(wanted) in value,
-}
+_TEXTS = ("eq", "ne", "in", "startsWith", "contains")
 
 
 def looked_at_again(table: EntitySet, lines: Sequence[Condition]) -> tuple[Condition, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import orjson
 
 from service.connectors.odata.batch import Request, said_of, send_all
 from service.connectors.odata.failures import Context, Refused, failure_of
 from service.connectors.odata.plan import Plan
-from service.connectors.odata.query import found_by, literal_of, one_of
+from service.connectors.odata.query import any_of, found_by, literal_of, one_of
 from service.connectors.odata.service import address, next_link, rows_of
 from service.connectors.odata.values import literal, stamp_in, stamp_literal
 from service.core.failures import Failure, SideFailed
@@ -22,7 +23,14 @@ LONGEST_URL = 6_000
 COMPARISONS = 100
 """How many comparisons one filter has; a service that refuses them is asked for half as many."""
 
+LONGEST_LINE = 7_500
+"""Characters of a target that are sent as the line of a request; more would be refused by many a server or proxy."""
+
+_Found: TypeAlias = tuple[list[Mapping[str, Any]], Refused | None]
+"""Rows, or why there are none."""
+
 _FEWEST = 5
+_ALL = 1_000_000
 
 
 def read_page(plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -> Page:
@@ -67,10 +75,10 @@ def _stamped(plan: Plan, since: Stamp | None, stamp: str | None, key: str | None
 
 
 def _ask(plan: Plan, conditions: Sequence[str], order: Sequence[str], top: int) -> list[Mapping[str, Any]]:
-    target = address(plan.place, plan.query(*conditions, order=order, top=top))
-    context = Context(plan.selection.table, fields=list(plan.table.properties))
-    headers = plan.service.dialect.row_headers
-    return list(plan.service.collect(target, context, top, headers=headers, exact=plan.exact))
+    [(rows, refused)] = _replies(plan, [address(plan.place, plan.query(*conditions, order=order, top=top))], top)
+    if refused is not None:
+        raise refused
+    return rows
 
 
 def _page(plan: Plan, rows: Sequence[Mapping[str, Any]], limit: int, stamp: str | None, since: Stamp | None) -> Page:
@@ -115,11 +123,22 @@ def count(plan: Plan, since: Stamp, until: Stamp) -> int | None:
     least = "ge" if stamp_in(low) == since else "gt"
     conditions = [f"{plan.stamp.source} {least} {low}", f"{plan.stamp.source} le {high}", *plan.filter]
     query = {"$select": plan.key.source, "$filter": " and ".join(conditions), "$top": "1", "$count": "true"}
-    page = plan.service.get(address(plan.place, query), Context(plan.selection.table))
+    target = address(plan.place, query)
+    page = _page_at(plan, target)
     found = page.get("@odata.count", page.get("@count"))
     largest = plan.service.dialect.largest_count
     number = int(found) if isinstance(found, int | str) and str(found).isdigit() else None
     return None if number is None or (largest is not None and number >= largest) else number
+
+
+def _page_at(plan: Plan, target: str) -> Mapping[str, Any]:
+    """The answer at a target, however long that is. Raises Refused."""
+    if len(target) <= LONGEST_LINE or plan.service.settings.batch == "none":
+        return plan.service.get(target, _context(plan))
+    [reply] = send_all(plan.service, [Request("GET", target, {"Accept": "application/json"})])
+    if not reply.ok or not isinstance(reply.body, dict):
+        raise Refused(failure_of(said_of(reply), _context(plan)), reply.status)
+    return reply.body
 
 
 def fetch(plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
@@ -155,7 +174,7 @@ def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...
         except ValueError:
             continue
     weight = 2 * len(places)
-    rows = _in_portions(plan, list(conditions), lambda some: [f"({' or '.join(some)})", *plan.filter], weight=weight)
+    rows = _in_portions(plan, list(conditions), lambda some: [any_of(some), *plan.filter], weight=weight)
     unique = {str(row.get(plan.key.source)): row for row in rows}
     return plan.records(list(unique.values()), filtered=True)
 
@@ -165,7 +184,7 @@ def _in_portions(plan: Plan, pieces: list[str], conditions: Any, *, weight: int 
     rows: list[Mapping[str, Any]] = []
     left = pieces
     while left:
-        most = plan.service.shared.keep("comparisons", lambda: (COMPARISONS, float("inf")))
+        most = plan.service.shared.keep("comparisons", partial(_forever, COMPARISONS))
         portions = _portions(left, max(most // weight, 1))
         targets = [address(plan.place, plan.query(*conditions(one))) for one in portions]
         replies = _replies(plan, targets)
@@ -179,8 +198,12 @@ def _in_portions(plan: Plan, pieces: list[str], conditions: Any, *, weight: int 
             left += portion
         if left:
             plan.service.shared.forget("comparisons")
-            plan.service.shared.keep("comparisons", lambda: (max(most // 2, _FEWEST), float("inf")))
+            plan.service.shared.keep("comparisons", partial(_forever, max(most // 2, _FEWEST)))
     return rows
+
+
+def _forever(number: int) -> tuple[int, float]:
+    return number, float("inf")
 
 
 def _portions(pieces: Sequence[str], most: int) -> list[list[str]]:
@@ -195,29 +218,36 @@ def _portions(pieces: Sequence[str], most: int) -> list[list[str]]:
     return portions
 
 
-def _replies(plan: Plan, targets: Sequence[str]) -> list[tuple[list[Mapping[str, Any]], Refused | None]]:
-    """The rows at each target, or why they were refused."""
-    context = Context(plan.selection.table, fields=list(plan.table.properties))
-    headers = plan.service.dialect.row_headers
-    if len(targets) == 1 or plan.service.settings.batch == "none":
-        return [_one(plan, target, context) for target in targets]
-    found: list[tuple[list[Mapping[str, Any]], Refused | None]] = []
-    requests = [Request("GET", target, {"Accept": "application/json", **headers}) for target in targets]
-    for reply in send_all(plan.service, requests):
+def _replies(
+    plan: Plan, targets: Sequence[str], top: int = _ALL
+) -> list[tuple[list[Mapping[str, Any]], Refused | None]]:
+    """Up to `top` rows at each target, or why they were refused; several targets, and those that are too long for the
+    line of a request, in one batch."""
+    if plan.service.settings.batch == "none" or (len(targets) == 1 and len(targets[0]) <= LONGEST_LINE):
+        return [_collected(plan, target, top) for target in targets]
+    found: list[_Found] = []
+    headers = {"Accept": "application/json", **plan.service.dialect.row_headers}
+    for reply in send_all(plan.service, [Request("GET", target, headers) for target in targets]):
         if not reply.ok or not isinstance(reply.body, dict):
-            found.append(([], Refused(failure_of(said_of(reply), context), reply.status)))
+            found.append(([], Refused(failure_of(said_of(reply), _context(plan)), reply.status)))
             continue
         rows: list[Mapping[str, Any]] = list(rows_of(reply.body))
         following = next_link(reply.body)
-        if following is not None:
-            rows += plan.service.collect(following, context, len(rows) + 100_000, headers=headers, exact=plan.exact)
-        found.append((rows, None))
+        if following is not None and len(rows) < top:
+            more, refused = _collected(plan, following, top - len(rows))
+            found.append((rows + more, refused))
+        else:
+            found.append((rows[:top], None))
     return found
 
 
-def _one(plan: Plan, target: str, context: Context) -> tuple[list[Mapping[str, Any]], Refused | None]:
+def _collected(plan: Plan, target: str, top: int) -> _Found:
     headers = plan.service.dialect.row_headers
     try:
-        return list(plan.service.collect(target, context, 100_000, headers=headers, exact=plan.exact)), None
+        return list(plan.service.collect(target, _context(plan), top, headers=headers, exact=plan.exact)), None
     except Refused as refused:
         return [], refused
+
+
+def _context(plan: Plan) -> Context:
+    return Context(plan.selection.table, fields=list(plan.table.properties))

@@ -18,7 +18,7 @@ SETTINGS: Mapping[str, str] = {
     "auth": "How requests are allowed: none (the default), basic, bearer or clientCredentials.",
     "tokenUrl": "With clientCredentials: where tokens come from.",
     "scope": "With clientCredentials: the scope that is asked for.",
-    "tokenAuth": "With clientCredentials: whether the secret goes in a header (basic, the default) or in the body (post).",
+    "tokenAuth": "With clientCredentials: whether the secret goes in a header (basic, the default) or the body (post).",
     "batch": "How writes are put together: auto, json, multipart, or none for one request each.",
     "batchSize": "How many writes a batch has at most (100).",
     "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",
@@ -86,7 +86,7 @@ def _misfits(settings: Mapping[str, Any], known: Mapping[str, str]) -> list[Prob
             problems.append((name, "not_a_choice", {"name": name, "choices": list(_CHOICES[name])}))
         elif name == "batchSize":
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_BATCH:
-                problems.append((name, "not_a_number", {"name": name, "least": 1, "most": _LARGEST_BATCH}))
+                problems.append((name, "number_out_of_range", {"min": 1, "max": _LARGEST_BATCH}))
         elif name == "overlapSeconds":
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86_400:
                 problems.append((name, "not_a_duration", {"name": name, "maximum": 86_400}))

@@ -96,6 +96,7 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
     kind = FieldType.STRING if edm in schema.enums else EDM.get(edm, FieldType.JSON)
     # What Microsoft's services call read-only is a permission.
     read_only = raw.terms.get("Computed") is True or str(raw.terms.get("Permissions", "")).endswith("Read")
+    read_only = read_only or kind is FieldType.JSON
     precision = raw.facets.get("Precision")
     scale = raw.facets.get("Scale")
     if kind is FieldType.DECIMAL and precision is not None and scale is None:
@@ -112,7 +113,7 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
             scale=scale,
             required=not raw.nullable and not read_only and not filled and (is_key or kind is not FieldType.BOOLEAN),
             nullable=raw.nullable,
-            read_only=read_only or (kind is FieldType.JSON),
+            read_only=read_only,
         ),
         raw.name,
         edm,
