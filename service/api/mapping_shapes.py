@@ -33,7 +33,7 @@ from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 
 EXAMPLE = {
-    "name": "customers",
+    "name": "customers and accounts",
     "direction": "bidirectional",
     "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
     "integration": {"connectionId": 2, "table": "account", "caption": "Account"},

@@ -8,7 +8,7 @@ guarded     a write that is refused when the record is no longer in the state th
 
 A connector is made for one connection and used by one thread at a time. It never logs or returns credentials. Every
 method raises `SideFailed` when the application cannot be worked with; what goes wrong with one record is a result.
-`tests/connectors/contract.py` is this page as tests.
+`service/connectors/kit` is this page as tests.
 """
 
 from __future__ import annotations

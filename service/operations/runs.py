@@ -20,6 +20,8 @@ from service.store.models import RunRecord, SyncRun
 
 KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple", "reconcile")
 
+FINISHED = store.FINISHED
+
 TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
 
 PRIORITIES = {"change": 5, "schedule": 10}

@@ -382,6 +382,7 @@ class AuditEntry(State):
     before = JsonField(null=True)
     after = JsonField(null=True)
     request_id = pw.TextField(null=True)
+    token_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "audit_entries"

@@ -289,7 +289,8 @@ CREATE TABLE audit_entries (
     item_id BIGINT,
     before TEXT,
     after TEXT,
-    request_id TEXT
+    request_id TEXT,
+    token_id BIGINT
 );
 """
 
