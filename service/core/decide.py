@@ -82,7 +82,7 @@ def decide_new(flow: Flow, record: Record) -> Decision:
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines)
+    agreed = frozenset(line.id for line in flow.lines) - _held_back(flow, pair, destination)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -117,6 +117,20 @@ def _destination_changed(
         if id in base
         else id in different and not is_empty(destination.values[position]) and not is_empty(different[id][1])
         for id, position in back.watched
+    )
+
+
+def _held_back(flow: Flow, pair: Pair, destination: Record) -> frozenset[str]:
+    """Lines that must not empty the destination, where somebody has changed it: that change is still to travel back."""
+    base = pair.coupled.known[pair.source.other].base or {}
+    return frozenset(
+        line.id
+        for line in flow.lines
+        if line.not_null
+        and line.returns
+        and not is_empty(destination.values[line.destination])
+        and differs_from_base(destination, base, line.id, line.destination)
+        and is_empty(flow.desired(line, pair.record))
     )
 
 
