@@ -375,6 +375,16 @@ _REFUSALS = {
         "This request must say in `If-Match` which version it is about.",
         "Send the `ETag` of the item as you read it.",
     ),
+    "identity_provider_unreachable": Words(
+        "The identity provider does not answer",
+        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "too_many_requests": Words(
+        "Too many requests",
+        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
+    ),
     "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
     "unsupported_media_type": Words(
         "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
