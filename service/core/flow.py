@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
+from service.core.transforms import Chain, chain
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A field mapping in one direction. `source` and `destination` are positions in `Record.values`; a line without
-    a source writes `constant`. `returns`: the same field mapping also flows the other way."""
+    a source writes `constant`. `transform`: what is done to the source's value on the way, None for nothing; the result
+    is of `source_type`. `returns`: the same field mapping also flows the other way."""
 
     id: str
     source: int | None
     source_type: FieldType | None
     destination: int
     field: Field
-    transforms: tuple[str, ...]
+    transform: Callable[[Scalar], Scalar] | None
     constant: Scalar
     returns: bool
     not_null: bool
@@ -72,8 +73,8 @@ class Flow:
         if line.source is None:
             return coerce(line.constant, None, line.field)
         value = record.values[line.source]
-        if line.transforms:
-            value = transforms.apply(line.transforms, value)
+        if line.transform is not None:
+            value = line.transform(value)
         return coerce(value, line.source_type, line.field)
 
     def changed(self, record: Record, known: Known) -> bool:
@@ -146,13 +147,14 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
+    bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
     return Line(
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=None if name is None else origin.fields[name].type,
+        source_type=bound.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transforms=tuple((line.transforms or {}).get(way, ())),
+        transform=bound.function,
         constant=line.constant,
         returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
         not_null=line.not_null,
@@ -191,10 +193,10 @@ def withheld(flow: Flow, source: Record, destination: Record, coupled: Coupled) 
     base = coupled.known[flow.source.other].base or {}
     found = set()
     for line in flow.lines:
-        if not (line.not_null and line.returns and line.id in base):
-            continue
         present = destination.values[line.destination]
-        if not is_empty(present) and not equal(present, base[line.id]) and _empties(flow, line, source):
+        if not (line.not_null and line.returns) or is_empty(present):
+            continue
+        if differs_from_base(destination, base, line.id, line.destination) and _empties(flow, line, source):
             found.add(line.id)
     return found
 

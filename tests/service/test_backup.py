@@ -1,4 +1,4 @@
-"""Backups as docs/configuration.md describes them, made and restored for real while the service's commands do the work."""
+"""Backups as docs/configuration.md describes them, made and restored for real around the service's own commands."""
 
 import os
 import shutil
