@@ -53,8 +53,8 @@ _FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 _EVERYTHING = 500
 _ACTOR = "cli"
 _RESTORED = (
-    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of every"
-    " mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
+    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of"
+    " every mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
 )
 
 

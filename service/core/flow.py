@@ -219,13 +219,15 @@ def differences(
 ) -> dict[str, tuple[Line, Scalar]]:
     """The lines whose destination does not hold what it should, with what it should hold, by line id.
 
-    `returning` False leaves out the lines that also flow the other way, `besides` those with these ids. Raises Unconvertible, also for a key that would
-    have to change: the application would make another record of it.
+    `returning` False leaves out the lines that also flow the other way, `besides` those with these ids. Raises
+    Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
     for line in flow.lines:
         present = destination.values[line.destination]
-        if (line.returns and not returning and line.id not in besides) or settled(line, source, destination, coupled, flow.source):
+        if line.returns and not returning and line.id not in besides:
+            continue
+        if settled(line, source, destination, coupled, flow.source):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):

@@ -52,7 +52,8 @@ class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
-    committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in microseconds.
+    committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
+    microseconds.
     """
 
     secrets: SecretBox

@@ -7,7 +7,6 @@ run is older than that has been set back. Who restores the note together with th
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +46,7 @@ class LastRun:
         """Write the note, whole or not at all. Raises OSError."""
         draft = self._place.with_name(f"{self._place.name}.{secrets.token_hex(4)}")
         draft.write_bytes(orjson.dumps({"state": self._state, "run": run_id}))
-        os.replace(draft, self._place)
+        draft.replace(self._place)
 
 
 def notice(context: Context, note: LastRun) -> bool:
@@ -62,8 +61,8 @@ def notice(context: Context, note: LastRun) -> bool:
 
 
 def declare(context: Context, actor: str) -> int:
-    """The state was restored: the next run of every mapping reads everything, applies no policy, deletes nothing, couples
-    what is equal, and sets aside what may be there already. Returns how many mappings that concerns."""
+    """The state was restored: the next run of every mapping reads everything, applies no policy, deletes nothing,
+    couples what is equal, and sets aside what may be there already. Returns how many mappings that concerns."""
     with sql.transaction():
         number = mappings.declare_restored(context.now())
         audit.record(context, actor, "restored", "state", 0, after={"mappings": number})

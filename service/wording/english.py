@@ -119,8 +119,8 @@ _FAILURES = {
     ),
     "uncertain_after_restore": Words(
         "Possibly there already",
-        "The {source} record may have been synchronized after the backup that the service's state was restored from, and"
-        " no {destination} record equals it.",
+        "The {source} record may have been synchronized after the backup that the service's state was restored from,"
+        " and no {destination} record equals it.",
         "If its partner exists, couple the two by hand; if not, resolve it with retry, and it is inserted.",
     ),
     "record_not_found": Words(

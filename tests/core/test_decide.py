@@ -275,7 +275,7 @@ NOT_NULL = replace(
 def test_an_edit_of_a_field_that_the_source_must_not_empty_still_counts(source: Side) -> None:
     """Emptied here, edited there: nothing flows out of here, and the edit has not arrived here yet."""
     found = decide(NOT_NULL, flows(NOT_NULL), pair(source, ("", "c", "l"), ("N", "c", "l"), stamps=(2, 2)))
-    assert (do(found), found.agreed) == ((Do.REFRESH, Outcome.UNCHANGED), {"2"})
+    assert (do(found), found.agreed) == ((Do.REFRESH, Outcome.UNCHANGED), frozenset({"2"}))
 
 
 @pytest.mark.parametrize("source", list(Side))

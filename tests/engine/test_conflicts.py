@@ -409,7 +409,7 @@ def test_a_merge_needs_no_choice_for_a_field_that_flows_one_way(world: World) ->
     (item,) = world.skips()
     with pytest.raises(Invalid) as refused:
         world.resolve(item, "merge", {"city": "local"})
-    assert [(problem.pointer, problem.code) for problem in refused.value.problems] == [("/fields/name", "choice_missing")]
+    assert [(one.pointer, one.code) for one in refused.value.problems] == [("/fields/name", "choice_missing")]
     world.resolve(item, "merge", {"name": "integration"})
     assert (world.get("local", key) or {})["name"] == "There"
     assert (world.get("integration", partner) or {})["creditlimit"] == 5

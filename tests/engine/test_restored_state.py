@@ -171,7 +171,7 @@ def test_one_full_run_ends_the_care_and_a_narrower_one_does_not(world: World) ->
     came_back(world, Backup())
     runs.start(world.context, runs.RunRequest(world.mapping_id, dry_run=True), "anna")
     for given in ({"dry_run": True}, {"kind": "findDeleted"}):
-        world.run(**given)  # type: ignore[arg-type]
+        world.run(**given)
         assert mappings.get(world.mapping_id)["status"]["restored_at"] is not None
     world.run()
     assert mappings.get(world.mapping_id)["status"]["restored_at"] is None
