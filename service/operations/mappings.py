@@ -142,6 +142,7 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "oldest_skipped_at": standing.oldest_skipped_at,
             "coupled": standing.coupled,
             "in_sync": row.reconciled,
+            "restored_at": row.restored_at,
         },
     }
 
