@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.core.records import Condition, Direction, Field, Scalar, Selection, Side, SideTable
+from service.core.references import Reference
 
 
 class ConflictDetection(StrEnum):
@@ -49,6 +50,7 @@ class FieldMapping:
     transforms: Mapping[Direction, tuple[str, ...]] | None = None
     not_null: bool = False
     match_key: int | None = None
+    reference: Reference | None = None
 
     def field(self, side: Side) -> str | None:
         """The name of this line's field on a side."""

@@ -54,24 +54,25 @@ def synchronize(task: Task) -> None:
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
         guard_sides(task)
-    if number >= len(task.sources):
+    if number >= len(task.passes):
         task.checkpoint = {"finished": True}
         return
-    _page(task, task.sources[number])
+    _page(task, task.passes[number])
 
 
 def _page(task: Task, source: Side) -> None:
     batch = next_batch(task, source, task.checkpoint.get("position"))
     decide_page(task, source, batch.visits)
-    apply(task, source, batch.visits)
+    visits = [visit for visit in batch.visits if task.full or not visit.still_waits]
+    apply(task, source, visits)
     if batch.position is None:
         task.checkpoint = {"pass": task.checkpoint["pass"] + 1}
-        if task.checkpoint["pass"] >= len(task.sources):
+        if task.checkpoint["pass"] >= len(task.passes):
             task.checkpoint["finished"] = True
     else:
         task.checkpoint = {"pass": task.checkpoint["pass"], "position": batch.position}
-    task.progress["read"] = task.progress.get("read", 0) + len(batch.visits)
-    write_down(task, source, batch.visits, batch.mark, batch.gone)
+    task.progress["read"] = task.progress.get("read", 0) + len(visits)
+    write_down(task, source, visits, batch.mark, batch.gone)
 
 
 KINDS: Mapping[str, Callable[[Task], None]] = {

@@ -41,6 +41,48 @@ def lines(mapping_ids: Collection[int]) -> dict[int, list[FieldMapping]]:
     return by_mapping
 
 
+def names() -> dict[int, str]:
+    """The name of every mapping."""
+    return dict(sql.rows("SELECT id, name FROM mappings"))
+
+
+def all_enabled() -> list[MappingRow]:
+    """Every enabled mapping, in the order in which they were made."""
+    return list(MappingRow.select().where(MappingRow.enabled).order_by(MappingRow.id))
+
+
+def by_name(name: str) -> MappingRow | None:
+    """The mapping with this name."""
+    found: MappingRow | None = MappingRow.get_or_none(MappingRow.name == name)
+    return found
+
+
+def references() -> list[tuple[int, int, int, bool]]:
+    """Every enabled field mapping that refers to a mapping's records: its own, the one it refers to, its id, and whether
+    its field can be written after its record was made."""
+    found = sql.rows(
+        "SELECT mapping_id, reference_id, id, reference_optional FROM field_mappings"
+        " WHERE reference_id IS NOT NULL AND enabled ORDER BY id"
+    )
+    return [(owner, other, line, bool(optional)) for owner, other, line, optional in found]
+
+
+def referring(id: int) -> list[str]:
+    """The names of the other mappings that refer to records of this one."""
+    found = sql.rows(
+        "SELECT DISTINCT mappings.name FROM field_mappings JOIN mappings ON mappings.id = field_mappings.mapping_id"
+        " WHERE field_mappings.reference_id = ? AND mappings.id <> ? ORDER BY mappings.name",
+        id,
+        id,
+    )
+    return [name for (name,) in found]
+
+
+def by_ids(ids: Collection[int | None]) -> dict[int, MappingRow]:
+    """The mappings with these ids."""
+    return {row.id: row for row in MappingRow.select().where(MappingRow.id.in_([id for id in ids if id is not None]))}
+
+
 def page(before: int | None, limit: int) -> list[MappingRow]:
     """Up to `limit` + 1 mappings, newest first."""
     query = MappingRow.select().order_by(MappingRow.id.desc()).limit(limit + 1)
@@ -168,6 +210,16 @@ def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:
     ):
         marks.setdefault(id, {})[side] = min(modified_on, read_at)
     return marks
+
+
+def read_referring_in_full(id: int) -> None:
+    """A record of this mapping has got another partner: what refers to it is to be looked at once more."""
+    sql.execute(
+        "UPDATE mappings SET full_read_due = ?, version = version + 1"
+        " WHERE id IN (SELECT mapping_id FROM field_mappings WHERE reference_id = ? AND enabled)",
+        True,
+        id,
+    )
 
 
 def forget_dependency(id: int) -> None:
