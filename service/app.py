@@ -27,7 +27,8 @@ def create_app(settings: Settings, context: Context) -> Flask:
     """The application; `context` is what its operations are handed. Opens nothing and starts nothing."""
     app = Flask("accord", static_folder=None)
     app.extensions["accord"] = context
-    api.install(app, settings.secret_key or "")
+    # Half of the threads stay free for those who do not wait.
+    api.install(app, settings.secret_key or "", places=max(1, settings.threads // 2))
     app.after_request(_secure)
     return app
 

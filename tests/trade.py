@@ -1,18 +1,20 @@
-"""An ERP and a CRM whose tables refer to each other: currencies, customers with a parent and a primary contact, contacts
-of customers, orders with lines. Foreign keys are kept by both, so that a wrong order of writing would show."""
+"""An ERP and a CRM whose tables refer to each other: currencies, customers with a parent and a primary contact,
+contacts of customers, orders with lines. Both keep foreign keys, so that a wrong order of writing shows."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 
 from service.core.records import Side
-from service.operations import connections, mappings
+from service.operations import connections, couplings, mappings, runs
 from service.operations.context import Context
+from service.store.models import SyncRun
+from service.worker import run_until_idle
 from tests.world import line, new_context
 
 Row = dict[str, Any]
@@ -181,7 +183,7 @@ class Trade:
         tables = [_POSTGRESQL.format(table=table, columns=columns) for table, columns in LOCAL_TABLES.items()]
         with psycopg.connect(self.postgresql, autocommit=True) as connection:
             for script in (_POSTGRESQL_FIRST, *tables, _POSTGRESQL_LAST):
-                connection.execute(cast("LiteralString", script))
+                connection.execute(script)
 
     def _connect(self, side: Side, url: str) -> int:
         settings = {"url": url}
@@ -208,7 +210,7 @@ class Trade:
         """One of the mappings as a request would have it."""
         local, integration, lines = MAPPINGS[name]
         tables = {Side.LOCAL: local, Side.INTEGRATION: integration}
-        sides = {
+        sides: dict[str, Any] = {
             side.value: {
                 "connection_id": self.connection_ids[side],
                 "table": table,
@@ -222,13 +224,24 @@ class Trade:
         fields = [line(**one) for one in lines]
         return {"name": name, "synch_only_coupled_records": False, **sides, "field_mappings": fields, **given}
 
+    def run(self, name: str, kind: str = "modified", **given: Any) -> SyncRun:
+        """Start a run of one mapping and let it end."""
+        started = runs.start(self.context, runs.RunRequest(self.mapping_ids[name], kind, **given), "test")
+        run_until_idle(self.context)
+        return runs.get(started.id)
+
+    def partner(self, name: str, key: Any) -> str | None:
+        """The key of the partner of a local record."""
+        found = couplings.list_couplings(mapping_id=self.mapping_ids[name], local_key=str(key), limit=1)
+        return found[0].integration_key if found else None
+
     # What people do in the applications
 
     def sql(self, side: Side | str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Carry out a statement in one application, as somebody else would; `?` marks a parameter."""
         if Side(side) is Side.LOCAL and self.postgresql is not None:
             with psycopg.connect(self.postgresql, autocommit=True) as server:
-                done = server.execute(cast("LiteralString", statement.replace("?", "%s")), parameters)
+                done = server.execute(statement.replace("?", "%s"), parameters)
                 return done.fetchall() if done.description else []
         with closing(sqlite3.connect(self.files[Side(side)], isolation_level=None)) as connection:
             return connection.execute(statement, parameters).fetchall()

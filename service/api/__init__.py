@@ -24,6 +24,7 @@ from service.api import (
     skipped,
     tokens,
     tracing,
+    waiting,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -55,8 +56,9 @@ class Orjson(JSONProvider):
         return orjson.loads(s)
 
 
-def install(app: Flask, cursor_secret: str) -> Api:
-    """Give an application the whole API. `cursor_secret`: cursors are good for all processes that share it."""
+def install(app: Flask, cursor_secret: str, places: int = 8) -> Api:
+    """Give an application the whole API. `cursor_secret`: cursors are good for all processes that share it. `places`:
+    how many callers may hold a thread to wait for the end of work."""
     app.json = Orjson(app)
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
@@ -68,6 +70,7 @@ def install(app: Flask, cursor_secret: str) -> Api:
         "MAX_CONTENT_LENGTH": MAX_BODY,
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
+    waiting.install(app, places)
     for part in (tracing, metrics, bodies, errors, conditions):
         part.install(app)
     api = Api(app)

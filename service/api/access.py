@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import current_app, g, request
 
 from service.core.errors import AccordError
 from service.operations import tokens
+from service.operations.audit import ASKED_WITH
 from service.operations.context import Context
 from service.operations.tokens import Principal, Scope
 
@@ -54,5 +56,6 @@ def assert_may(scope: Scope) -> None:
     if found is None:
         raise NotSignedIn("token_invalid")
     g.accord_principal = found
+    structlog.contextvars.bind_contextvars(**{ASKED_WITH: found.token_id})
     if not found.may(scope):
         raise NotAllowed(scope)

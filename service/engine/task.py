@@ -15,11 +15,16 @@ from service.core.flow import Coupled, Flow
 from service.core.mapping import SyncMapping
 from service.core.outcomes import Counts, Outcome, no_counts
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.seen import Seen
 from service.store.retries import Waiting
 from service.store.runs import Lease
 
 PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
+
+
+SYNCHRONIZING = ("modified", "full")
+"""The kinds of runs that go through all records there are, or all that changed, and carry them to the other side."""
 
 
 class Stop(StrEnum):
@@ -69,7 +74,8 @@ class Visit:
     def still_waits(self) -> bool:
         """Whether a record that was merely read again waits for another, as it did before."""
         idle = self.decision.do in (Do.FAIL, Do.NOTHING, Do.REFRESH)
-        return idle and bool(self.decision.waits) and self.waiting is not None and not self.past
+        waits = len(self.decision.waits)
+        return idle and not self.past and self.waiting is not None and 0 < waits == self.waiting.awaited
 
 
 def _never() -> Stop | None:
@@ -101,6 +107,7 @@ class Task:
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
     def __post_init__(self) -> None:
         for side in Side:
@@ -115,13 +122,14 @@ class Task:
     def passes(self) -> list[Side]:
         """The sources of the run's passes. Where records refer to others of their own mapping, each side is gone
         through again for those that waited for a record of this very run."""
-        again = self.kind in ("modified", "full") and not self.request.get("released") and self._refers_to_itself()
-        return self.sources * 2 if again else self.sources
+        again = not self.request.get("released") and self._refers_to_itself()
+        return self.sources * 2 if again and self.kind in SYNCHRONIZING else self.sources
 
     @property
     def revisiting(self) -> bool:
         """Whether this pass looks only at records that waited for others which are coupled now."""
-        return bool(self.request.get("released")) or self.checkpoint.get("pass", 0) >= len(self.sources)
+        again = self.kind in SYNCHRONIZING and self.checkpoint.get("pass", 0) >= len(self.sources)
+        return again or bool(self.request.get("released"))
 
     def _refers_to_itself(self) -> bool:
         pointers = [line.pointer for flow in self.flows.values() for line in flow.lines]

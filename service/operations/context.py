@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import orjson
@@ -46,9 +47,11 @@ def _nobody_to_wake() -> None:
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
-    `wake` is called after a run was committed; `now` is our own clock, in microseconds.
+    `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
+    committed; `now` is our own clock, in microseconds.
     """
 
     secrets: SecretBox
+    private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)

@@ -13,6 +13,7 @@ from service.core.records import Direction, Record, Side, Stamp
 from service.engine.references import look_up
 from service.operations import audit
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_binding import Bound, bound
 from service.store import couplings as store
 from service.store import mappings, retries, skipped, sql
@@ -99,7 +100,7 @@ def create(context: Context, mapping_id: int, local_key: str, integration_key: s
     except SideFailed as error:
         raise Unavailable(error.failure) from error
     try:
-        with sql.transaction():
+        with effect():
             store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
             if not in_step:

@@ -10,6 +10,7 @@ from service.core.mapping import ConflictDetection, DeletionResolution, UpdateRe
 from service.core.records import Direction, Side
 from service.operations import audit, mapping_references, schedules
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
     SIDE_COLUMNS,
     Document,
@@ -71,7 +72,7 @@ def create(context: Context, given: Document, actor: str) -> Document:
     optional = _assert_valid(context, document, None, live=True)
     now = context.now()
     columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with transaction(), refusals(noun="mapping", name=document["name"]):
+    with effect(), refusals(noun="mapping", name=document["name"]):
         id = store.insert({**columns, "created_at": now, "updated_at": now})
         store.replace_lines(id, {}, _line_rows(document, id, optional))
         audit.record(context, actor, "create", "mapping", id, after=document)
@@ -144,7 +145,10 @@ def _document(
             "open_errors": standing.open_errors,
             "open_skipped": standing.open_skipped,
             "oldest_skipped_at": standing.oldest_skipped_at,
+            "waiting": standing.waiting,
+            "oldest_waiting_at": standing.oldest_waiting_at,
             "coupled": standing.coupled,
+            "in_sync": row.reconciled,
         },
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import peewee as pw
 
 from service.core.records import Stamp
+from service.core.references import NOT_COUPLED
 from service.store import sql
 from service.store.models import FieldMapping, SyncRun
 from service.store.models import Mapping as MappingRow
@@ -23,6 +24,8 @@ class Standing:
     open_skipped: int
     oldest_skipped_at: Stamp | None
     coupled: int
+    waiting: int
+    oldest_waiting_at: Stamp | None
     watermarks: Mapping[str, Stamp]
 
 
@@ -58,8 +61,8 @@ def by_name(name: str) -> MappingRow | None:
 
 
 def references() -> list[tuple[int, int, int, bool]]:
-    """Every enabled field mapping that refers to a mapping's records: its own, the one it refers to, its id, and whether
-    its field can be written after its record was made."""
+    """Every enabled field mapping that refers to a mapping's records: its own mapping's id, that of the other, its own,
+    and whether its field can be written after its record was made."""
     found = sql.rows(
         "SELECT mapping_id, reference_id, id, reference_optional FROM field_mappings"
         " WHERE reference_id IS NOT NULL AND enabled ORDER BY id"
@@ -166,7 +169,7 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     """What has become of these mappings so far: one query for each kind of thing, however many mappings."""
     runs = _last_runs(ids)
     errors = _counted("errors", "status = 'open'", ids)
-    skipped = _skipped(ids)
+    skipped, waiting = _skipped(ids), _waiting(ids)
     coupled = _counted("couplings", "1 = 1", ids)
     marks = _watermarks(ids)
     nobody: tuple[int, Stamp | None] = (0, None)
@@ -174,7 +177,13 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     for id in ids:
         open_skipped, oldest = skipped.get(id, nobody)
         standing[id] = Standing(
-            runs.get(id), errors.get(id, 0), open_skipped, oldest, coupled.get(id, 0), marks.get(id, {})
+            runs.get(id),
+            errors.get(id, 0),
+            open_skipped,
+            oldest,
+            coupled.get(id, 0),
+            *waiting.get(id, nobody),
+            marks.get(id, {}),
         )
     return standing
 
@@ -197,6 +206,17 @@ def _skipped(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
     found = sql.rows(
         "SELECT mapping_id, count(*), min(created_at) FROM skipped_records"
         f" WHERE status <> 'resolved' AND {sql.among('mapping_id')} GROUP BY mapping_id",
+        sql.values(ids),
+    )
+    return {id: (number, oldest) for id, number, oldest in found}
+
+
+def _waiting(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
+    """How many records of each mapping wait for one they refer to, and since when the oldest does."""
+    found = sql.rows(
+        f"SELECT mapping_id, count(*), min(since) FROM retries WHERE code = ? AND {sql.among('mapping_id')}"
+        " GROUP BY mapping_id",
+        NOT_COUPLED,
         sql.values(ids),
     )
     return {id: (number, oldest) for id, number, oldest in found}
@@ -232,6 +252,11 @@ def forget_dependency(id: int) -> None:
 def full_read_done(id: int, version: int) -> None:
     """Everything was read once more, by the mapping as it was in this version."""
     sql.execute("UPDATE mappings SET full_read_due = ? WHERE id = ? AND version = ?", False, id, version)
+
+
+def reconciled(id: int, found: Mapping[str, Any]) -> None:
+    """Keep what a reconcile run found."""
+    sql.execute("UPDATE mappings SET reconciled = ? WHERE id = ?", sql.dump(found), id)
 
 
 def claim_due(now: Stamp) -> list[MappingRow]:

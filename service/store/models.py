@@ -55,7 +55,8 @@ class Mapping(State):
     """An integration table mapping; its field mappings are rows of their own.
 
     `*_key` and `*_modified_on` are None where the connection tells; a modified-on is a field's name or
-    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once. `next_due`: when the
+    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
+    `reconciled`: what the last reconcile run found. `next_due`: when the
     schedule starts it next.
     """
 
@@ -84,6 +85,7 @@ class Mapping(State):
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
+    reconciled = JsonField(null=True)
     next_due = pw.BigIntegerField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
@@ -399,6 +401,7 @@ class AuditEntry(State):
     before = JsonField(null=True)
     after = JsonField(null=True)
     request_id = pw.TextField(null=True)
+    token_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "audit_entries"

@@ -9,6 +9,11 @@ from service.core.records import Side, Stamp
 from service.core.references import Missing
 from service.store import sql
 
+_COLUMNS = (
+    "id, key, attempts, fingerprint, error_id,"
+    " (SELECT count(*) FROM awaited_records AS awaited WHERE awaited.retry_id = retries.id)"
+)
+
 # A record that waits for several is looked at again when any of them is coupled: what can be done then is done.
 _RELEASED = " OR ".join(
     "EXISTS (SELECT 1 FROM awaited_records AS awaited JOIN couplings ON couplings.mapping_id = awaited.mapping_id"
@@ -20,13 +25,15 @@ _FREE = f"NOT EXISTS (SELECT 1 FROM awaited_records AS awaited WHERE awaited.ret
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One waiting record. `attempts`: failures of one cause in a row; `fingerprint` None: it did not fail."""
+    """One waiting record. `attempts`: failures of one cause in a row; `fingerprint` None: it did not fail. `awaited`:
+    how many references it waits for."""
 
     id: int
     key: str
     attempts: int
     fingerprint: str | None
     error_id: int | None
+    awaited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def page(
     """
     condition = "" if held else f" AND ({_RELEASED if released else _FREE})"
     found = sql.rows(
-        "SELECT id, key, attempts, fingerprint, error_id FROM retries"
+        f"SELECT {_COLUMNS} FROM retries"
         f" WHERE mapping_id = ? AND side = ? AND id > ? AND id <= ?{condition} ORDER BY id LIMIT ?",
         mapping_id,
         side,
@@ -73,8 +80,7 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Wai
     if not keys:
         return {}
     found = sql.rows(
-        "SELECT id, key, attempts, fingerprint, error_id FROM retries"
-        f" WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
+        f"SELECT {_COLUMNS} FROM retries WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
         mapping_id,
         side,
         sql.values(keys),

@@ -40,8 +40,8 @@ def whole(**values: Any) -> Change:
 PROBLEMS: list[tuple[str, str, list[Change]]] = [
     ("/local/connectionId", "connection_unknown", [side("local", connectionId=77)]),
     ("/local/table", "table_not_found", [side("local", table="nix")]),
-    ("/local/key", "key_undeterminable", [side("local", table="nameless")]),
-    ("/local/modifiedOn", "modified_on_undeterminable", [side("local", table="nameless")]),
+    ("/local/key", "key_undeterminable", [side("local", table="nameless", key=None)]),
+    ("/local/modifiedOn", "modified_on_undeterminable", [side("local", table="nameless", modifiedOn=None)]),
     ("/local/key", "field_not_found", [side("local", key="nix")]),
     ("/local/modifiedOn", "field_not_found", [side("local", modifiedOn="nix")]),
     (

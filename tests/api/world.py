@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
 from service.operations.tokens import create, ensure_first
@@ -44,7 +45,7 @@ CREATE TRIGGER account_stamp AFTER UPDATE ON account BEGIN
 CUSTOMERS = [("c1", "10000", "Bergström & Söner"), ("c2", "20000", "Café Noir"), ("c3", "30000", "Ødegård AS")]
 MAPPING: dict[str, Any] = {
     "name": "customers",
-    "local": {"connectionId": 1, "table": "customer", "caption": "Customer"},
+    "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
     "integration": {"connectionId": 2, "table": "account", "caption": "Account"},
     "fieldMappings": [
         {"localField": "number", "integrationField": "accountnumber", "matchKey": 1},
@@ -191,5 +192,7 @@ def restore(kept: Path, folder: Path) -> None:
 
 
 def make_app() -> Flask:
-    """The service's application, with its own context."""
-    return create_app(SETTINGS, CONTEXT)
+    """The service's application, with its own context. Nobody works while a made-up request waits: it waits little."""
+    app = create_app(SETTINGS, CONTEXT)
+    app.config[LONGEST] = 0.05
+    return app

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from service.core.errors import Conflict, Invalid
-from service.operations import couplings, mappings, runs
+from service.operations import couplings, mappings
 from service.operations.coupling_story import explain
-from service.store.models import AwaitedRecord, Mapping, Retry, SyncRun
-from service.worker import run_until_idle
+from service.store import mappings as store
+from service.store.database import database
+from service.store.models import AwaitedRecord, Mapping, Retry
 from tests.trade import MAPPINGS, Trade
 from tests.world import errors, line, records, tally
 
@@ -19,31 +20,20 @@ def trade(state: str, tmp_path: Path) -> Trade:
     return Trade(tmp_path)
 
 
-def run(trade: Trade, name: str, kind: str = "modified", **given: Any) -> SyncRun:
-    started = runs.start(trade.context, runs.RunRequest(trade.mapping_ids[name], kind, **given), "test")
-    run_until_idle(trade.context)
-    return runs.get(started.id)
-
-
-def partner(trade: Trade, name: str, key: Any) -> str | None:
-    found = couplings.list_couplings(mapping_id=trade.mapping_ids[name], local_key=str(key), limit=1)
-    return found[0].integration_key if found else None
-
-
 def test_a_key_is_translated_both_ways(trade: Trade) -> None:
     trade.map("customers", "contacts")
     bolt = trade.add("customer", number="1", name="Bolt")
     trade.add("contact", email="ann@bolt", customer_id=bolt)
     trade.add("account", accountid="nut", accountnumber="2", name="Nut")
     trade.add("crm_contact", contactid="ben", emailaddress="ben@nut", parentcustomerid="nut")
-    run(trade, "customers")
-    done = run(trade, "contacts")
+    trade.run("customers")
+    done = trade.run("contacts")
     assert done.status == "succeeded"
-    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann@bolt") == partner(trade, "customers", bolt)
+    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann@bolt") == trade.partner("customers", bolt)
     nut = trade.one("customer", "id", number="2")
     assert trade.one("contact", "customer_id", email="ben@nut") == nut
     before = trade.everything()
-    again = run(trade, "contacts", "full")
+    again = trade.run("contacts", "full")
     assert (again.status, trade.everything()) == ("succeeded", before), "what is translated is in step"
 
 
@@ -52,13 +42,13 @@ def test_an_edit_of_a_reference_travels_in_both_directions(trade: Trade, detecti
     trade.map("customers", "contacts", conflict_detection=detection)
     bolt, nut = (trade.add("customer", number=number) for number in ("1", "2"))
     ann = trade.add("contact", email="ann", customer_id=bolt)
-    run(trade, "customers")
-    run(trade, "contacts")
+    trade.run("customers")
+    trade.run("contacts")
     trade.edit("contact", ann, customer_id=nut)
-    run(trade, "contacts")
-    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == partner(trade, "customers", nut)
-    trade.edit("crm_contact", partner(trade, "contacts", ann), parentcustomerid=partner(trade, "customers", bolt))
-    run(trade, "contacts")
+    trade.run("contacts")
+    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == trade.partner("customers", nut)
+    trade.edit("crm_contact", trade.partner("contacts", ann), parentcustomerid=trade.partner("customers", bolt))
+    trade.run("contacts")
     assert trade.one("contact", "customer_id", id=ann) == bolt
 
 
@@ -67,7 +57,7 @@ def test_a_record_waits_without_an_error_for_each_and_follows_by_itself(trade: T
     bolt = trade.add("customer", number="1")
     for number in range(30):
         trade.add("contact", email=f"{number}@bolt", customer_id=bolt)
-    done = run(trade, "contacts")
+    done = trade.run("contacts")
     assert tally(done, "toIntegration") == {"read": 30, "failed": 30}
     (error,) = errors()
     assert (error.code, error.status, error.source_key) == ("reference_not_coupled", "open", None)
@@ -83,11 +73,11 @@ def test_a_record_waits_without_an_error_for_each_and_follows_by_itself(trade: T
     ]
     assert seen.error_id == error.id
     for _ in range(3):
-        quiet = run(trade, "contacts")
+        quiet = trade.run("contacts")
         assert (quiet.status, tally(quiet, "toIntegration")) == ("succeeded", {}), "nobody asks before it is coupled"
     assert len(errors()) == 1
-    run(trade, "customers")
-    released = run(trade, "contacts")
+    trade.run("customers")
+    released = trade.run("contacts")
     assert tally(released, "toIntegration") == {"read": 30, "inserted": 30}
     assert [error.status for error in errors()] == ["resolved"]
     assert (Retry.select().count(), AwaitedRecord.select().count()) == (0, 0)
@@ -98,7 +88,7 @@ def test_a_record_is_never_set_aside_for_waiting(trade: Trade) -> None:
     bolt = trade.add("customer", number="1")
     trade.add("contact", email="ann", customer_id=bolt)
     for _ in range(3):
-        done = run(trade, "contacts", "full")
+        done = trade.run("contacts", "full")
         assert tally(done, "toIntegration") == {"read": 1, "failed": 1}
     assert [error.status for error in errors()] == ["open"], "one error stands for all of it"
 
@@ -107,10 +97,10 @@ def test_coupling_by_hand_releases(trade: Trade) -> None:
     trade.map("customers", "contacts")
     bolt = trade.add("customer", number="1")
     trade.add("contact", email="ann", customer_id=bolt)
-    run(trade, "contacts")
+    trade.run("contacts")
     trade.add("account", accountid="other", accountnumber="99")
     couplings.create(trade.context, trade.mapping_ids["customers"], str(bolt), "other", "anna")
-    assert tally(run(trade, "contacts"), "toIntegration") == {"read": 1, "inserted": 1}
+    assert tally(trade.run("contacts"), "toIntegration") == {"read": 1, "inserted": 1}
     assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == "other"
 
 
@@ -119,11 +109,11 @@ def test_a_waiting_record_whose_reference_is_taken_back_waits_no_more(trade: Tra
     euro, bolt = trade.add("currency", code="EUR"), trade.add("customer", number="1")
     ann = trade.add("contact", email="ann", customer_id=bolt)
     order = trade.add("sales_order", number="1", customer_id=bolt, currency_id=euro, contact_id=ann)
-    run(trade, "currencies")
-    run(trade, "customers")
-    assert tally(run(trade, "orders"), "toIntegration") == {"read": 1, "failed": 1}
+    trade.run("currencies")
+    trade.run("customers")
+    assert tally(trade.run("orders"), "toIntegration") == {"read": 1, "failed": 1}
     trade.edit("sales_order", order, contact_id=None)
-    assert tally(run(trade, "orders"), "toIntegration") == {"read": 1, "inserted": 1}
+    assert tally(trade.run("orders"), "toIntegration") == {"read": 1, "inserted": 1}
     assert [error.status for error in errors()] == ["resolved"]
 
 
@@ -131,13 +121,13 @@ def test_an_order_waits_for_the_last_of_what_it_refers_to(trade: Trade) -> None:
     trade.map("currencies", "customers", "contacts", "orders")
     euro, bolt = trade.add("currency", code="EUR"), trade.add("customer", number="1")
     trade.add("sales_order", number="1", customer_id=bolt, currency_id=euro)
-    run(trade, "orders")
+    trade.run("orders")
     assert AwaitedRecord.select().count() == 2
-    run(trade, "currencies")
-    run(trade, "orders")
+    trade.run("currencies")
+    trade.run("orders")
     assert [awaited.mapping_id for awaited in AwaitedRecord.select()] == [trade.mapping_ids["customers"]]
-    run(trade, "customers")
-    assert tally(run(trade, "orders"), "toIntegration") == {"read": 1, "inserted": 1}
+    trade.run("customers")
+    assert tally(trade.run("orders"), "toIntegration") == {"read": 1, "inserted": 1}
 
 
 def test_a_failed_lookup_may_clear_the_field(trade: Trade) -> None:
@@ -148,12 +138,12 @@ def test_a_failed_lookup_may_clear_the_field(trade: Trade) -> None:
     euro, bolt = trade.add("currency", code="EUR"), trade.add("customer", number="1")
     ann = trade.add("contact", email="ann", customer_id=bolt)
     trade.add("sales_order", number="1", customer_id=bolt, currency_id=euro, contact_id=ann)
-    run(trade, "currencies")
-    run(trade, "customers")
-    assert tally(run(trade, "orders"), "toIntegration") == {"read": 1, "inserted": 1}
+    trade.run("currencies")
+    trade.run("customers")
+    assert tally(trade.run("orders"), "toIntegration") == {"read": 1, "inserted": 1}
     assert trade.one("salesorder", "contactid", ordernumber="1") is None
-    run(trade, "contacts")
-    run(trade, "orders", "full")
+    trade.run("contacts")
+    trade.run("orders", "full")
     assert trade.one("sales_order", "contact_id", number="1") == ann, "a field that was cleared does not flow back"
 
 
@@ -164,15 +154,15 @@ def test_records_of_one_table_that_refer_to_each_other_are_done_in_one_run(trade
         trade.edit("customer", child, parent_id=parent)
     trade.add("account", accountid="top", accountnumber="top")
     trade.add("account", accountid="below", accountnumber="below", parentaccountid="top")
-    done = run(trade, "customers")
+    done = trade.run("customers")
     assert done.status == "succeeded"
     for child, parent in zip(ids, [*ids[1:], ids[0]], strict=True):
-        held = trade.one("account", "parentaccountid", accountid=partner(trade, "customers", child))
-        assert held == partner(trade, "customers", parent)
+        held = trade.one("account", "parentaccountid", accountid=trade.partner("customers", child))
+        assert held == trade.partner("customers", parent)
     assert trade.one("customer", "parent_id", number="below") == trade.one("customer", "id", number="top")
     assert (Retry.select().count(), errors()) == (0, [])
     before = trade.everything()
-    assert tally(run(trade, "customers"), "toIntegration") == {}
+    assert tally(trade.run("customers"), "toIntegration") == {}
     assert trade.everything() == before
 
 
@@ -182,37 +172,37 @@ def test_a_ring_between_mappings_is_written_in_two_steps(trade: Trade, detection
     bolt = trade.add("customer", number="1")
     ann = trade.add("contact", email="ann", customer_id=bolt)
     trade.edit("customer", bolt, primary_contact_id=ann)
-    first = run(trade, "customers")
+    first = trade.run("customers")
     assert (first.status, tally(first, "toIntegration")["inserted"]) == ("succeeded", 1)
-    account = partner(trade, "customers", bolt)
+    account = trade.partner("customers", bolt)
     assert trade.one("account", "primarycontactid", accountid=account) is None
     assert trade.one("customer", "primary_contact_id", id=bolt) == ann, "what could not be written is not taken back"
     (coupling,) = couplings.list_couplings(mapping_id=trade.mapping_ids["customers"], limit=1)
     reasons = [reason.code for reason in explain(trade.context, coupling.id).reasons]
     assert "waiting_for_reference" in reasons
-    run(trade, "contacts")
-    second = run(trade, "customers")
+    trade.run("contacts")
+    second = trade.run("customers")
     assert tally(second, "toIntegration") == {"read": 1, "modified": 1}
-    assert trade.one("account", "primarycontactid", accountid=account) == partner(trade, "contacts", ann)
+    assert trade.one("account", "primarycontactid", accountid=account) == trade.partner("contacts", ann)
     before = trade.everything()
-    run(trade, "customers", "full")
+    trade.run("customers", "full")
     assert (trade.everything(), errors(), Retry.select().count()) == (before, [], 0)
 
 
 def test_an_edit_is_not_held_up_by_a_reference_that_can_be_written_later(trade: Trade) -> None:
     trade.map("customers", "contacts", cycle=True)
     bolt = trade.add("customer", number="1", name="Bolt")
-    run(trade, "customers")
+    trade.run("customers")
     ann = trade.add("contact", email="ann", customer_id=bolt)
     trade.edit("customer", bolt, name="Bolt & Co", primary_contact_id=ann)
-    assert tally(run(trade, "customers"), "toIntegration") == {"read": 1, "modified": 1}
+    assert tally(trade.run("customers"), "toIntegration") == {"read": 1, "modified": 1}
     assert trade.one("account", "name", accountnumber="1") == "Bolt & Co"
-    trade.edit("account", partner(trade, "customers", bolt), name="Bolt Inc")
-    run(trade, "customers")
+    trade.edit("account", trade.partner("customers", bolt), name="Bolt Inc")
+    trade.run("customers")
     assert trade.one("customer", "name", id=bolt) == "Bolt Inc"
-    run(trade, "contacts")
-    run(trade, "customers")
-    assert trade.one("account", "primarycontactid", accountnumber="1") == partner(trade, "contacts", ann)
+    trade.run("contacts")
+    trade.run("customers")
+    assert trade.one("account", "primarycontactid", accountnumber="1") == trade.partner("contacts", ann)
 
 
 def test_a_ring_that_cannot_be_broken_is_refused_by_name(trade: Trade) -> None:
@@ -266,11 +256,11 @@ def test_a_renamed_mapping_keeps_its_references_and_their_bases(trade: Trade) ->
     ids = trade.mapping_ids
     changed = mappings.change(trade.context, ids["customers"], {"name": "clients"}, None, "test")
     assert changed["field_mappings"][2]["reference"] == {"mapping": "clients"}
-    before = [line.id for line in mappings.store.lines([ids["contacts"]])[ids["contacts"]]]
+    before = [line.id for line in store.lines([ids["contacts"]])[ids["contacts"]]]
     shown = mappings.get(ids["contacts"])
     assert shown["field_mappings"][2]["reference"] == {"mapping": "clients"}
     mappings.change(trade.context, ids["contacts"], {"field_mappings": shown["field_mappings"]}, None, "test")
-    assert [line.id for line in mappings.store.lines([ids["contacts"]])[ids["contacts"]]] == before
+    assert [line.id for line in store.lines([ids["contacts"]])[ids["contacts"]]] == before
 
 
 def test_a_partner_that_was_created_again_is_referred_to_by_its_new_key(trade: Trade) -> None:
@@ -278,18 +268,18 @@ def test_a_partner_that_was_created_again_is_referred_to_by_its_new_key(trade: T
     trade.map("contacts")
     bolt = trade.add("customer", number="1", name="Bolt")
     ann = trade.add("contact", email="ann", customer_id=bolt)
-    run(trade, "customers")
-    run(trade, "contacts")
-    old = partner(trade, "customers", bolt)
+    trade.run("customers")
+    trade.run("contacts")
+    old = trade.partner("customers", bolt)
     trade.sql("integration", "DELETE FROM account")
     trade.edit("customer", bolt, name="Bolt again")
-    run(trade, "customers")
-    new = partner(trade, "customers", bolt)
+    trade.run("customers")
+    new = trade.partner("customers", bolt)
     assert new != old
-    run(trade, "contacts")
-    assert trade.one("crm_contact", "parentcustomerid", contactid=partner(trade, "contacts", ann)) == new
+    trade.run("contacts")
+    assert trade.one("crm_contact", "parentcustomerid", contactid=trade.partner("contacts", ann)) == new
     before = trade.everything()
-    run(trade, "contacts")
+    trade.run("contacts")
     assert trade.everything() == before
 
 
@@ -303,26 +293,29 @@ def test_the_other_way_round(trade: Trade) -> None:
     trade.mapping_ids["contacts"] = mappings.create(trade.context, document, "test")["id"]
     bolt = trade.add("customer", number="1")
     trade.add("contact", email="ann", customer_id=bolt)
-    assert tally(run(trade, "contacts"), "fromIntegration") == {"read": 1, "failed": 1}
-    run(trade, "customers")
-    run(trade, "contacts")
-    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == partner(trade, "customers", bolt)
+    assert tally(trade.run("contacts"), "fromIntegration") == {"read": 1, "failed": 1}
+    trade.run("customers")
+    trade.run("contacts")
+    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == trade.partner("customers", bolt)
 
 
 def test_the_number_of_statements_does_not_grow_with_the_records(trade: Trade, monkeypatch: pytest.MonkeyPatch) -> None:
     trade.map("customers", "contacts")
     bolt = trade.add("customer", number="1")
-    run(trade, "customers")
-    asked: list[int] = []
-    original = runs.sql.database.execute_sql
-    monkeypatch.setattr(
-        runs.sql.database.obj, "execute_sql", lambda *given, **more: (asked.append(1), original(*given, **more))[1]
-    )
+    trade.run("customers")
+    asked: list[str] = []
+    original = database.execute_sql
+
+    def counted(statement: str, *given: Any, **more: Any) -> Any:
+        asked.append(statement)
+        return original(statement, *given, **more)
+
+    monkeypatch.setattr(database.obj, "execute_sql", counted)
     counts = []
     for number in (2, 200):
         for each in range(number):
             trade.add("contact", email=f"{number}.{each}", customer_id=bolt)
         asked.clear()
-        run(trade, "contacts")
+        trade.run("contacts")
         counts.append(len(asked))
     assert counts[1] <= counts[0] + 2

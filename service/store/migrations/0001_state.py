@@ -50,6 +50,7 @@ CREATE TABLE mappings (
     schedule TEXT,
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
+    reconciled TEXT,
     next_due BIGINT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -302,7 +303,8 @@ CREATE TABLE audit_entries (
     item_id BIGINT,
     before TEXT,
     after TEXT,
-    request_id TEXT
+    request_id TEXT,
+    token_id BIGINT
 );
 """
 
