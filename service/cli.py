@@ -62,8 +62,9 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that holds
-    the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
+    ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
+    holds the value instead.
     """
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal, shown
 from service.core.decide import Decision, Do, Pair, keep
 from service.core.failures import Failure
@@ -235,7 +234,9 @@ def _write_value(
 def _sent(flow: Flow, line: Line, value: Scalar, kind: FieldType | None) -> Scalar:
     if line.pointer is not None:
         return flow.translated(line, line.pointer, value)
-    return coerce(transforms.apply(line.transforms, value), kind, line.field)
+    if line.transform is not None:
+        value, kind = line.transform(value), line.source_type
+    return coerce(value, kind, line.field)
 
 
 Resolver = Callable[[SyncMapping, Mapping[Side, Flow], Pair, Mapping[str, Any]], Decision]

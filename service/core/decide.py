@@ -122,7 +122,7 @@ def _waiting(
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines)
+    agreed = frozenset(line.id for line in flow.lines) - _held_back(flow, pair, destination)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -163,6 +163,20 @@ def _destination_changed(
 def _repointed(flow: Flow, pair: Pair, destination: Record, different: Mapping[str, tuple[Line, Scalar]]) -> bool:
     """Whether a value differs although nobody touched it: a reference leads to a new partner."""
     return any(settled(line, pair.record, destination, pair.coupled, flow.source) for line, _ in different.values())
+
+
+def _held_back(flow: Flow, pair: Pair, destination: Record) -> frozenset[str]:
+    """Lines that must not empty the destination, where somebody has changed it: that change is still to travel back."""
+    base = pair.coupled.known[pair.source.other].base or {}
+    return frozenset(
+        line.id
+        for line in flow.lines
+        if line.not_null
+        and line.returns
+        and not is_empty(destination.values[line.destination])
+        and differs_from_base(destination, base, line.id, line.destination)
+        and is_empty(flow.desired(line, pair.record))
+    )
 
 
 def _fill_back(

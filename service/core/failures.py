@@ -46,6 +46,7 @@ FAILURES: Mapping[str, Kind] = {
     "partner_deleted": _COUPLED,
     "value_rejected": _RECORD,
     "value_too_long": _RECORD,
+    "value_not_mapped": _RECORD,
     "reference_not_coupled": _COUPLED,
     "ambiguous_match": _RECORD,
     "record_not_found": _RECORD,

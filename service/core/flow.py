@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
 from service.core.references import Lookup, Missing, Pointer
+from service.core.transforms import Chain, chain
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A field mapping in one direction. `source` and `destination` are positions in `Record.values`; a line without
-    a source writes `constant`. `returns`: the same field mapping also flows the other way."""
+    a source writes `constant`. `transform`: what is done to the source's value on the way, None for nothing; the result
+    is of `source_type`. `returns`: the same field mapping also flows the other way."""
 
     id: str
     source: int | None
     source_type: FieldType | None
     destination: int
     field: Field
-    transforms: tuple[str, ...]
+    transform: Callable[[Scalar], Scalar] | None
     constant: Scalar
     returns: bool
     not_null: bool
@@ -78,8 +79,8 @@ class Flow:
         value = record.values[line.source]
         if line.pointer is not None:
             return self.translated(line, line.pointer, value)
-        if line.transforms:
-            value = transforms.apply(line.transforms, value)
+        if line.transform is not None:
+            value = line.transform(value)
         return coerce(value, line.source_type, line.field)
 
     def translated(self, line: Line, pointer: Pointer, value: Scalar) -> Scalar:
@@ -162,14 +163,15 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
+    bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
     return Line(
         pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=None if name is None else origin.fields[name].type,
+        source_type=bound.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transforms=tuple((line.transforms or {}).get(way, ())),
+        transform=bound.function,
         constant=line.constant,
         returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
         not_null=line.not_null,

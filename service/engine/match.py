@@ -82,7 +82,7 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
         source_type=line.field.type,
         destination=line.source,
         field=target.fields[name],
-        transforms=(),
+        transform=None,
         constant=None,
         returns=True,
         not_null=line.not_null,

@@ -22,7 +22,9 @@ from service.worker import run_until_idle
 from tests.api.contract import assert_documented
 
 TOKEN = os.environ.setdefault("ACCORD_TEST_TOKEN", "accord_token-of-the-tests")
-SETTINGS = read_settings({"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests"})
+SETTINGS = read_settings(
+    {"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests", "ACCORD_RATE_LIMIT": "off"}
+)
 CONTEXT = Context(secret_box(SETTINGS))
 
 ERP = """
