@@ -328,6 +328,10 @@ class StandingAnswer(Answer):
     oldest_waiting_at = Moment(allow_none=True, metadata={"description": "Since when the oldest of them has waited."})
     coupled = Int(min=0)
     in_sync = Part(InSyncAnswer, allow_none=True)
+    restored_at = Moment(
+        allow_none=True,
+        metadata={"description": "The service's state was restored then; the next run looks at everything, with care."},
+    )
 
 
 class MappingAnswer(Answer):

@@ -22,6 +22,7 @@ from service.core.flow import (
     missing,
     new_values,
     settled,
+    withheld,
     without,
 )
 from service.core.mapping import ConflictDetection, DeletionResolution, SyncMapping, UpdateResolution
@@ -122,7 +123,7 @@ def _waiting(
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines) - _held_back(flow, pair, destination)
+    agreed = frozenset(line.id for line in flow.lines) - withheld(flow, pair.record, destination, coupled)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -165,20 +166,6 @@ def _repointed(flow: Flow, pair: Pair, destination: Record, different: Mapping[s
     return any(settled(line, pair.record, destination, pair.coupled, flow.source) for line, _ in different.values())
 
 
-def _held_back(flow: Flow, pair: Pair, destination: Record) -> frozenset[str]:
-    """Lines that must not empty the destination, where somebody has changed it: that change is still to travel back."""
-    base = pair.coupled.known[pair.source.other].base or {}
-    return frozenset(
-        line.id
-        for line in flow.lines
-        if line.not_null
-        and line.returns
-        and not is_empty(destination.values[line.destination])
-        and differs_from_base(destination, base, line.id, line.destination)
-        and is_empty(flow.desired(line, pair.record))
-    )
-
-
 def _fill_back(
     flows: Mapping[Side, Flow],
     pair: Pair,
@@ -204,12 +191,14 @@ def _record_conflict(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
 
 
 def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Side) -> Decision:
-    """Write `winner`'s values to the other side; fields that flow only towards the winner flow too."""
+    """Write `winner`'s values to the other side. Fields that flow only towards the winner flow too, and those that the
+    winner has empty and must not empty on the other side, where they were edited."""
     records = {pair.source: pair.record, pair.source.other: destination}
+    back = withheld(flows[winner], records[winner], records[winner.other], pair.coupled)
     writes: dict[Side, Mapping[str, Scalar]] = {}
     for side in (winner, winner.other):
-        flow = flows[side]
-        found = differences(flow, records[side], records[side.other], pair.coupled, returning=side is winner)
+        here, there = records[side], records[side.other]
+        found = differences(flows[side], here, there, pair.coupled, returning=side is winner, besides=back)
         if found:
             writes[side.other] = _values(found)
     return Decision(Do.WRITE if writes else Do.REFRESH, Outcome.MODIFIED if writes else Outcome.UNCHANGED, writes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.core.compare import Unconvertible, coerce, equal
@@ -249,18 +249,45 @@ def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
     return {line.field.name: flow.desired(line, source) for line in flow.lines}
 
 
+def withheld(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> set[str]:
+    """The lines that do not flow because they must not empty a field, although that field was edited: the edit has to
+    flow back, or it would be on one side alone for ever."""
+    base = coupled.known[flow.source.other].base or {}
+    found = set()
+    for line in flow.lines:
+        present = destination.values[line.destination]
+        if not (line.not_null and line.returns) or is_empty(present):
+            continue
+        if differs_from_base(destination, base, line.id, line.destination) and _empties(flow, line, source):
+            found.add(line.id)
+    return found
+
+
+def _empties(flow: Flow, line: Line, source: Record) -> bool:
+    try:
+        return is_empty(flow.desired(line, source))
+    except Unconvertible:
+        return False
+
+
 def differences(
-    flow: Flow, source: Record, destination: Record, coupled: Coupled, *, returning: bool = True
+    flow: Flow,
+    source: Record,
+    destination: Record,
+    coupled: Coupled,
+    *,
+    returning: bool = True,
+    besides: Container[str] = (),
 ) -> dict[str, tuple[Line, Scalar]]:
     """The lines whose destination does not hold what it should, with what it should hold, by line id.
 
-    `returning` False leaves out the lines that also flow the other way. Raises Unconvertible, also for a key that would
-    have to change: the application would make another record of it.
+    `returning` False leaves out the lines that also flow the other way, `besides` those with these ids. Raises
+    Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
     for line in flow.lines:
         present = destination.values[line.destination]
-        if line.returns and not returning:
+        if line.returns and not returning and line.id not in besides:
             continue
         if settled(line, source, destination, coupled, flow.source) and not repointed(flow, line, source, destination):
             continue

@@ -42,10 +42,11 @@ def _decide_coupled(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     for visit in visits:
         if visit.coupled is not None:
             visit.destination = partners.get(visit.coupled.keys[source.other])
-    _decide_pairs(task, source, visits)
+    decide_pairs(task, source, visits)
 
 
-def _decide_pairs(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+def decide_pairs(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Decide about visits whose partners are known."""
     partners = [visit.destination for visit in visits]
     flows = look_up(task.flows, {source: [visit.record for visit in visits], source.other: partners})
     for visit in visits:
@@ -68,7 +69,7 @@ def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=twins.ambiguous[key])
         else:
             visit.decision = decide_new(flows, source, visit.record)
-    _decide_pairs(task, source, [visit for visit in visits if visit.first])
+    decide_pairs(task, source, [visit for visit in visits if visit.first])
 
 
 def unsynchronized(source: Side, record: Record, twin: Record) -> Coupled:

@@ -31,14 +31,13 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
     ambiguous: dict[str, Failure] = {}
     rest = list(records)
     groups = match_lines(task, source)
-    keys = replace(task.flows[source], lines=tuple(line for group in groups for line in group))
-    flow = look_up({source: keys}, {source: records})[source]
+    flow = _match_flow(task, source, groups, records)
     for lines in groups:
         if not rest:
             break
         wanted = {record.key: values for record in rest if (values := _values(flow, lines, record))}
         hits = _hits(task, source, lines, set(wanted.values()))
-        free = _free(task, source.other, hits)
+        free = free_keys(task, source.other, hits)
         claims = _claims(wanted)
         for key, values in wanted.items():
             candidates = [hit for hit in hits if _agrees(lines, hit, values)]
@@ -91,16 +90,30 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
     )
 
 
+def matchable(task: Task, source: Side, records: Sequence[Record]) -> set[str]:
+    """The keys of those records that have anything their twins could be found by."""
+    groups = match_lines(task, source)
+    flow = _match_flow(task, source, groups, records)
+    return {record.key for record in records if any(_values(flow, lines, record) is not None for lines in groups)}
+
+
+def _match_flow(task: Task, source: Side, groups: Sequence[Sequence[Line]], records: Sequence[Record]) -> Flow:
+    """The match keys as a flow, with what the records refer to looked up."""
+    keys = replace(task.flows[source], lines=tuple(line for group in groups for line in group))
+    return look_up({source: keys}, {source: records})[source]
+
+
 def _values(flow: Flow, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
     """What the twin's match fields would hold; None where one is empty: a blank matches nothing."""
     try:
-        values = tuple(_bare(flow.desired(line, record)) for line in lines)
+        values = tuple(bare(flow.desired(line, record)) for line in lines)
     except Unconvertible:
         return None
     return None if any(is_empty(value) for value in values) else values
 
 
-def _bare(value: Scalar) -> Scalar:
+def bare(value: Scalar) -> Scalar:
+    """A value as connectors are asked for it: without trailing blanks."""
     return value.rstrip(" ") if isinstance(value, str) else value
 
 
@@ -111,7 +124,7 @@ def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Sca
     return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
 
 
-def _free(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
+def free_keys(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
     """The keys of those hits that are neither coupled nor excluded."""
     keys = [hit.key for hit in hits]
     if not keys:

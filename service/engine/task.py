@@ -85,7 +85,7 @@ def _never() -> Stop | None:
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
-    pages and are written down with each."""
+    pages and are written down with each. `restored`: our own state is an older one than the records are."""
 
     lease: Lease
     kind: str
@@ -101,6 +101,7 @@ class Task:
     now: Callable[[], Stamp]
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
+    restored: bool = False
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
     counts: dict[str, Counts] = field(default_factory=dict)

@@ -149,6 +149,7 @@ def _document(
             "oldest_waiting_at": standing.oldest_waiting_at,
             "coupled": standing.coupled,
             "in_sync": row.reconciled,
+            "restored_at": row.restored_at,
         },
     }
 

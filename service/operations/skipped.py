@@ -256,10 +256,13 @@ def _choice_problems(live: _Live, resolution: Resolution, choices: Mapping[str, 
         Problem(f"/fields/{name}", "field_not_mapped", {"field": name}) for name in choices or {} if name not in names
     ]
     views = compare_fields(live.parts.mapping, live.parts.flows, live.coupled, live.records)
+    # A field that flows one way leaves nothing to choose.
+    both_ways = {line.id for line in live.parts.flows[Side.LOCAL].lines if line.returns}
+    open_ones = [line.local_field for line in live.parts.mapping.field_mappings if str(line.id) in both_ways]
     return problems + [
         Problem(f"/fields/{view.local_field}", "choice_missing", {"field": view.local_field})
         for view in views
-        if view.state == "changedInBoth" and (view.local_field or view.integration_field) not in (choices or {})
+        if view.state == "changedInBoth" and view.local_field in open_ones and view.local_field not in (choices or {})
     ]
 
 

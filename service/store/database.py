@@ -112,6 +112,19 @@ def migrate() -> list[str]:
         return list(Runner(database.obj, str(MIGRATIONS)).up())
 
 
+def copy_to(path: Path) -> int:
+    """Copy the open database to a new file, as it is at one instant, while others go on using it; returns its bytes.
+
+    The caller has a connection open. Raises FileExistsError, OSError, and DatabaseRefused for PostgreSQL.
+    """
+    if is_postgresql():
+        raise DatabaseRefused("A PostgreSQL database is backed up with pg_dump.")
+    # Made by us, and for its owner alone, before anything is in it.
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    database.execute_sql("VACUUM INTO ?", (str(path),))
+    return path.stat().st_size
+
+
 def pending_migrations() -> list[str]:
     """The migrations that the open database still lacks; the caller has a connection open."""
     return [m.name for m in Runner(database.obj, str(MIGRATIONS)).status() if m.path is not None and not m.applied]

@@ -56,7 +56,8 @@ class Mapping(State):
 
     `*_key` and `*_modified_on` are None where the connection tells; a modified-on is a field's name or
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
-    `reconciled`: what the last reconcile run found. `next_due`: when the
+    `reconciled`: what the last reconcile run found.
+    `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
     schedule starts it next.
     """
 
@@ -86,6 +87,7 @@ class Mapping(State):
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
     reconciled = JsonField(null=True)
+    restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()

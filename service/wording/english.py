@@ -122,6 +122,12 @@ _FAILURES = {
         "More than one record could be the partner of this one: {candidates}.",
         "Couple the record by hand, or make the match fields unique.",
     ),
+    "uncertain_after_restore": Words(
+        "Possibly there already",
+        "The {source} record may have been synchronized after the backup that the service's state was restored from,"
+        " and no {destination} record equals it.",
+        "If its partner exists, couple the two by hand; if not, resolve it with retry, and it is inserted.",
+    ),
     "record_not_found": Words(
         "The record does not exist",
         "There is no record with the key {key} in {table}.",

@@ -51,6 +51,7 @@ CREATE TABLE mappings (
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
     reconciled TEXT,
+    restored_at BIGINT,
     next_due BIGINT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
