@@ -26,6 +26,7 @@ from service.api import (
     tokens,
     tracing,
     waiting,
+    webhooks,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -38,6 +39,7 @@ RESOURCES = (
     error_list.blp,
     skipped.blp,
     tokens.blp,
+    webhooks.blp,
     health.blp,
     metrics.blp,
 )

@@ -14,9 +14,10 @@ from service.core.mapping import DeletionResolution, SyncMapping, UpdateResoluti
 from service.core.records import Direction, Side
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
+from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
-from service.store import mappings, problems, skipped, sql
+from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
 from service.store.models import SyncRun
@@ -114,7 +115,7 @@ def careful(mapping: SyncMapping) -> SyncMapping:
 def _finish(context: Context, task: Task, row: MappingRow) -> None:
     failed = any(counts["failed"] for counts in task.counts.values())
     aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
-    with sql.transaction():
+    with ending(context, task.lease.run_id):
         store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
         if task.dry_run:
             return
@@ -150,7 +151,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with sql.transaction():
+    with ending(context, lease.run_id):
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
 
@@ -158,7 +159,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
     try:
-        with sql.transaction():
+        with ending(context, lease.run_id):
             store.finish(lease, "failed", context.now(), failure.code, failure.params)
             problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
             skipped.reopen_of_run(lease.run_id)

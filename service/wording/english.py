@@ -401,6 +401,13 @@ _REFUSALS = {
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
     ),
+    "webhook_url_wrong": Words(
+        "No address",
+        "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
+    ),
+    "too_many_webhooks": Words(
+        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
+    ),
     "too_many_requests": Words(
         "Too many requests",
         "More requests came than are allowed; the next will be answered in {seconds} seconds.",
