@@ -44,6 +44,7 @@ class Settings:
     token: str | None
     secret_key: str | None
     log_format: str
+    log_level: str
     threads: int
     rate_limit: str | None
     oidc_issuer: str | None
@@ -151,6 +152,12 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(f"is not a list of networks such as 10.0.0.0/8,fd12::/16: {error}") from error
 
 
+def _log_level(text: str) -> str:
+    if text not in ("debug", "info", "warning", "error"):
+        raise ValueError("is neither debug nor info, warning or error")
+    return text
+
+
 class Setting(NamedTuple):
     """One setting: the field it fills, its default as text (None: there is none), how it is read, and what it is."""
 
@@ -178,6 +185,7 @@ SETTINGS: Mapping[str, Setting] = {
         " the first encrypts, the others still decrypt.",
     ),
     "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
+    "ACCORD_LOG_LEVEL": Setting("log_level", "info", _log_level, "What is logged: debug, info, warning or error."),
     "ACCORD_RATE_LIMIT": Setting(
         "rate_limit",
         "12000/minute",
@@ -260,16 +268,27 @@ def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
     With PostgreSQL they are kept in the folder that the process was started in, and processes on several machines have
     to be given the same. `say` is told a new token, once. Raises SettingsWrong where they cannot be kept.
     """
-    path = sqlite_path(settings.database_url) or Path("accord.db")
     if settings.secret_key is None:
-        settings = replace(settings, secret_key=_kept(path.with_name(path.name + ".key"), _new_key)[0])
+        settings = replace(settings, secret_key=_kept(beside_database(settings, ".key"), _new_key)[0])
     if settings.token is None:
-        place = path.with_name(path.name + ".token")
+        place = beside_database(settings, ".token")
         token, made = _kept(place, make_text)
         settings = replace(settings, token=token)
         if made:
             say(f"A token with all rights was made; it is kept in {place} and not shown again:\n\n    {token}\n")
     return settings
+
+
+def beside_database(settings: Settings, ending: str) -> Path:
+    """A file beside the database; with PostgreSQL, in the folder that the process was started in."""
+    path = sqlite_path(settings.database_url) or Path("accord.db")
+    return path.with_name(path.name + ending)
+
+
+def database_name(settings: Settings) -> str:
+    """The database as a text without credentials."""
+    url = urlsplit(settings.database_url)
+    return f"{url.hostname or ''}:{url.port or ''}{url.path}"
 
 
 def secret_box(settings: Settings) -> SecretBox:

@@ -21,11 +21,13 @@ from service.api import (
     limiting,
     mappings,
     metrics,
+    notifications,
     runs,
     skipped,
     tokens,
     tracing,
     waiting,
+    webhooks,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -37,7 +39,9 @@ RESOURCES = (
     runs.blp,
     error_list.blp,
     skipped.blp,
+    notifications.blp,
     tokens.blp,
+    webhooks.blp,
     health.blp,
     metrics.blp,
 )

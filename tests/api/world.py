@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from flask.testing import FlaskClient
 from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
-from service.operations.tokens import create, ensure_first
+from service.operations.tokens import create, digest, ensure_first
 from service.settings import read_settings, secret_box
 from service.store.database import connection, migrate, open_database
 from service.worker import run_until_idle
@@ -127,6 +129,13 @@ class World:
         self.run()
         return self.get("/skipped?status=open")["items"][0]
 
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until something is so, for half a minute at most."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def contents(self) -> list[str]:
         """Everything that our own database holds and a request could change, to tell that one changed nothing.
 
@@ -175,6 +184,7 @@ def make_lively(world: World) -> World:
     pair = world.get("/couplings?localKey=c3")["items"][0]
     assert world.ask("DELETE", f"/couplings/{pair['id']}").status_code == 204
     world.token("read")
+    world.sql("accord", "UPDATE connections SET notification_digest = ? WHERE id = 1", digest("the secret"))
     assert world.ask("POST", "/connections", {**world.connection("erp"), "name": "spare"}).status_code == 201
     world.sql("erp", "INSERT INTO customer (id, number, name) VALUES ('c9', '90000', 'Zoë')")
     world.sql("crm", "INSERT INTO account (accountid, accountnumber, name) VALUES ('a9', '90000', 'Zoe')")

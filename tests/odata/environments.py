@@ -21,14 +21,7 @@ def programs(name: str, *requirements: str) -> Path:
         stamp = place / "requirements"
         if not stamp.exists() or stamp.read_text() != "\n".join(requirements):
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
-            pip: list[str | Path] = [
-                place / "bin" / "python",
-                "-m",
-                "pip",
-                "--disable-pip-version-check",
-                "--quiet",
-                "install",
-            ]
+            pip = f"{place}/bin/python -m pip --disable-pip-version-check --quiet install".split()
             done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"{name} cannot be installed: {done.stderr[-2000:]}")

@@ -1,8 +1,4 @@
-"""Tokens of Microsoft Entra for the dialects of Microsoft's services: a tenant instead of a token address.
-
-A secret is exchanged by our own client, which needs nothing more. A certificate is what the library MSAL is for (extra
-`msal`); its requests go through our client too, so that addresses, time-outs and sizes are bounded alike.
-"""
+"""Tokens of Microsoft Entra for the dialects of Microsoft's services: a tenant instead of a token address."""
 
 from __future__ import annotations
 
