@@ -18,6 +18,7 @@ from service.api import (
     error_list,
     errors,
     health,
+    limiting,
     mappings,
     metrics,
     runs,
@@ -25,6 +26,7 @@ from service.api import (
     tokens,
     tracing,
     waiting,
+    webhooks,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -37,6 +39,7 @@ RESOURCES = (
     error_list.blp,
     skipped.blp,
     tokens.blp,
+    webhooks.blp,
     health.blp,
     metrics.blp,
 )
@@ -56,9 +59,12 @@ class Orjson(JSONProvider):
         return orjson.loads(s)
 
 
-def install(app: Flask, cursor_secret: str, places: int = 8) -> Api:
-    """Give an application the whole API. `cursor_secret`: cursors are good for all processes that share it. `places`:
-    how many callers may hold a thread to wait for the end of work."""
+def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | None = None) -> Api:
+    """Give an application the whole API.
+
+    `cursor_secret`: cursors are good for all processes that share it. `places`: how many callers may hold a thread to
+    wait for the end of work. `per_token`: how many requests one caller may send.
+    """
     app.json = Orjson(app)
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
@@ -71,6 +77,7 @@ def install(app: Flask, cursor_secret: str, places: int = 8) -> Api:
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
     waiting.install(app, places)
+    limiting.install(app, per_token)
     for part in (tracing, metrics, bodies, errors, conditions):
         part.install(app)
     api = Api(app)

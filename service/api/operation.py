@@ -191,7 +191,7 @@ def _errors(document: Document, own: Operation, method: str) -> set[int]:
     errors = {406, *own.refuses}
     parameters = [parameter for parameter in document.get("parameters", []) if isinstance(parameter, Mapping)]
     if own.scope is not None:
-        errors |= {401, 403, 503}
+        errors |= {401, 403, 429, 503}
     if "requestBody" in document:
         errors |= {400, 413, 415, 422}
     if any(parameter["in"] == "query" for parameter in parameters):
