@@ -21,7 +21,7 @@ from service.api import events
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, restored, runs, tokens
+from service.operations import checks, connections, mappings, restored, runs, secrets, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -71,7 +71,7 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_LOG_LEVEL, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
     ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
     holds the value instead.
     """
@@ -192,6 +192,22 @@ def create_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     click.echo(text)
 
 
+@main.group("secrets")
+def secrets_group() -> None:
+    """What is encrypted at rest."""
+
+
+@secrets_group.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt everything anew with the first key of ACCORD_SECRET_KEY, so that the others can be dropped."""
+    with _sentences(), _opened() as context:
+        done, lost = secrets.rotate(context, _ACTOR)
+    click.echo(f"{done} secrets are encrypted with the first key.")
+    for table, id in lost:
+        click.echo(f"{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", err=True)
+    sys.exit(1 if lost else 0)
+
+
 # Putting a process together
 
 
@@ -272,7 +288,7 @@ def _prepared(*, migrating: bool) -> Settings:
     settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
     for name in weak_secrets(settings):
         click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
         migrate()

@@ -35,7 +35,8 @@ class State(pw.Model):
 
 
 class Connection(State):
-    """A link to one business application. `credentials` is encrypted JSON."""
+    """A link to one business application. `credentials` is encrypted JSON. `notification_digest` is what is kept of the
+    secret with which the application says that something changed."""
 
     id = pw.BigAutoField()
     name = pw.TextField(unique=True)
@@ -43,6 +44,7 @@ class Connection(State):
     settings = JsonField()
     credentials = pw.TextField(null=True)
     enabled = pw.BooleanField(default=True)
+    notification_digest = pw.TextField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()

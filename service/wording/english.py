@@ -401,6 +401,11 @@ _REFUSALS = {
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
     ),
+    "notification_refused": Words(
+        "Notification refused",
+        "The notification does not carry the secret of the connection.",
+        "Make a secret with POST /connections/{{id}}/notification-secret, and register it in the business application.",
+    ),
     "webhook_url_wrong": Words(
         "No address",
         "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",

@@ -17,6 +17,7 @@ CREATE TABLE connections (
     settings TEXT NOT NULL,
     credentials TEXT,
     enabled BOOLEAN NOT NULL,
+    notification_digest TEXT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
