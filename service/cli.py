@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from service import __version__, wording
+from service.api import events
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid
 from service.core.records import stamp_of
@@ -230,6 +231,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "accord",
             "when_ready": self._announce,
+            "post_worker_init": self._serving,
             "worker_exit": self._ended,
         }
         for name, value in chosen.items():
@@ -247,6 +249,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _announce(self, _server: Any) -> None:
         where = f"http://{self._settings.host}:{self._settings.port}"
         click.echo(f"Accord {__version__} listens on {where}; the API is described on {where}/docs", err=True)
+
+    @staticmethod
+    def _serving(process: Any) -> None:
+        """Nobody who watches a run keeps a server from stopping."""
+        events.end_with(process.wsgi, lambda: not process.alive)
 
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
@@ -361,15 +368,25 @@ def _look(run_id: int) -> SyncRun:
 
 
 def _wait(look: Callable[[], SyncRun]) -> SyncRun:
-    terminal = sys.stderr.isatty()
+    """Look until the run has ended, with a bar on a terminal as soon as it is known how much there is to read."""
     pause = threading.Event()
-    while (run := look()).status not in _FINISHED:
-        if terminal:
-            click.echo(f"\r{run.status}: {run.progress.get('read', 0)} records read", err=True, nl=False)
-        pause.wait(0.2)
-    if terminal:
-        click.echo("\r" + " " * 60 + "\r", err=True, nl=False)
+    with ExitStack() as shown:
+        bar: Any = None
+        while (run := look()).status not in _FINISHED:
+            if bar is None and sys.stderr.isatty() and "estimate" in run.progress:
+                bar = shown.enter_context(click.progressbar(length=1, label=f"run {run.id}", file=sys.stderr))
+            if bar is not None:
+                _move(bar, run.progress)
+            pause.wait(0.2)
     return run
+
+
+def _move(bar: Any, progress: Mapping[str, Any]) -> None:
+    """The estimate grows when the other side's turn comes; more may be there by then than was counted."""
+    read = progress.get("read", 0)
+    bar.length = max(progress.get("estimate", 0), read, 1)
+    bar.label = f"{read} records, {progress.get('rate', 0):.0f} a second"
+    bar.update(read - bar.pos)
 
 
 def _summary(run: SyncRun) -> str:

@@ -60,7 +60,7 @@ class Mapping(State):
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
     `reconciled`: what the last reconcile run found.
     `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
-    schedule starts it next.
+    schedule starts it next. `idle_runs`: so many runs in a row found nothing to do.
     """
 
     id = pw.BigAutoField()
@@ -91,6 +91,7 @@ class Mapping(State):
     reconciled = JsonField(null=True)
     restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
+    idle_runs = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()

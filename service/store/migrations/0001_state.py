@@ -54,6 +54,7 @@ CREATE TABLE mappings (
     reconciled TEXT,
     restored_at BIGINT,
     next_due BIGINT,
+    idle_runs BIGINT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
