@@ -62,7 +62,8 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS; <NAME>_FILE names a file that holds the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_LEASE_SECONDS; <NAME>_FILE names a file that holds
+    the value instead.
     """
 
 
@@ -207,7 +208,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def _working_context(settings: Settings) -> tuple[Context, Worker]:
     """A context whose worker is woken by it."""
     made: list[Worker] = []
-    context = Context(secret_box(settings), wake=lambda: made[0].wake())
+    context = Context(secret_box(settings), wake=lambda: made[0].wake(), lease=settings.lease_seconds * 1_000_000)
     made.append(Worker(context))
     return context, made[0]
 
@@ -248,7 +249,7 @@ def _opened() -> Iterator[Context]:
     """A context and a connection for a command."""
     settings = _prepared(migrating=False)
     with connection():
-        yield Context(secret_box(settings))
+        yield Context(secret_box(settings), lease=settings.lease_seconds * 1_000_000)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class Settings:
     secret_key: str | None
     log_format: str
     threads: int
+    lease_seconds: int
 
     def __repr__(self) -> str:
         """Without secrets, wherever it ends up."""
@@ -120,6 +121,12 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
     "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+    "ACCORD_LEASE_SECONDS": Setting(
+        "lease_seconds",
+        "30",
+        _number(3, 3600),
+        "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
+    ),
 }
 """Everything one can say. `<NAME>_FILE` names a file that holds the value instead."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from service.connectors.base import Deletion, Insert, Result, Update
@@ -29,8 +28,6 @@ def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]
     inserting = [visit for visit in visits if visit.decision.do is Do.INSERT]
     deleting = [visit for visit in visits if visit.decision.do is Do.DELETE]
-    if inserting or writing or deleting:
-        runs.assert_held(task.lease)
     _insert(task, source, inserting)
     _update(task, source, writing)
     _update_again(task, source, [visit for visit in writing if _moved(visit)])
@@ -64,10 +61,29 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     with sql.transaction():
         runs.assert_held(task.lease)
         intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)
+    task.may_write()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
+    results = _with_arrived(task, side, items, results)
     for visit, result in zip(visits, results, strict=True):
         if _take(visit, side, result) and isinstance(result, Record):
             visit.coupled = _coupling_of(source, visit, result)
+
+
+def _with_arrived(task: Task, side: Side, items: Sequence[Insert], results: Sequence[Result]) -> Sequence[Result]:
+    """The results, with a record in place of a refusal where one has the very key that we chose: nobody else can have
+    made it. The insert had arrived before, and was sent once more."""
+    keys = [
+        item.key
+        for item, result in zip(items, results, strict=True)
+        if item.key is not None and isinstance(result, Failure) and result.code == "value_rejected"
+    ]
+    if not keys:
+        return results
+    arrived = task.connectors[side].fetch(task.mapping.side(side).selection, keys, filtered=False)
+    return [
+        arrived.get(item.key or "", result) if isinstance(result, Failure) else result
+        for item, result in zip(items, results, strict=True)
+    ]
 
 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
@@ -84,10 +100,12 @@ def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:
     field = target.fields[target.selection.key]
     if target.selection.key in visit.decision.writes[side] or not task.connectors[side].accepts_keys:
         return None
+    if (sent := task.chosen.get((side, visit.record.key))) is not None:
+        return sent
     if field.type is FieldType.UUID:
-        return str(uuid.uuid4())
+        return str(task.new_key())
     if field.type is FieldType.STRING and not target.generates_keys and (field.length is None or field.length >= 32):
-        key = uuid.uuid4()
+        key = task.new_key()
         return str(key) if field.length is None or field.length >= 36 else key.hex
     return None
 
@@ -101,6 +119,7 @@ def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
             Update(visit.after[side], visit.decision.writes[side], task.mapping.bidirectional or visit.resolving)
             for visit in some
         ]
+        task.may_write()
         results = task.connectors[side].update(task.mapping.side(side).selection, items)
         for visit, result in zip(some, results, strict=True):
             _take(visit, side, result)
@@ -128,6 +147,7 @@ def _delete(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     items = [Deletion(visit.record, guarded=True) for visit in visits]
+    task.may_write()
     results = task.connectors[source].delete(task.mapping.side(source).selection, items)
     for visit, failure in zip(visits, results, strict=True):
         visit.failure = failure

@@ -41,6 +41,8 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         hits = made[item.source_key]
         if len(hits) > 1:
             doubtful.append(item)
+        elif not hits and item.chosen_key is not None:
+            task.chosen[side, item.source_key] = item.chosen_key
         elif hits and item.source_key in records:
             known = existing.get(item.source_key)
             saved.append(_coupling(task, side, item, records[item.source_key], hits[0], known.id if known else 0))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from service.connectors import connector_class
+from service.connectors.base import Connector
 from service.core.records import Stamp
 
 
@@ -46,9 +49,14 @@ def _nobody_to_wake() -> None:
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
-    `wake` is called after a run was committed; `now` is our own clock, in microseconds.
+    `wake` is called after a run was committed; `now` is our own clock, in microseconds. `new_key` makes the keys that
+    we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not installed).
+    `lease`: microseconds after which a run whose worker is silent may be taken by another.
     """
 
     secrets: SecretBox
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
+    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
+    lease: Stamp = 30_000_000

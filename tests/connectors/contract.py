@@ -76,6 +76,10 @@ def failure_of(result: Any) -> Failure:
     return result
 
 
+class Overtaken(Exception):
+    """What stops a write that is not permitted any more."""
+
+
 class ConnectorContract:
     """Everything that holds for every connector."""
 
@@ -393,6 +397,29 @@ class ConnectorContract:
         assert len({record.key for record in records}) == 301
         stored = connector.fetch(NUMBERED, keys_of(records), filtered=False)
         assert [stored[record.key].values for record in records] == [(name,) for name in names]
+
+    @pytest.mark.parametrize("verb", ["insert", "update", "delete"])
+    def test_what_is_not_permitted_any_more_does_not_take_effect(
+        self, app: Application, connector: Connector, verb: str
+    ) -> None:
+        app.put("a", stamp=T0, name="Anna")
+        before = self.one(connector, "a")
+        calls = {
+            "insert": lambda: connector.insert(CUSTOMERS, [Insert({"name": "Bob"}, key="b")]),
+            "update": lambda: connector.update(CUSTOMERS, [Update(before, {"name": "Berta"}, guarded=True)]),
+            "delete": lambda: connector.delete(CUSTOMERS, [Deletion(before, guarded=True)]),
+        }
+
+        def refuse() -> None:
+            raise Overtaken
+
+        connector.fence(refuse)
+        with pytest.raises(Overtaken):
+            calls[verb]()
+        assert [record.values[1] for record in read_all(app.connector(), CUSTOMERS)] == ["Anna"]
+        connector.fence(lambda: None)
+        calls[verb]()
+        assert [record.values[1] for record in read_all(app.connector(), CUSTOMERS)] != ["Anna"]
 
     def test_writing_nothing_is_nothing(self, connector: Connector) -> None:
         assert list(connector.insert(CUSTOMERS, [])) == []
