@@ -62,8 +62,8 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_LEASE_SECONDS; <NAME>_FILE names a file that holds
-    the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE
+    names a file that holds the value instead.
     """
 
 
@@ -122,13 +122,14 @@ def check() -> None:
 @main.command()
 @click.argument("mapping")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
-@click.option("--full", is_flag=True, help="Look at all records, not only at those that changed.")
-def sync(mapping: str, dry_run: bool, full: bool) -> None:
+@click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
+@click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
+def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
     """Synchronize MAPPING (its name or its id) now, and wait for the end."""
     with _sentences():
         with _opened() as context:
             id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind="full" if full else "modified", dry_run=dry_run)
+            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
             run = runs.start(context, request, _ACTOR, trigger="cli")
         run = _watched(context, run.id)
     click.echo(_summary(run))
@@ -191,7 +192,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
         if not self._working:
-            return create_app(self._settings, Context(secret_box(self._settings)))
+            return create_app(self._settings, _context(self._settings))
         context, self._worker = _working_context(self._settings)
         self._worker.start()
         return create_app(self._settings, context)
@@ -205,10 +206,20 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self._worker.stop(_GRACE)
 
 
+def _context(settings: Settings, **more: Any) -> Context:
+    """What operations are handed under these settings."""
+    return Context(
+        secret_box(settings),
+        private_networks=settings.private_networks or (),
+        lease=settings.lease_seconds * 1_000_000,
+        **more,
+    )
+
+
 def _working_context(settings: Settings) -> tuple[Context, Worker]:
     """A context whose worker is woken by it."""
     made: list[Worker] = []
-    context = Context(secret_box(settings), wake=lambda: made[0].wake(), lease=settings.lease_seconds * 1_000_000)
+    context = _context(settings, wake=lambda: made[0].wake())
     made.append(Worker(context))
     return context, made[0]
 
@@ -232,7 +243,7 @@ def _prepared(*, migrating: bool) -> Settings:
         if pending:
             raise Refused(f"The database lacks {len(pending)} migrations; run `accord migrate` first.")
         if settings.token is not None:
-            tokens.ensure_first(Context(secret_box(settings)), settings.token)
+            tokens.ensure_first(_context(settings), settings.token)
     _close_for_fork(opened)
     return settings
 
@@ -249,7 +260,7 @@ def _opened() -> Iterator[Context]:
     """A context and a connection for a command."""
     settings = _prepared(migrating=False)
     with connection():
-        yield Context(secret_box(settings), lease=settings.lease_seconds * 1_000_000)
+        yield _context(settings)
 
 
 @contextmanager
@@ -317,6 +328,8 @@ def _summary(run: SyncRun) -> str:
     for direction, counts in run.counts.items():
         told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
         lines.append(f"  {direction}: {told or 'nothing read'}")
+    if "inSync" in run.progress:
+        lines.append(f"  in sync: {run.progress['inSync']} of {run.progress['coupled']} pairs")
     if run.code is not None:
         lines.append(f"  {wording.say(run.code, run.params).message}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from service.connectors.http.addresses import read_networks
 from service.operations.context import SecretBox
 from service.operations.tokens import make_text
 from service.store.database import sqlite_path
@@ -40,6 +42,7 @@ class Settings:
     log_format: str
     threads: int
     lease_seconds: int
+    private_networks: tuple[IPv4Network | IPv6Network, ...] | None
 
     def __repr__(self) -> str:
         """Without secrets, wherever it ends up."""
@@ -93,6 +96,13 @@ def _log_format(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return read_networks(text)
+    except ValueError as error:
+        raise ValueError(f"is not a list of networks such as 10.0.0.0/8,fd12::/16: {error}") from error
+
+
 class Setting(NamedTuple):
     """One setting: the field it fills, its default as text (None: there is none), how it is read, and what it is."""
 
@@ -126,6 +136,12 @@ SETTINGS: Mapping[str, Setting] = {
         "30",
         _number(3, 3600),
         "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
+    ),
+    "ACCORD_PRIVATE_NETWORKS": Setting(
+        "private_networks",
+        None,
+        _networks,
+        "Private networks that connections and webhooks may reach by a name, as 10.0.0.0/8,192.168.4.0/24.",
     ),
 }
 """Everything one can say. `<NAME>_FILE` names a file that holds the value instead."""

@@ -288,3 +288,16 @@ class _FaultyConnector(Connector):
                 answer = work()
                 faults.paused()
                 return answer
+
+
+class Planned(Faults):
+    """Faults that are said beforehand: each happens to the next call of its operation, once."""
+
+    def __init__(self, *plan: tuple[str, Fault], clock: VirtualClock | None = None) -> None:
+        super().__init__(0, {}, clock or VirtualClock())
+        self._plan = list(plan)
+
+    def draw(self, name: str, operation: str) -> Fault | None:
+        if not self._plan or self._plan[0][0] != operation:
+            return None
+        return self._count(self._plan.pop(0)[1])

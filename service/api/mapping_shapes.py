@@ -244,6 +244,26 @@ class WatermarksAnswer(Answer):
     integration = Moment(allow_none=True)
 
 
+class BySideAnswer(Answer):
+    """A number for each side."""
+
+    local = Int(min=0)
+    integration = Int(min=0)
+
+
+class InSyncAnswer(Answer):
+    """What the last run of kind `reconcile` found: of `coupled` pairs, `inSync` were as they should be at `asOf`."""
+
+    as_of = Moment(metadata={"description": "When that run began to read."})
+    run_id = Id()
+    coupled = Int(min=0)
+    in_sync = Int(min=0)
+    slipped = Part(BySideAnswer, metadata={"description": "Records that no run of changes would have come to."})
+    drifted = Int(min=0, metadata={"description": "Pairs with a field that was changed where nothing flows back."})
+    out_of_filter = Int(min=0, metadata={"description": "Pairs with a record outside the mapping's filter."})
+    uncoupled = Part(BySideAnswer, metadata={"description": "Records inside the filter that are in no coupling."})
+
+
 class StandingAnswer(Answer):
     """What has become of a mapping so far."""
 
@@ -253,6 +273,7 @@ class StandingAnswer(Answer):
     open_skipped = Int(min=0)
     oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
     coupled = Int(min=0)
+    in_sync = Part(InSyncAnswer, allow_none=True)
 
 
 class MappingAnswer(Answer):

@@ -24,7 +24,6 @@ from service.api.fields import (
     Part,
     QueryId,
     Said,
-    refuse,
 )
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
@@ -36,17 +35,7 @@ from service.operations.tokens import Scope
 blp = Blueprint("sync-runs", __name__, description="Runs: one execution for one mapping each.")
 
 STATUSES = ("queued", "running", "succeeded", "completedWithErrors", "failed", "cancelled")
-KINDS = (*runs.KINDS, "reconcile")
 EXAMPLE = {"mappingId": 1, "kind": "modified"}
-
-
-class RunKind(Choice):
-    """A kind of run; one that is to come is refused with a sentence of its own."""
-
-    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> str:
-        if value == "reconcile":
-            refuse("run_kind_not_available")
-        return super()._deserialize(value, *rest, **options)
 
 
 class ChosenRecords(Body):
@@ -60,7 +49,7 @@ class NewRun(Body):
     """What is to be run."""
 
     mapping_id = Id(required=True)
-    kind = RunKind(runs.KINDS, load_default="modified")
+    kind = Choice(runs.KINDS, load_default="modified")
     direction = Choice(Direction, allow_none=True, load_default=None, metadata={"description": "Narrows it."})
     records = Part(ChosenRecords, load_default=dict, metadata={"description": "For `records` and `uncouple`."})
     coupling_ids = Items(Id(), load_default=())
@@ -73,7 +62,7 @@ class RunQuery(PageQuery):
 
     mapping_id = QueryId()
     status = Choice(STATUSES)
-    kind = Choice(KINDS)
+    kind = Choice(runs.KINDS)
     created_after = Moment()
 
 
@@ -96,7 +85,7 @@ class RunAnswer(Answer):
 
     id = Id()
     mapping_id = Id()
-    kind = Choice(KINDS)
+    kind = Choice(runs.KINDS)
     direction = Choice(Direction)
     trigger = Choice(runs.TRIGGERS)
     dry_run = Flag()

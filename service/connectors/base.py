@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from service.core.failures import Failure
@@ -95,6 +96,10 @@ class Connector(ABC):
 
     overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
+
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Private networks that may be reached by a name, as the administrator of the service lists them; set by whoever
+    makes the connector, before it connects."""
 
     _permit: Callable[[], None] | None = None
 

@@ -65,6 +65,7 @@ FAILURES: Mapping[str, Kind] = {
     "side_is_empty": _SETUP,
     "side_went_back": _SETUP,
     "secret_lost": _SETUP,
+    "address_refused": _SETUP,
     "internal_error": _SETUP,
     "connection_failed": _TRANSIENT,
     "rate_limited": _TRANSIENT,

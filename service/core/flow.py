@@ -97,6 +97,15 @@ class Flow:
             return False
         return any(differs_from_base(record, base, id, position) for id, position in self.watched)
 
+    def drifted(self, record: Record, known: Known) -> bool:
+        """Whether a field that nothing flows out of is not as it was left: somebody wrote over what we wrote."""
+        base, watched = known.base or {}, {id for id, _ in self.watched}
+        return any(
+            differs_from_base(record, base, id, position)
+            for id, position in self.remembered
+            if id in base and id not in watched
+        )
+
     def knows(self, record: Record, known: Known) -> bool:
         """Whether the record is exactly as the coupling left it."""
         return (

@@ -27,8 +27,13 @@ def find_deleted(task: Task) -> None:
             refuse_mass_deletion(task, *count_deleted(task))
         task.progress["deletionsCounted"] = True
     page = couplings.page(task.mapping.id, task.checkpoint.get("after", 0), task.page_size)
-    found = _fetch(task, page)
     task.checkpoint = {"finished": True} if len(page) < task.page_size else {"after": page[-1].id}
+    deal_with_lost(task, page)
+
+
+def deal_with_lost(task: Task, page: Sequence[Coupled]) -> None:
+    """Look both records of these couplings up, and do what is to be done about those that are gone."""
+    found = _fetch(task, page)
     visits = {source: _visits(task, source, page, found) for source in Side}
     for source in Side:
         apply(task, source, visits[source])

@@ -6,7 +6,7 @@ and is as its coupling left it is dropped here, at the cost of a read: it is no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,16 @@ from service.store.watermarks import Mark
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be."""
+    """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be.
+    `gone`: keys that need not wait any more. `read`: all records that the side showed. `usual`: the stamp from which a
+    run of changes would have read, None where it would have read everything."""
 
     visits: list[Visit]
     position: dict[str, Any] | None
     mark: Mark | None = None
     gone: Sequence[str] = ()
+    read: Sequence[Record] = ()
+    usual: Stamp | None = None
 
 
 PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
@@ -115,14 +119,15 @@ def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
 def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
-    visits = select(task, source, page.records, here["past"], force=task.full)
-    _join_waiting(task, source, visits)
+    waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
+    visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
     last = page.records[-1] if page.records else None
     recent = counted(here["recent"], page.records, connector.overlap)
     mark = None
     if last is not None and last.modified_on is not None:
         mark = Mark(last.modified_on, last.key, here["readAt"], recent)
-    return Batch(visits, {**here, "cursor": page.cursor, "recent": recent} if page.cursor else None, mark)
+    ahead = {**here, "cursor": page.cursor, "recent": recent} if page.cursor else None
+    return Batch(visits, ahead, mark, read=page.records, usual=here["usual"])
 
 
 def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
@@ -130,21 +135,17 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     clock = connector.clock(selection)
     mark = watermarks.get(task.mapping.id, source)
-    since = None if mark is None or task.full else begin(connector, selection, mark)
+    usual = None if mark is None or task.full else begin(connector, selection, mark)
+    since = None if task.kind == "reconcile" else usual
     return {
         "phase": "read",
         "cursor": None,
         "since": since,
+        "usual": usual,
         "recent": kept(mark, since),
         "past": None if mark is None else mark.modified_on,
         "readAt": clock.horizon,
     }
-
-
-def _join_waiting(task: Task, source: Side, visits: Sequence[Visit]) -> None:
-    waiting = retries.by_keys(task.mapping.id, source, [visit.record.key for visit in visits])
-    for visit in visits:
-        visit.waiting = waiting.get(visit.record.key)
 
 
 def select(
@@ -160,14 +161,14 @@ def select(
     """The candidates among `records`, those without anything to do already with their outcome.
 
     `past`: the stamp up to which this side was read before, None when it never was. `force`: look at records that are
-    as their coupling left them, too. `uncoupled`: take records without a coupling even where the mapping synchronizes
-    only coupled ones.
+    as their coupling left them, too; at the `waiting` ones that is done always. `uncoupled`: take records without a
+    coupling even where the mapping synchronizes only coupled ones.
     """
     if not records:
         return []
-    flow = task.flows[source]
+    flow, waiting = task.flows[source], waiting or {}
     if not force:
-        records = _unknown(task, source, records, past)
+        records = _unknown(task, source, records, past, waiting)
     keys = [record.key for record in records]
     coupled = couplings.by_keys(task.mapping.id, source, keys)
     aside = skipped.keys_set_aside(task.mapping.id, source, keys)
@@ -182,8 +183,8 @@ def select(
             visits += _quietly(record, pair, Outcome.SKIPPED, counted=is_past or force)
         elif pair is None and (only_coupled or record.key in excluded):
             visits += _quietly(record, pair, Outcome.IGNORED, counted=is_past or force)
-        elif pair is None or force or not _is_known(flow, record, pair.known[source], is_past):
-            item = waiting.get(record.key) if waiting else None
+        elif pair is None or force or record.key in waiting or not _is_known(flow, record, pair.known[source], is_past):
+            item = waiting.get(record.key)
             visits.append(Visit(record, pair, PENDING, past=is_past, waiting=item))
     return visits
 
@@ -202,7 +203,9 @@ def _is_known(flow: Flow, record: Record, known: Known, past: bool) -> bool:
     return (not past or known.echo) and flow.knows(record, known)
 
 
-def _unknown(task: Task, source: Side, records: Sequence[Record], past: Stamp | None) -> list[Record]:
+def _unknown(
+    task: Task, source: Side, records: Sequence[Record], past: Stamp | None, waiting: Container[str]
+) -> list[Record]:
     """The records without those that are, to the letter, as their coupling left them: the cheap half of `_is_known`,
     which decides about the rest. Most of what a reading finds again behind the watermark ends here."""
     states = couplings.states(task.mapping.id, source, [record.key for record in records])
@@ -210,7 +213,7 @@ def _unknown(task: Task, source: Side, records: Sequence[Record], past: Stamp | 
     rest = []
     for record in records:
         state = states.get(record.key)
-        if state is not None and state[:2] == (record.modified_on, record.version):
+        if state is not None and record.key not in waiting and state[:2] == (record.modified_on, record.version):
             base, echo = state[2:]
             if (echo or not _is_past(record, past)) and base == sql.dump(
                 {id: record.values[at] for id, at in remembered}

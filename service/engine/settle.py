@@ -4,13 +4,15 @@ sending them again (semantics.md, section 7)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from service.core.compare import Unconvertible, equal
+from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
-from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Line, remember
+from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
 from service.engine.journal import about, retire
 from service.engine.match import match_lines
+from service.engine.pending import settle_pending
 from service.engine.task import Task
 from service.store import couplings, intents, problems, runs, skipped, sql
 from service.store.couplings import Saved
@@ -20,9 +22,10 @@ from service.store.skipped import Skip
 
 
 def settle(task: Task) -> None:
-    """Settle every open intent of the mapping, in both directions."""
+    """Settle every open intent of the mapping, in both directions, and tell what changes were made."""
     if task.dry_run:
         return
+    settle_pending(task)
     for side in Side:
         noted = intents.open_ones(task.mapping.id, side)
         if noted:
@@ -112,10 +115,25 @@ def _coupling(task: Task, side: Side, item: Intent, source: Record, made: Record
     flow = task.flows[side.other]
     same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
     known = {
-        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),
+        side: _known_of(task, side, item, made),
         side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
     }
     return Saved(Coupled(id, keys, known), "success")
+
+
+def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
+    """What is known of a record that we made: what it held then. Somebody may have edited it since, and that edit
+    still has to travel; what its application made of our values is none."""
+    known = remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True)
+    mapped = task.mapping.side(side)
+    names = {id: mapped.selection.fields[position] for id, position in task.flows[side].remembered}
+    base = {
+        id: item.values[names[id]]
+        if names[id] in item.values and not same_but_form(item.values[names[id]], held)
+        else held
+        for id, held in (known.base or {}).items()
+    }
+    return replace(known, base=base)
 
 
 def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:

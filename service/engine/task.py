@@ -16,8 +16,9 @@ from service.core.flow import Coupled, Flow
 from service.core.mapping import SyncMapping
 from service.core.outcomes import Counts, Outcome, no_counts
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.seen import Seen
 from service.store.retries import Waiting
-from service.store.runs import Lease, LeaseLost, assert_held
+from service.store.runs import Lease, LeaseLost
 
 PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
@@ -78,7 +79,8 @@ class Task:
 
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
     two machines may differ. `chosen`: keys that inserts of unknown outcome were sent with, by the side they go to and
-    the key of their source; sent again, they have the same.
+    the key of their source; sent again, they have the same. `noted`: whether the page has noted changes before it sent
+    them.
     """
 
     lease: Lease
@@ -100,10 +102,12 @@ class Task:
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
     chosen: dict[tuple[Side, str], str] = field(default_factory=dict)
+    noted: bool = False
     counts: dict[str, Counts] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
     def __post_init__(self) -> None:
         for side in Side:
@@ -113,11 +117,6 @@ class Task:
     def sources(self) -> list[Side]:
         """The sides that this run reads as sources, in order: the local one first, as the origin has it."""
         return [side for side in Side if self.flows[side].lines and self.direction.allows(Direction.out_of(side))]
-
-    def may_write(self) -> None:
-        """Look whether the run is still ours, before a bulk write is put together. Raises LeaseLost."""
-        assert_held(self.lease)
-        self.permit()
 
     def permit(self) -> None:
         """Raise LeaseLost when the lease has ended by our own clock: from then on another may have the run. Asks

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import orjson
@@ -49,12 +50,14 @@ def _nobody_to_wake() -> None:
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
-    `wake` is called after a run was committed; `now` is our own clock, in microseconds. `new_key` makes the keys that
-    we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not installed).
-    `lease`: microseconds after which a run whose worker is silent may be taken by another.
+    `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
+    committed; `now` is our own clock, in microseconds. `new_key` makes the keys that we choose for new records.
+    `connector_class` says what makes connectors of a kind (KeyError: it is not installed). `lease`: microseconds after
+    which a run whose worker is silent may be taken by another.
     """
 
     secrets: SecretBox
+    private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
     new_key: Callable[[], uuid.UUID] = uuid.uuid4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -87,7 +88,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         mapping=parts.mapping,
         flows=parts.flows,
         connectors=parts.connectors,
-        full=run.kind == "full" or (run.kind == "modified" and row.full_read_due),
+        full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
         new_key=context.new_key,
         margin=context.lease // 6,
@@ -109,7 +110,24 @@ def _finish(context: Context, task: Task, row: MappingRow) -> None:
         problems.resolve_setup(row.id)
         if task.full and _covers(task.sources, task.flows):
             mappings.full_read_done(row.id, row.version)
+        if task.kind == "reconcile" and _covers(task.sources, task.flows):
+            mappings.reconciled(row.id, _statement(task, store.get(task.lease.run_id)))
     log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+def _statement(task: Task, run: SyncRun | None) -> dict[str, Any]:
+    """What a reconcile run found out: how many pairs were in step when it began, and how many there were."""
+    progress = task.progress
+    return {
+        "as_of": run.started_at if run else None,
+        "run_id": task.lease.run_id,
+        "coupled": progress["coupled"],
+        "in_sync": progress["inSync"],
+        "slipped": progress["slipped"],
+        "drifted": progress["drifted"],
+        "out_of_filter": progress["outOfFilter"],
+        "uncoupled": progress["uncoupled"],
+    }
 
 
 def _covers(sources: list[Side], flows: Mapping[Side, Flow]) -> bool:

@@ -140,6 +140,7 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "open_skipped": standing.open_skipped,
             "oldest_skipped_at": standing.oldest_skipped_at,
             "coupled": standing.coupled,
+            "in_sync": row.reconciled,
         },
     }
 

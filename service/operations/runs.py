@@ -18,7 +18,7 @@ from service.store import runs as store
 from service.store.models import Mapping as MappingRow
 from service.store.models import RunRecord, SyncRun
 
-KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple")
+KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple", "reconcile")
 
 TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
 

@@ -116,6 +116,19 @@ def count(mapping_id: int, at_most: int | None = None) -> int:
     return len(sql.rows("SELECT 1 FROM couplings WHERE mapping_id = ? LIMIT ?", mapping_id, at_most))
 
 
+def out_of_step(mapping_id: int) -> int:
+    """How many pairs were never synchronized, are set aside for a person, or wait for a retry."""
+    found = sql.rows(
+        "SELECT count(*) FROM couplings AS pair WHERE mapping_id = ?"
+        " AND (local_base IS NULL OR integration_base IS NULL"
+        " OR EXISTS (SELECT 1 FROM skipped_records WHERE coupling_id = pair.id AND status <> 'resolved')"
+        " OR EXISTS (SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
+        " AND ((side = 'local' AND key = pair.local_key) OR (side = 'integration' AND key = pair.integration_key))))",
+        mapping_id,
+    )
+    return int(found[0][0])
+
+
 def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:
     """Make and renew couplings. The caller has a transaction open; the database refuses a record coupled twice."""
     made = [item for item in saved if not item.coupled.id]

@@ -182,6 +182,11 @@ def full_read_done(id: int, version: int) -> None:
     sql.execute("UPDATE mappings SET full_read_due = ? WHERE id = ? AND version = ?", False, id, version)
 
 
+def reconciled(id: int, found: Mapping[str, Any]) -> None:
+    """Keep what a reconcile run found."""
+    sql.execute("UPDATE mappings SET reconciled = ? WHERE id = ?", sql.dump(found), id)
+
+
 def claim_due(now: Stamp) -> list[MappingRow]:
     """The enabled mappings whose schedule has come."""
     due = (MappingRow.next_due <= now) & MappingRow.enabled

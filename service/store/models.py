@@ -55,7 +55,8 @@ class Mapping(State):
     """An integration table mapping; its field mappings are rows of their own.
 
     `*_key` and `*_modified_on` are None where the connection tells; a modified-on is a field's name or
-    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once. `next_due`: when the
+    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
+    `reconciled`: what the last reconcile run found. `next_due`: when the
     schedule starts it next.
     """
 
@@ -84,6 +85,7 @@ class Mapping(State):
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
+    reconciled = JsonField(null=True)
     next_due = pw.BigIntegerField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
@@ -321,6 +323,22 @@ class Intent(State):
         table_name = "intents"
 
 
+class PendingChange(State):
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+    before = JsonField(null=True)
+    written = JsonField()
+    told = JsonField()
+
+    class Meta:
+        table_name = "pending_changes"
+
+
 class Exclusion(State):
     """A record that was uncoupled and is left alone."""
 
@@ -398,6 +416,7 @@ MODELS: tuple[type[State], ...] = (
     SkippedRecord,
     Retry,
     Intent,
+    PendingChange,
     Exclusion,
     Token,
     IdempotencyKey,

@@ -147,6 +147,26 @@ _FAILURES = {
         "A field that the mapping names does not exist in {table} any more.",
         "Check the names of the fields; the connection's tables list what there is.",
     ),
+    "address_refused": Words(
+        "The address may not be reached",
+        "{host} may not be reached.",
+        "Check the address of the connection.",
+    ),
+    "address_refused.private": Words(
+        "The address is in a private network",
+        "{host} leads to {address}, which is in a private network.",
+        "If that is meant, name the address itself in the connection, or list its network in ACCORD_PRIVATE_NETWORKS.",
+    ),
+    "address_refused.forbidden": Words(
+        "The address may not be reached",
+        "{host} leads to {address}, which is never an application: a link-local, multicast or metadata address.",
+        "Check the address of the connection; no setting allows this one.",
+    ),
+    "address_refused.elsewhere": Words(
+        "The application leads elsewhere",
+        "The application leads on to {address}, which is not the address of the connection.",
+        "Check the address of the connection; credentials are never sent to another one.",
+    ),
     "not_a_database": Words(
         "This is no database",
         "The file that the connection names is not a database.",
@@ -387,7 +407,6 @@ _VALUES = {
     "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
-    "run_kind_not_available": Words("Not available yet", "Runs of kind reconcile are not available yet."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
     "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
 }

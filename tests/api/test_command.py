@@ -83,6 +83,8 @@ def test_operations_from_a_shell(world: World) -> None:
     assert synced.returncode == 0, synced.stderr
     assert "toIntegration: 1 read, 1 modified" in synced.stdout
     assert world.sql("crm", "SELECT count(*) FROM account WHERE name = 'Changed'") == [(1,)]
+    reconciled = accord(world.folder, "sync", "customers", "--reconcile", **environ)
+    assert "in sync: 3 of 3 pairs" in reconciled.stdout
     unknown = accord(world.folder, "sync", "nix", **environ)
     assert (unknown.returncode, unknown.stderr) == (2, "Error: There is no mapping nix.\n")
 

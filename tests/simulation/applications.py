@@ -49,6 +49,7 @@ class Applications:
         self.nature = nature
         self.typed: dict[tuple[Side, str, int], Typed] = {}
         self.deleted: set[tuple[Side, str]] = set()
+        self.keys: set[tuple[Side, str, str]] = set()
         self.numbers = 0
         self.values = 0
         self.both_may_add = False
@@ -80,8 +81,14 @@ class Applications:
         """Every record of a side by its number: one each, unless something went wrong."""
         found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for key, row in self.table(side).rows.items():
-            found.setdefault(str(row.values[NUMBER[side]]), []).append((key, dict(row.values)))
+            number = str(row.values[NUMBER[side]])
+            self.keys.add((side, number, key))
+            found.setdefault(number, []).append((key, dict(row.values)))
         return found
+
+    def keys_of(self, side: Side, number: str) -> set[str]:
+        """Every key that a record with this number ever had: those of records that are gone, too."""
+        return {key for one, other, key in self.keys if (one, other) == (side, number)}
 
     def versions(self) -> list[tuple[str, str, int]]:
         """Every record with the number of its last write: the same as long as nobody writes."""
@@ -114,6 +121,7 @@ class Applications:
             key = self.chance.choice(found)
             number = str(self.table(side).rows[key].values[NUMBER[side]])
             self.stores[side].remove(TABLES[side], key)
+            self.deleted.add((side, number))
             self.forget(side, number)
 
     def wait(self, side: Side) -> None:
@@ -145,15 +153,26 @@ class Applications:
             self.typed.pop((side, number, place), None)
 
     def _put(self, side: Side, number: str, key: str | None, places: Any) -> None:
+        if key is not None:
+            self._note_travelled(side, number, key)
         values = {FIELDS[side][place]: self._new_value() for place in places}
         named = {} if key is None else {"id": key}
         if key is None and side is Side.INTEGRATION and self.nature.takes_keys:
             named = {"id": self._key()}
         made = self.stores[side].put(TABLES[side], **named, **{NUMBER[side]: number}, **values)
+        self.keys.add((side, number, made))
         for place in places:
             self.typed[side, number, place] = Typed(self._held(side, place, values[FIELDS[side][place]]))
         if key is None and self.chance.random() < 0.2:
             self._stamp_back(side, made)
+
+    def _note_travelled(self, side: Side, number: str, key: str) -> None:
+        """What the other side's people typed has come here, as is seen before it is typed over."""
+        held = self.table(side).rows[key].values
+        for place, name in enumerate(FIELDS[side]):
+            typed = self.typed.get((side.other, number, place))
+            if typed is not None and same(held[name], typed.value):
+                typed.travelled = True
 
     def _stamp_back(self, side: Side, key: str) -> None:
         """The record shows with a stamp that is a little old, and nothing told that it would come."""
