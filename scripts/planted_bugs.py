@@ -274,13 +274,6 @@ BUGS: Sequence[Bug] = (
         MOMENTS,
     ),
     Bug(
-        "a record is set free before it was synchronized",
-        "service/engine/resolve.py",
-        "    for source in task.sources:\n        visits = _freed",
-        "    _set_free(task, cases)\n    for source in task.sources:\n        visits = _freed",
-        MOMENTS,
-    ),
-    Bug(
         "a key that was sent is not sent again",
         "service/engine/settle.py",
         "            task.chosen[side, item.source_key] = item.chosen_key\n",
