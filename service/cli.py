@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from service import __version__, wording
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, runs, tokens
+from service.operations import checks, connections, mappings, restored, runs, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -27,6 +28,8 @@ from service.settings import (
     LONG_ENOUGH,
     Settings,
     SettingsWrong,
+    beside_database,
+    database_name,
     read_settings,
     secret_box,
     weak_secrets,
@@ -35,6 +38,7 @@ from service.settings import (
 from service.store.database import (
     DatabaseRefused,
     connection,
+    copy_to,
     is_postgresql,
     migrate,
     open_database,
@@ -48,6 +52,10 @@ _GRACE = 25
 _FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 _EVERYTHING = 500
 _ACTOR = "cli"
+_RESTORED = (
+    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of"
+    " every mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
+)
 
 
 class Refused(click.ClickException):
@@ -62,8 +70,9 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE
-    names a file that holds the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_RATE_LIMIT,
+    ACCORD_OIDC_ISSUER, ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS;
+    <NAME>_FILE names a file that holds the value instead.
     """
 
 
@@ -108,6 +117,28 @@ def migrate_command() -> None:
     for name in done:
         click.echo(f"applied {name}")
     click.echo("The database is up to date." if not done else f"{len(done)} applied; the database is up to date.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the service's database to FILE, while it is in use (SQLite; PostgreSQL has pg_dump)."""
+    with _sentences(), _opened():
+        try:
+            size = copy_to(file)
+        except FileExistsError:
+            raise Refused(f"{file} exists already; nothing was written.") from None
+        except OSError as error:
+            raise Refused(f"{file} cannot be written: {error}.") from error
+    click.echo(f"{size} bytes were written to {file}. The key of the credentials is not in it: keep that elsewhere.")
+
+
+@main.command("restored")
+def restored_command() -> None:
+    """Say that the service's database was restored from a backup, before it is started again."""
+    with _sentences(), _opened() as context:
+        number = restored.declare(context, _ACTOR)
+    click.echo(f"The next run of each of the {number} mappings looks at everything, with care.")
 
 
 @main.command()
@@ -211,9 +242,14 @@ def _context(settings: Settings, **more: Any) -> Context:
     return Context(
         secret_box(settings),
         private_networks=settings.private_networks or (),
+        note_run=_last_run(settings).note,
         lease=settings.lease_seconds * 1_000_000,
         **more,
     )
+
+
+def _last_run(settings: Settings) -> restored.LastRun:
+    return restored.LastRun(beside_database(settings, ".last-run"), database_name(settings))
 
 
 def _working_context(settings: Settings) -> tuple[Context, Worker]:
@@ -244,6 +280,8 @@ def _prepared(*, migrating: bool) -> Settings:
             raise Refused(f"The database lacks {len(pending)} migrations; run `accord migrate` first.")
         if settings.token is not None:
             tokens.ensure_first(_context(settings), settings.token)
+        if restored.notice(_context(settings), _last_run(settings)):
+            click.echo(_RESTORED, err=True)
     _close_for_fork(opened)
     return settings
 

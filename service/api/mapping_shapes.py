@@ -29,11 +29,12 @@ from service.api.runs import RunAnswer
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
+from service.core.transforms.base import Transform
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 
 EXAMPLE = {
-    "name": "customers",
+    "name": "customers and accounts",
     "direction": "bidirectional",
     "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
     "integration": {"connectionId": 2, "table": "account", "caption": "Account"},
@@ -137,11 +138,54 @@ MappedSideChanges: type[Shape] = type(
 )
 
 
-class Transforms(Body):
-    """Names of transformations, in their order, for each way."""
+def _parameters(transform: Transform) -> dict[str, Any]:
+    """The schema of a transformation's parameters."""
+    needed = [name for name, parameter in transform.parameters.items() if not parameter.optional]
+    properties = {
+        name: {**parameter.schema, **({"default": parameter.default} if parameter.default is not None else {})}
+        if parameter.optional
+        else dict(parameter.schema)
+        for name, parameter in transform.parameters.items()
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"required": needed} if needed else {}),
+    }
 
-    to_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
-    from_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
+
+def _written(name: str, transform: Transform) -> dict[str, Any]:
+    short = name in transform.parameters
+    inner = dict(transform.parameters[name].schema) if short else _parameters(transform)
+    return {"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": False}
+
+
+class Transformation(Json):
+    """A transformation: its name, or an object of its name and its parameters."""
+
+    _PLAIN = sorted(
+        name
+        for name, transform in TRANSFORMS.items()
+        if all(parameter.optional for parameter in transform.parameters.values())
+    )
+
+    def __init__(self, **options: Any) -> None:
+        objects = [_written(name, transform) for name, transform in sorted(TRANSFORMS.items())]
+        super().__init__(metadata={"oneOf": [{"type": "string", "enum": self._PLAIN}, *objects]}, **options)
+
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
+        # What is wrong inside is told together with all other problems of a mapping.
+        if isinstance(value, str):
+            return Text(min=1, max=50).deserialize(value)
+        return super()._deserialize(value, *rest, **options)
+
+
+class Transforms(Body):
+    """Transformations, in their order, for each way; a way that is left out undoes those of the other one."""
+
+    to_integration = Items(Transformation(allow_none=False), max=20)
+    from_integration = Items(Transformation(allow_none=False), max=20)
 
 
 class FieldMappingShape(Body):
@@ -274,6 +318,10 @@ class StandingAnswer(Answer):
     oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
     coupled = Int(min=0)
     in_sync = Part(InSyncAnswer, allow_none=True)
+    restored_at = Moment(
+        allow_none=True,
+        metadata={"description": "The service's state was restored then; the next run looks at everything, with care."},
+    )
 
 
 class MappingAnswer(Answer):

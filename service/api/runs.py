@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+from flask import Response
 from flask.views import MethodView
 
 from service import wording
@@ -27,6 +29,7 @@ from service.api.fields import (
 )
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
+from service.api.waiting import waited
 from service.core.outcomes import Outcome, no_counts
 from service.core.records import Direction, Side
 from service.operations import runs
@@ -127,6 +130,20 @@ _ONE = {"runId": "$response.body#/id"}
 LINKS = {"getRun": _ONE, "listRunRecords": _ONE, "cancelRun": _ONE}
 
 
+def _at_its_end(response: Response) -> Response:
+    """The answer to starting a run for callers who wait: the run once it has ended, else as it was then."""
+    where = response.headers.get("Location", "")
+    return waited(response, lambda: _look(int(where.rpartition("/")[2])))
+
+
+def _look(run_id: int) -> tuple[bool, Response]:
+    run = runs.get(run_id)
+    ended = run.status in runs.FINISHED
+    body, headers = accepted(run)
+    text = orjson.dumps(RunAnswer().dump(body))
+    return ended, Response(text, 200 if ended else 202, headers, content_type="application/json")
+
+
 @blp.route("/sync-runs")
 class Runs(MethodView):
     @operation("listRuns", Scope.READ, links={"getRun": _FIRST, "listRunRecords": _FIRST})
@@ -137,11 +154,24 @@ class Runs(MethodView):
         body, headers = page(runs.list_runs(**query), query["limit"])
         return {**body, "items": [shown(run) for run in body["items"]]}, headers
 
-    @operation("startRun", Scope.OPERATE, etag="version", location=True, at_once=True, refuses=(404,), links=LINKS)
+    @operation(
+        "startRun",
+        Scope.OPERATE,
+        etag="version",
+        location=True,
+        at_once=True,
+        afterwards=_at_its_end,
+        refuses=(404,),
+        links=LINKS,
+    )
     @blp.arguments(NewRun, example=EXAMPLE)
+    @blp.alt_response(200, schema=RunAnswer, description="The run has ended while the caller waited.", success=True)
     @blp.response(202, RunAnswer)
     def post(self, body: dict[str, Any]) -> Any:
-        """Start a run for a mapping; the same run that is queued already is returned instead."""
+        """Start a run for a mapping; the same run that is queued already is returned instead.
+
+        With `Prefer: wait=10` the answer comes when the run has ended, or when the time is up.
+        """
         return accepted(runs.start(context(), _request(body), actor()))
 
 

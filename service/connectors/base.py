@@ -9,7 +9,7 @@ permit      leave to write, asked for at the last moment: a worker that was over
 
 A connector is made for one connection and used by one thread at a time. It never logs or returns credentials. Every
 method raises `SideFailed` when the application cannot be worked with; what goes wrong with one record is a result.
-`tests/connectors/contract.py` is this page as tests.
+`service/connectors/kit` is this page as tests.
 """
 
 from __future__ import annotations

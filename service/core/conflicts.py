@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal, shown
 from service.core.decide import Decision, Do, Pair, keep
 from service.core.failures import Failure
@@ -226,7 +225,9 @@ def _write_value(
         if not equal(value, records[Side.LOCAL].values[back.destination]):
             writes[Side.LOCAL][back.field.name] = value
     if out is not None:
-        sent = coerce(transforms.apply(out.transforms, value), kind, out.field)
+        if out.transform is not None:
+            value, kind = out.transform(value), out.source_type
+        sent = coerce(value, kind, out.field)
         if not equal(sent, records[Side.INTEGRATION].values[out.destination]):
             writes[Side.INTEGRATION][out.field.name] = sent
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from service.core.compare import Unconvertible
 from service.core.failures import Failure
-from service.core.flow import Coupled, Flow, Line, differences, differs_from_base, is_empty, new_values
+from service.core.flow import Coupled, Flow, Line, differences, differs_from_base, is_empty, new_values, withheld
 from service.core.mapping import ConflictDetection, DeletionResolution, SyncMapping, UpdateResolution
 from service.core.merge import merge
 from service.core.outcomes import Outcome
@@ -82,7 +82,7 @@ def decide_new(flow: Flow, record: Record) -> Decision:
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines)
+    agreed = frozenset(line.id for line in flow.lines) - withheld(flow, pair.record, destination, coupled)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -145,12 +145,14 @@ def _record_conflict(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
 
 
 def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Side) -> Decision:
-    """Write `winner`'s values to the other side; fields that flow only towards the winner flow too."""
+    """Write `winner`'s values to the other side. Fields that flow only towards the winner flow too, and those that the
+    winner has empty and must not empty on the other side, where they were edited."""
     records = {pair.source: pair.record, pair.source.other: destination}
+    back = withheld(flows[winner], records[winner], records[winner.other], pair.coupled)
     writes: dict[Side, Mapping[str, Scalar]] = {}
     for side in (winner, winner.other):
-        flow = flows[side]
-        found = differences(flow, records[side], records[side.other], pair.coupled, returning=side is winner)
+        here, there = records[side], records[side.other]
+        found = differences(flows[side], here, there, pair.coupled, returning=side is winner, besides=back)
         if found:
             writes[side.other] = _values(found)
     return Decision(Do.WRITE if writes else Do.REFRESH, Outcome.MODIFIED if writes else Outcome.UNCHANGED, writes)

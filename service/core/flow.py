@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
+from service.core.transforms import Chain, chain
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A field mapping in one direction. `source` and `destination` are positions in `Record.values`; a line without
-    a source writes `constant`. `returns`: the same field mapping also flows the other way."""
+    a source writes `constant`. `transform`: what is done to the source's value on the way, None for nothing; the result
+    is of `source_type`. `returns`: the same field mapping also flows the other way."""
 
     id: str
     source: int | None
     source_type: FieldType | None
     destination: int
     field: Field
-    transforms: tuple[str, ...]
+    transform: Callable[[Scalar], Scalar] | None
     constant: Scalar
     returns: bool
     not_null: bool
@@ -72,8 +73,8 @@ class Flow:
         if line.source is None:
             return coerce(line.constant, None, line.field)
         value = record.values[line.source]
-        if line.transforms:
-            value = transforms.apply(line.transforms, value)
+        if line.transform is not None:
+            value = line.transform(value)
         return coerce(value, line.source_type, line.field)
 
     def changed(self, record: Record, known: Known) -> bool:
@@ -146,13 +147,14 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
+    bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
     return Line(
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=None if name is None else origin.fields[name].type,
+        source_type=bound.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transforms=tuple((line.transforms or {}).get(way, ())),
+        transform=bound.function,
         constant=line.constant,
         returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
         not_null=line.not_null,
@@ -185,18 +187,47 @@ def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
     return {line.field.name: flow.desired(line, source) for line in flow.lines}
 
 
+def withheld(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> set[str]:
+    """The lines that do not flow because they must not empty a field, although that field was edited: the edit has to
+    flow back, or it would be on one side alone for ever."""
+    base = coupled.known[flow.source.other].base or {}
+    found = set()
+    for line in flow.lines:
+        present = destination.values[line.destination]
+        if not (line.not_null and line.returns) or is_empty(present):
+            continue
+        if differs_from_base(destination, base, line.id, line.destination) and _empties(flow, line, source):
+            found.add(line.id)
+    return found
+
+
+def _empties(flow: Flow, line: Line, source: Record) -> bool:
+    try:
+        return is_empty(flow.desired(line, source))
+    except Unconvertible:
+        return False
+
+
 def differences(
-    flow: Flow, source: Record, destination: Record, coupled: Coupled, *, returning: bool = True
+    flow: Flow,
+    source: Record,
+    destination: Record,
+    coupled: Coupled,
+    *,
+    returning: bool = True,
+    besides: Container[str] = (),
 ) -> dict[str, tuple[Line, Scalar]]:
     """The lines whose destination does not hold what it should, with what it should hold, by line id.
 
-    `returning` False leaves out the lines that also flow the other way. Raises Unconvertible, also for a key that would
-    have to change: the application would make another record of it.
+    `returning` False leaves out the lines that also flow the other way, `besides` those with these ids. Raises
+    Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
     for line in flow.lines:
         present = destination.values[line.destination]
-        if (line.returns and not returning) or settled(line, source, destination, coupled, flow.source):
+        if line.returns and not returning and line.id not in besides:
+            continue
+        if settled(line, source, destination, coupled, flow.source):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):

@@ -40,10 +40,11 @@ def _decide_coupled(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     partners = task.connectors[source.other].fetch(selection, keys, filtered=False)
     for visit in visits:
         if visit.coupled is not None:
-            _decide_pair(task, source, visit, visit.coupled, partners.get(visit.coupled.keys[source.other]))
+            decide_pair(task, source, visit, visit.coupled, partners.get(visit.coupled.keys[source.other]))
 
 
-def _decide_pair(task: Task, source: Side, visit: Visit, coupled: Coupled, destination: Record | None) -> None:
+def decide_pair(task: Task, source: Side, visit: Visit, coupled: Coupled, destination: Record | None) -> None:
+    """Decide about a visit whose partner is known."""
     visit.destination = destination
     visit.decision = decide(task.mapping, task.flows, Pair(source, visit.record, coupled, destination, visit.past))
 
@@ -57,7 +58,7 @@ def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         if key in twins.found:
             twin = twins.found[key]
             visit.coupled, visit.first = unsynchronized(source, visit.record, twin), True
-            _decide_pair(task, source, visit, visit.coupled, twin)
+            decide_pair(task, source, visit, visit.coupled, twin)
         elif key in twins.ambiguous:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=twins.ambiguous[key])
         else:

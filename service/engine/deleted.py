@@ -12,6 +12,7 @@ from service.core.decide import Decision, Do, Pair, decide
 from service.core.flow import Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
+from service.engine.adopt import adopt
 from service.engine.apply import apply
 from service.engine.guards import count_deleted, guard_sides, refuse_mass_deletion
 from service.engine.journal import write_down
@@ -36,6 +37,8 @@ def deal_with_lost(task: Task, page: Sequence[Coupled]) -> None:
     found = _fetch(task, page)
     visits = {source: _visits(task, source, page, found) for source in Side}
     for source in Side:
+        if task.restored:
+            adopt(task, source, visits[source])
         apply(task, source, visits[source])
     with sql.transaction():
         for source in Side:

@@ -27,6 +27,7 @@ SKIP_REASONS: Mapping[str, str] = {
     "destination_modified_later": "conflict",
     "partner_deleted": "deleted",
     "ambiguous_match": "ambiguous",
+    "uncertain_after_restore": "ambiguous",
 }
 """Why a record is set aside, by the code of its error; any other is a repeated failure."""
 
@@ -148,7 +149,7 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         pass
     elif failure.code == "record_not_found":
         entries.waits_no_more.append(visit.record.key)
-    elif again and not failure.transient:
+    elif (again and not failure.transient) or _at_once(task, failure):
         entries.skips.append((visit, SKIP_REASONS.get(failure.code, "repeatedFailure"), problem))
         entries.waits_no_more.append(visit.record.key)
         _set_aside(task)
@@ -158,6 +159,11 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         entries.postponed.append((visit, attempts, problem))
     entries.done.append((visit, outcome, problem))
     return outcome
+
+
+def _at_once(task: Task, failure: Failure) -> bool:
+    """Whether a person has to look before another run does: it would go by what the state does not know any more."""
+    return failure.code == "uncertain_after_restore" or (task.restored and failure.code == "partner_deleted")
 
 
 def _set_aside(task: Task) -> None:

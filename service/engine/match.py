@@ -34,7 +34,7 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
             break
         wanted = {record.key: values for record in rest if (values := _values(task, source, lines, record))}
         hits = _hits(task, source, lines, set(wanted.values()))
-        free = _free(task, source.other, hits)
+        free = free_keys(task, source.other, hits)
         claims = _claims(wanted)
         for key, values in wanted.items():
             candidates = [hit for hit in hits if _agrees(lines, hit, values)]
@@ -74,7 +74,7 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
         source_type=line.field.type,
         destination=line.source,
         field=target.fields[name],
-        transforms=(),
+        transform=None,
         constant=None,
         returns=True,
         not_null=line.not_null,
@@ -82,16 +82,22 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
     )
 
 
+def has_match_values(task: Task, source: Side, record: Record) -> bool:
+    """Whether a record has anything that its twin could be found by."""
+    return any(_values(task, source, lines, record) is not None for lines in match_lines(task, source))
+
+
 def _values(task: Task, source: Side, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
     """What the twin's match fields would hold; None where one is empty: a blank matches nothing."""
     try:
-        values = tuple(_bare(task.flows[source].desired(line, record)) for line in lines)
+        values = tuple(bare(task.flows[source].desired(line, record)) for line in lines)
     except Unconvertible:
         return None
     return None if any(is_empty(value) for value in values) else values
 
 
-def _bare(value: Scalar) -> Scalar:
+def bare(value: Scalar) -> Scalar:
+    """A value as connectors are asked for it: without trailing blanks."""
     return value.rstrip(" ") if isinstance(value, str) else value
 
 
@@ -102,7 +108,7 @@ def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Sca
     return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
 
 
-def _free(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
+def free_keys(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
     """The keys of those hits that are neither coupled nor excluded."""
     keys = [hit.key for hit in hits]
     if not keys:

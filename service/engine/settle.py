@@ -11,7 +11,7 @@ from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
 from service.engine.journal import about, retire
-from service.engine.match import match_lines
+from service.engine.match import bare, match_lines
 from service.engine.pending import settle_pending
 from service.engine.task import Task
 from service.store import couplings, intents, problems, runs, skipped, sql
@@ -82,7 +82,7 @@ def _find(task: Task, side: Side, item: Intent) -> list[Record]:
     ) or [name for name, value in item.values.items() if value is not None]
     if not names:
         return []
-    wanted = tuple(_bare(item.values[name]) for name in names)
+    wanted = tuple(bare(item.values[name]) for name in names)
     hits = connector.find(mapped.selection, names, {wanted})
     return [
         hit
@@ -97,10 +97,6 @@ def _names(group: Sequence[Line]) -> list[str]:
 
 def _written(names: Sequence[str], values: Mapping[str, Scalar]) -> list[str] | None:
     return list(names) if all(values.get(name) not in (None, "") for name in names) else None
-
-
-def _bare(value: Scalar) -> Scalar:
-    return value.rstrip(" ") if isinstance(value, str) else value
 
 
 def _coupling(task: Task, side: Side, item: Intent, source: Record, made: Record, id: int) -> Saved:

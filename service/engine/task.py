@@ -78,9 +78,9 @@ class Task:
     pages and are written down with each.
 
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
-    two machines may differ. `chosen`: keys that inserts of unknown outcome were sent with, by the side they go to and
-    the key of their source; sent again, they have the same. `noted`: whether the page has noted changes before it sent
-    them.
+    two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
+    of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
+    same. `noted`: whether the page has noted changes before it sent them.
     """
 
     lease: Lease
@@ -99,6 +99,7 @@ class Task:
     margin: Stamp = 0
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
+    restored: bool = False
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
     chosen: dict[tuple[Side, str], str] = field(default_factory=dict)

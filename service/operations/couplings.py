@@ -12,6 +12,7 @@ from service.core.flow import NOTHING_KNOWN, Coupled, differences, remember
 from service.core.records import Direction, Record, Side, Stamp
 from service.operations import audit
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_binding import Bound, bound
 from service.store import couplings as store
 from service.store import mappings, retries, skipped, sql
@@ -98,9 +99,10 @@ def create(context: Context, mapping_id: int, local_key: str, integration_key: s
     except SideFailed as error:
         raise Unavailable(error.failure) from error
     try:
-        with sql.transaction():
+        with effect():
             store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
+            skipped.close_for_records(mapping_id, keys, actor, context.now())
             if not in_step:
                 retries.save(mapping_id, context.now(), _both(row, keys))
             id = store.ids_by_key(mapping_id, Side.LOCAL, [local_key])[local_key]

@@ -19,6 +19,7 @@ from service.core.mapping import (
     UpdateResolution,
 )
 from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
+from service.core.transforms import unfitting
 from service.operations import connections
 from service.operations.context import Context
 from service.store import connections as connection_rows
@@ -58,7 +59,21 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             update_resolution=UpdateResolution(row.update_conflict_resolution),
             deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
         )
+        _assert_bindable(mapping)
         yield Bound(mapping, flows(mapping), connectors)
+
+
+def _assert_bindable(mapping: SyncMapping) -> None:
+    """A field may have become one of another type since the mapping was saved."""
+    for source in Side:
+        for line in mapping.flows(source):
+            name, goal = line.field(source), line.field(source.other)
+            if name is None or goal is None:
+                continue
+            origin = mapping.side(source).fields[name]
+            steps = line.steps(Direction.out_of(source))
+            if any(True for _ in unfitting(steps, origin, mapping.side(source.other).fields[goal])):
+                raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
 def _open(context: Context, row: MappingRow, side: Side) -> Connector:
@@ -107,7 +122,7 @@ def _line(row: FieldMappingRow) -> FieldMapping:
         integration_field=row.integration_field,
         direction=Direction(row.direction),
         constant=row.constant[0] if row.constant else None,
-        transforms={Direction(way): tuple(names) for way, names in row.transforms.items()},
+        transforms={Direction(way): steps for way, steps in row.transforms.items()},
         not_null=row.not_null,
         match_key=row.match_key,
     )

@@ -58,7 +58,7 @@ class LineDraft:
     integration_field: str | None
     direction: Direction
     constant: tuple[Scalar] | None
-    transforms: Mapping[str, Sequence[str]]
+    transforms: Mapping[str, Sequence[Any]]
     match_key: int | None
     enabled: bool
 
@@ -159,7 +159,9 @@ def line_columns(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def meaning(columns: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes a field mapping the one it is: while this stays the same, so does its row."""
-    transforms = {way: list(names) for way, names in columns["transforms"].items() if names}
+    transforms = columns["transforms"]
+    if not any(transforms.values()):
+        transforms = {}
     return (
         columns["local_field"],
         columns["integration_field"],

@@ -10,6 +10,7 @@ from service.connectors.base import Connector
 from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.failures import SideFailed
+from service.core.mapping import flowing_steps
 from service.core.records import (
     FILTER_OPERATORS,
     Condition,
@@ -20,7 +21,7 @@ from service.core.records import (
     SideTable,
     Table,
 )
-from service.core.transforms import TRANSFORMS
+from service.core.transforms import chain, unfitting, wrong
 from service.operations import schedules
 from service.operations.connections import open_connector
 from service.operations.context import Context
@@ -198,11 +199,9 @@ def _form_problems(line: LineDraft, pointer: str) -> Iterator[Problem]:
         yield Problem(f"{pointer}/constant", "constant_with_both_fields")
     if sides < 2 and line.match_key is not None:
         yield Problem(f"{pointer}/matchKey", "match_key_needs_both_fields")
-    for way, names in line.transforms.items():
-        for place, name in enumerate(names):
-            if name not in TRANSFORMS:
-                params = {"name": name, "names": sorted(TRANSFORMS)}
-                yield Problem(f"{pointer}/transforms/{way}/{place}", "transform_unknown", params)
+    for way, steps in line.transforms.items():
+        for place, code, params in wrong(steps):
+            yield Problem(f"{pointer}/transforms/{way}{place}", code, params)
 
 
 def _existence_problems(line: LineDraft, bound: Mapping[Side, Bound | None], pointer: str) -> Iterator[Problem]:
@@ -256,9 +255,23 @@ def _write_problems(
     if line.constant is not None:
         yield from _constant_problems(line, field, pointer)
     origin = source.field(line.field(way.source)) if source else None
-    if origin is not None and not convertible(origin.type, field.type):
-        types = {"source_type": origin.type.value, "destination_type": field.type.value}
-        yield Problem(place, "types_not_convertible", {"source": origin.name, "destination": field.name, **types})
+    if origin is not None:
+        yield from _way_problems(line, way, origin, field, pointer)
+
+
+def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, pointer: str) -> Iterator[Problem]:
+    """What keeps values of one field from becoming values of the other, once their form is right."""
+    if any(True for steps in line.transforms.values() for _ in wrong(steps)):
+        return
+    steps = flowing_steps(line.transforms, way)
+    found = list(unfitting(steps, origin, field))
+    for place, code, params in found:
+        yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
+    type = None if found else chain(steps, origin, field).type
+    if type is not None and not convertible(type, field.type):
+        types = {"source_type": type.value, "destination_type": field.type.value}
+        params = {"source": origin.name, "destination": field.name, **types}
+        yield Problem(f"{pointer}/{way.source.other}Field", "types_not_convertible", params)
 
 
 def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[Problem]:

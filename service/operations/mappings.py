@@ -10,6 +10,7 @@ from service.core.mapping import ConflictDetection, DeletionResolution, UpdateRe
 from service.core.records import Direction, Side
 from service.operations import audit, schedules
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
     SIDE_COLUMNS,
     Document,
@@ -71,7 +72,7 @@ def create(context: Context, given: Document, actor: str) -> Document:
     _assert_valid(context, document, None, live=True)
     now = context.now()
     columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with transaction(), refusals(noun="mapping", name=document["name"]):
+    with effect(), refusals(noun="mapping", name=document["name"]):
         id = store.insert({**columns, "created_at": now, "updated_at": now})
         store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
         audit.record(context, actor, "create", "mapping", id, after=document)
@@ -141,6 +142,7 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "oldest_skipped_at": standing.oldest_skipped_at,
             "coupled": standing.coupled,
             "in_sync": row.reconciled,
+            "restored_at": row.restored_at,
         },
     }
 

@@ -177,9 +177,21 @@ def forget_dependency(id: int) -> None:
             MappingRow.update(depends_on=[one for one in needed if one != id]).where(MappingRow.id == other).execute()
 
 
-def full_read_done(id: int, version: int) -> None:
-    """Everything was read once more, by the mapping as it was in this version."""
-    sql.execute("UPDATE mappings SET full_read_due = ? WHERE id = ? AND version = ?", False, id, version)
+def full_read_done(id: int, version: int, restored_at: Stamp | None) -> None:
+    """Everything was read once more, by the mapping as it was in this version, with the state as it was then."""
+    sql.execute(
+        "UPDATE mappings SET full_read_due = ?, restored_at = NULL"
+        " WHERE id = ? AND version = ? AND coalesce(restored_at, 0) = ?",
+        False,
+        id,
+        version,
+        restored_at or 0,
+    )
+
+
+def declare_restored(now: Stamp) -> int:
+    """The state is an older one than the records are; returns how many mappings there are."""
+    return sql.execute("UPDATE mappings SET restored_at = ?, full_read_due = ?", now, True)
 
 
 def reconciled(id: int, found: Mapping[str, Any]) -> None:

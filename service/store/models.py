@@ -56,7 +56,8 @@ class Mapping(State):
 
     `*_key` and `*_modified_on` are None where the connection tells; a modified-on is a field's name or
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
-    `reconciled`: what the last reconcile run found. `next_due`: when the
+    `reconciled`: what the last reconcile run found.
+    `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
     schedule starts it next.
     """
 
@@ -86,6 +87,7 @@ class Mapping(State):
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
     reconciled = JsonField(null=True)
+    restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
@@ -398,9 +400,60 @@ class AuditEntry(State):
     before = JsonField(null=True)
     after = JsonField(null=True)
     request_id = pw.TextField(null=True)
+    token_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "audit_entries"
+
+
+class Webhook(State):
+    """Whom we tell what happened. `secret` is encrypted JSON. `disabled_code`: why we stopped telling; None: we did
+    not, or a person said so."""
+
+    id = pw.BigAutoField()
+    url = pw.TextField()
+    description = pw.TextField()
+    events = JsonField()
+    secret = pw.TextField()
+    enabled = pw.BooleanField(default=True)
+    disabled_code = pw.TextField(null=True)
+    version = pw.BigIntegerField(default=1)
+    created_at = pw.BigIntegerField()
+    updated_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "webhooks"
+
+
+class WebhookEvent(State):
+    """Something that happened, as it is told: `payload` is the body, to the byte. Written with what it tells of."""
+
+    id = pw.BigAutoField()
+    message_id = pw.TextField(unique=True)
+    type = pw.TextField(column_name="type_")
+    payload = pw.TextField()
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "webhook_events"
+
+
+class WebhookDelivery(State):
+    """An event on its way to a webhook, and what came of it: the status of the last answer, or a code where there was
+    none."""
+
+    id = pw.BigAutoField()
+    webhook_id = pw.BigIntegerField()
+    event_id = pw.BigIntegerField()
+    status = pw.TextField(default="waiting")
+    attempts = pw.BigIntegerField(default=0)
+    next_due = pw.BigIntegerField()
+    last_attempt_at = pw.BigIntegerField(null=True)
+    last_status = pw.BigIntegerField(null=True)
+    last_code = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "webhook_deliveries"
 
 
 MODELS: tuple[type[State], ...] = (
@@ -421,4 +474,7 @@ MODELS: tuple[type[State], ...] = (
     Token,
     IdempotencyKey,
     AuditEntry,
+    Webhook,
+    WebhookEvent,
+    WebhookDelivery,
 )

@@ -60,6 +60,11 @@ def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:
     return found
 
 
+def newest_id() -> int:
+    """The number of the newest run; 0 when there never was one."""
+    return int(sql.rows("SELECT coalesce(max(id), 0) FROM sync_runs")[0][0])
+
+
 def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
     """Take the next run: one that is queued while its mapping rests, or one whose worker's lease has ended.
 

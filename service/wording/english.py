@@ -77,6 +77,26 @@ _FAILURES = {
         "The destination refused the record: {detail}.",
         "Correct the source record; it is tried again in the next run.",
     ),
+    "value_rejected.grew_too_long": Words(
+        "A text grew too long",
+        "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+        "Shorten the text in the source record, or change the transformation in the mapping.",
+    ),
+    "value_rejected.expression_failed": Words(
+        "An expression failed",
+        "The expression for the field {field} gives no value for this record: {detail}.",
+        "Correct the value in the source record, or let the expression in the mapping deal with it.",
+    ),
+    "value_not_mapped": Words(
+        "A value is not in the table",
+        "The value {value} of the field {field} is not in the value map of the mapping.",
+        "Add {value} to the value map, say what becomes of other values with `unmapped`, or correct the source record.",
+    ),
+    "value_not_mapped.bare": Words(
+        "A value is not in the table",
+        "A value of the record is not in the value map of the mapping.",
+        "Add the value to the value map, or correct the source record.",
+    ),
     "value_too_long": Words(
         "A text is too long",
         "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
@@ -96,6 +116,12 @@ _FAILURES = {
         "Several records match",
         "More than one record could be the partner of this one: {candidates}.",
         "Couple the record by hand, or make the match fields unique.",
+    ),
+    "uncertain_after_restore": Words(
+        "Possibly there already",
+        "The {source} record may have been synchronized after the backup that the service's state was restored from,"
+        " and no {destination} record equals it.",
+        "If its partner exists, couple the two by hand; if not, resolve it with retry, and it is inserted.",
     ),
     "record_not_found": Words(
         "The record does not exist",
@@ -355,6 +381,23 @@ _REFUSALS = {
         "This request must say in `If-Match` which version it is about.",
         "Send the `ETag` of the item as you read it.",
     ),
+    "identity_provider_unreachable": Words(
+        "The identity provider does not answer",
+        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "webhook_url_wrong": Words(
+        "No address",
+        "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
+    ),
+    "too_many_webhooks": Words(
+        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
+    ),
+    "too_many_requests": Words(
+        "Too many requests",
+        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
+    ),
     "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
     "unsupported_media_type": Words(
         "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
@@ -480,6 +523,47 @@ _MAPPING_PROBLEMS = {
         "Map a field or a constant to it, or synchronize only coupled records.",
     ),
     "transform_unknown": Words("Unknown transformation", "There is no transformation {name}; there are: {names}."),
+    "transform_form": Words(
+        "Not a transformation",
+        "A transformation is its name, or an object of one name and its parameters.",
+        'Write `"trim"` or `{{"truncate": {{"length": 20}}}}`.',
+    ),
+    "transform_parameter_unknown": Words(
+        "Unknown parameter", "The transformation {name} has no parameter {parameter}; it has: {parameters}."
+    ),
+    "transform_parameter_missing": Words("Incomplete", "The transformation {name} needs the parameter {parameter}."),
+    "transform_parameter_wrong": Words("Wrong parameter", "{parameter} of the transformation {name} is {expected}."),
+    "transform_type_wrong": Words(
+        "Wrong type",
+        "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
+        "Put another transformation before it, or leave it out.",
+    ),
+    "transform_needs_several_fields": Words(
+        "One field only",
+        "The transformation {name} is for several fields at once, and {field} is one.",
+        "Name the fields in `localFields` or `integrationFields`.",
+    ),
+    "pattern_wrong": Words(
+        "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
+    ),
+    "pattern_group_unknown": Words(
+        "Unknown group", "The replacement names a group that the pattern does not have; it has {groups}."
+    ),
+    "factor_wrong": Words("Wrong factor", "This is a number other than zero, at most thirty digits away from one."),
+    "separators_equal": Words("Wrong separator", "The two separators must be different."),
+    "separator_wrong": Words("Wrong separator", "{separator} can be part of a number and cannot separate anything."),
+    "date_format_wrong": Words("Wrong format", "A format has at least one of these: {codes}. Each occurs once."),
+    "map_key_twice": Words("Twice in the map", "The map says twice what becomes of {key}."),
+    "expression_wrong": Words(
+        "Wrong expression",
+        "The expression cannot be used: {detail}.",
+        "`value` is the field's value; several fields have their own names.",
+    ),
+    "expression_grows": Words(
+        "Too dear",
+        "An expression may use `replace` or `join` once.",
+        "Put a second replacement into a transformation of its own.",
+    ),
     "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
     "nothing_flows": Words(
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."

@@ -51,6 +51,7 @@ CREATE TABLE mappings (
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
     reconciled TEXT,
+    restored_at BIGINT,
     next_due BIGINT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -301,8 +302,46 @@ CREATE TABLE audit_entries (
     item_id BIGINT,
     before TEXT,
     after TEXT,
-    request_id TEXT
+    request_id TEXT,
+    token_id BIGINT
 );
+
+CREATE TABLE webhooks (
+    id {identity},
+    url TEXT NOT NULL,
+    description TEXT NOT NULL,
+    events TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    disabled_code TEXT,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE webhook_events (
+    id {identity},
+    message_id TEXT NOT NULL UNIQUE,
+    type_ TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX webhook_events_created ON webhook_events (created_at);
+
+CREATE TABLE webhook_deliveries (
+    id {identity},
+    webhook_id BIGINT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event_id BIGINT NOT NULL REFERENCES webhook_events (id) ON DELETE CASCADE,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'delivered', 'failed')),
+    attempts BIGINT NOT NULL,
+    next_due BIGINT NOT NULL,
+    last_attempt_at BIGINT,
+    last_status BIGINT,
+    last_code TEXT
+);
+CREATE INDEX webhook_deliveries_webhook ON webhook_deliveries (webhook_id, id);
+CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id);
+CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_id, next_due) WHERE status = 'waiting';
 """
 
 # SQLite obeys foreign keys only on connections that ask for it, so that a hand-written INSERT could name a direction
