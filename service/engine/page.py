@@ -18,7 +18,8 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
     decide_page(task, source, batch.visits)
     if task.restored:
         adopt(task, source, batch.visits)
-    apply(task, source, batch.visits)
+    visits = [visit for visit in batch.visits if task.full or not visit.still_waits]
+    apply(task, source, visits)
     task.checkpoint = checkpoint
-    task.progress["read"] = task.progress.get("read", 0) + len(batch.visits)
-    write_down(task, source, batch.visits, batch.mark, batch.gone)
+    task.progress["read"] = task.progress.get("read", 0) + len(visits)
+    write_down(task, source, visits, batch.mark, batch.gone)

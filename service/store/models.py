@@ -100,7 +100,8 @@ class Mapping(State):
 class FieldMapping(State):
     """A line of a mapping. Its id changes when its meaning does, because bases are remembered by it.
 
-    `constant` is None, or the constant in a list of one: a constant may itself be null.
+    `constant` is None, or the constant in a list of one: a constant may itself be null. `reference_id`: the mapping
+    whose records the fields refer to; `reference_optional`: no side needs the field for a new record.
     """
 
     id = pw.BigAutoField()
@@ -111,6 +112,8 @@ class FieldMapping(State):
     direction = pw.TextField(default=Direction.BIDIRECTIONAL)
     constant = JsonField(null=True)
     transforms = JsonField(default=dict)
+    reference_id = pw.BigIntegerField(null=True)
+    reference_optional = pw.BooleanField(default=False)
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
@@ -204,7 +207,8 @@ class SyncRun(State):
 class RunRecord(State):
     """What a run did, or in a dry run would do, with one record that was not simply unchanged.
 
-    `rule`: the policy, or the resolution of a person, that decided; None where none was needed.
+    `rule`: the policy, or the resolution of a person, that decided; None where none was needed. `waits_for`: what it
+    refers to and is not coupled.
     """
 
     id = pw.BigAutoField()
@@ -217,6 +221,7 @@ class RunRecord(State):
     outcome = pw.TextField()
     fields = JsonField(null=True)
     rule = pw.TextField(null=True)
+    waits_for = JsonField(null=True)
     error_id = pw.BigIntegerField(null=True)
 
     class Meta:
@@ -307,6 +312,20 @@ class Retry(State):
 
     class Meta:
         table_name = "retries"
+
+
+class AwaitedRecord(State):
+    """A record that a waiting one refers to in its `field`: `key` of `side` of the mapping `mapping_id`."""
+
+    id = pw.BigAutoField()
+    retry_id = pw.BigIntegerField()
+    field = pw.TextField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+
+    class Meta:
+        table_name = "awaited_records"
 
 
 class Intent(State):
@@ -468,6 +487,7 @@ MODELS: tuple[type[State], ...] = (
     SyncError,
     SkippedRecord,
     Retry,
+    AwaitedRecord,
     Intent,
     PendingChange,
     Exclusion,

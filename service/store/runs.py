@@ -44,6 +44,7 @@ class Done:
     fields: Sequence[Mapping[str, Any]] | None
     rule: str | None
     error_id: int | None
+    waits_for: Sequence[Mapping[str, Any]] | None = None
 
 
 def get(run_id: int) -> SyncRun | None:
@@ -207,7 +208,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
     sql.execute_many(
         "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
-        " rule, error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " rule, error_id, waits_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 run_id,
@@ -220,6 +221,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
                 sql.dump(item.fields),
                 item.rule,
                 item.error_id,
+                sql.dump(item.waits_for),
             )
             for item in done
         ],

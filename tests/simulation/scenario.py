@@ -89,6 +89,8 @@ class Scenario:
         file.write_bytes(_template(folder))
         open_database(f"sqlite:///{file}")
         database.connect()
+        # Nobody takes the power away here, and thousands of commits need not wait for the disk.
+        sql.rows("PRAGMA synchronous = OFF")
         mapping_id = 1
         sql.execute(
             "UPDATE mappings SET conflict_detection = ?, update_conflict_resolution = ?,"

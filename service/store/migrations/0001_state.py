@@ -69,6 +69,8 @@ CREATE TABLE field_mappings (
     direction TEXT NOT NULL CHECK (direction IN ('bidirectional', 'toIntegration', 'fromIntegration')),
     constant TEXT,
     transforms TEXT NOT NULL,
+    reference_id BIGINT REFERENCES mappings (id),
+    reference_optional BOOLEAN NOT NULL,
     clear_on_failed_lookup BOOLEAN NOT NULL,
     not_null BOOLEAN NOT NULL,
     match_key BIGINT,
@@ -153,6 +155,7 @@ CREATE TABLE run_records (
     outcome TEXT NOT NULL,
     fields TEXT,
     rule TEXT,
+    waits_for TEXT,
     error_id BIGINT
 );
 CREATE INDEX run_records_run ON run_records (run_id, id);
@@ -233,6 +236,17 @@ CREATE TABLE retries (
     since BIGINT NOT NULL,
     UNIQUE (mapping_id, side, key)
 );
+CREATE INDEX retries_error ON retries (error_id) WHERE error_id IS NOT NULL;
+
+CREATE TABLE awaited_records (
+    id {identity},
+    retry_id BIGINT NOT NULL REFERENCES retries (id) ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL
+);
+CREATE INDEX awaited_records_retry ON awaited_records (retry_id);
 
 CREATE TABLE intents (
     id {identity},
