@@ -91,7 +91,8 @@ class Task:
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
     two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
     of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
-    same. `noted`: whether the page has noted changes before it sent them.
+    same. `noted`: whether the page has noted changes before it sent them. `began`, `read_here`: when this worker began,
+    and how many records it has read.
     """
 
     lease: Lease
@@ -121,7 +122,11 @@ class Task:
     page_size: int = PAGE_SIZE
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
+    began: Stamp = field(init=False)
+    read_here: int = 0
+
     def __post_init__(self) -> None:
+        self.began = self.now()
         for side in Side:
             self.counts.setdefault(Direction.out_of(side), no_counts())
 

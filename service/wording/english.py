@@ -365,6 +365,38 @@ _REFUSALS = {
         "The {side} record refers, in {field}, to the record {key} of the mapping {mapping}, which is not coupled yet.",
         "Synchronize that record; this one follows by itself.",
     ),
+    "both_sides_empty": Words("No records", "Neither side has a record.", ""),
+    "both_sides_filled": Words(
+        "Both sides have records",
+        "Both sides have records, and none of them is coupled.",
+        "Start a run of kind `match` first, as a dry run to see what it would couple; then a run of kind `full`.",
+    ),
+    "both_sides_filled_no_match_keys": Words(
+        "Both sides have records",
+        "Both sides have records, none of them is coupled, and no field mapping is a match key.",
+        "Give field mappings a `matchKey` and match, or couple by hand. Otherwise a full run makes everything twice.",
+    ),
+    "uncoupled_on_both_sides": Words(
+        "Uncoupled records on both sides",
+        "Both sides have records that are not coupled, and this mapping synchronizes coupled records alone.",
+        "Start a run of kind `match`, as a dry run to see what it would couple.",
+    ),
+    "uncoupled_records": Words(
+        "Uncoupled records", "There are records that are not coupled yet.", "Start a run of kind `full`."
+    ),
+    "one_side_empty": Words(
+        "One side is empty", "One side has records, and the other has none.", "Start a run of kind `full`."
+    ),
+    "only_coupled_records": Words(
+        "Nothing is coupled",
+        "Nothing is coupled, and nothing that could be inserted: this mapping synchronizes coupled records alone, or in"
+        " the direction in which there are none.",
+        "Couple records, or switch `synchOnlyCoupledRecords` off.",
+    ),
+    "never_read": Words(
+        "Not read yet", "The records were not read by the mapping as it is now.", "Start a run of kind `full`."
+    ),
+    "read_and_coupled": Words("Nothing to do", "All records were read, and those that can be are coupled.", ""),
     "outside_filter": Words(
         "Outside the filter",
         "The {table} record {key} is outside the mapping's filter, so that no run starts from it.",
@@ -400,6 +432,11 @@ _REFUSALS = {
         "The identity provider does not answer",
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "notification_refused": Words(
+        "Notification refused",
+        "The notification does not carry the secret of the connection.",
+        "Make a secret with POST /connections/{{id}}/notification-secret, and register it in the business application.",
     ),
     "webhook_url_wrong": Words(
         "No address",
@@ -584,6 +621,12 @@ _MAPPING_PROBLEMS = {
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
     ),
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
+    "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
+    "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
+    "kind_for_one_mapping": Words(
+        "For one mapping", "A run of kind {kind} is for one mapping; for several there are: {kinds}."
+    ),
     "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
     "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
@@ -602,7 +645,11 @@ _MAPPING_PROBLEMS = {
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
     "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),
-    "schedule_form": Words("Wrong schedule", "A schedule has either `everyMinutes`, or `cron` and maybe `timeZone`."),
+    "schedule_form": Words(
+        "Wrong schedule",
+        "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
+    ),
+    "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
 }
 
 _CHECKS = {
