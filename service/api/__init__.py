@@ -17,6 +17,7 @@ from service.api import (
     docs,
     error_list,
     errors,
+    export,
     health,
     limiting,
     mappings,
@@ -38,6 +39,7 @@ RESOURCES = (
     error_list.blp,
     skipped.blp,
     tokens.blp,
+    export.blp,
     health.blp,
     metrics.blp,
 )

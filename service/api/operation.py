@@ -41,6 +41,7 @@ class Operation:
     waits: bool = False
     refuses: tuple[int, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
 
 def operation(
@@ -53,7 +54,7 @@ def operation(
     body_optional: bool = False,
     at_once: bool = False,
     afterwards: Callable[[Response], Response] | None = None,
-    produces: str = "application/json",
+    produces: str | tuple[str, ...] = "application/json",
     refuses: tuple[int, ...] = (),
     links: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Callable[[View], View]:
@@ -64,7 +65,8 @@ def operation(
     `afterwards` is handed the answer once all is committed and no connection is held, and gives the one to be sent.
     """
     waits = afterwards is not None
-    described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {})
+    also = () if isinstance(produces, str) else produces[1:]
+    described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {}, also)
 
     def decorate(view: View) -> View:
         def answered(*args: Any, **kwargs: Any) -> Response:
@@ -102,9 +104,10 @@ def _bare(response: Response) -> Response:
     return response
 
 
-def _assert_acceptable(produces: str) -> None:
+def _assert_acceptable(produces: str | tuple[str, ...]) -> None:
     accepted = request.accept_mimetypes
-    if accepted and not any(accepted[kind] for kind in (produces, PROBLEM_TYPE)):
+    kinds = (produces,) if isinstance(produces, str) else produces
+    if accepted and not any(accepted[kind] for kind in (*kinds, PROBLEM_TYPE)):
         raise NotAcceptable
 
 
@@ -164,6 +167,8 @@ def _describe_responses(document: Document, own: Operation, method: str) -> None
             success.setdefault("headers", {}).update(headers)
         if links:
             success["links"] = links
+        for kind in own.also:
+            success["content"][kind] = {"schema": {"type": "string"}}
     if own.etag and method == "get":
         responses[304] = {"description": "The caller has this version already."}
     document["responses"] = responses | {code: f"Problem{code}" for code in sorted(_errors(document, own, method))}

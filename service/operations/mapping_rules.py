@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ from service.operations.context import Context
 from service.operations.mapping_drafts import LineDraft, MappingDraft, SideDraft
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
+from service.store.models import Connection
 
 WAYS = (Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION)
 
@@ -44,18 +45,30 @@ class Bound:
         return None if name is None else self.table.fields.get(name)
 
 
-def standing_problems(draft: MappingDraft, own_id: int | None) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else there is, or is about to be: a connection by its id, and which mapping depends on which."""
+
+    connection: Callable[[int], Connection | None] = connection_rows.get
+    dependencies: Callable[[], Mapping[int, list[int]]] = mapping_rows.dependencies
+
+
+STORED = Surroundings()
+"""What there is now."""
+
+
+def standing_problems(draft: MappingDraft, own_id: int | None, around: Surroundings = STORED) -> list[Problem]:
     """What can be told without asking a business application."""
-    return [*_dependency_problems(draft, own_id), *schedules.problems(draft.schedule)]
+    return [*_dependency_problems(draft, own_id, around), *schedules.problems(draft.schedule)]
 
 
-def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
+def live_problems(context: Context, draft: MappingDraft, around: Surroundings = STORED) -> list[Problem]:
     """What is wrong with the tables, the fields and what flows between them, as the connections tell it now."""
     problems: list[Problem] = []
     bound: dict[Side, Bound | None] = {}
     with ExitStack() as opened:
         for side in Side:
-            bound[side], found = _bind(context, draft.side(side), f"/{side}", opened)
+            bound[side], found = _bind(context, draft.side(side), f"/{side}", opened, around)
             problems += found
     if _same_place(draft):
         problems.append(Problem("/integration/table", "same_table_twice"))
@@ -64,8 +77,8 @@ def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
     return problems
 
 
-def _dependency_problems(draft: MappingDraft, own_id: int | None) -> Iterator[Problem]:
-    known = mapping_rows.dependencies()
+def _dependency_problems(draft: MappingDraft, own_id: int | None, around: Surroundings) -> Iterator[Problem]:
+    known = around.dependencies()
     for index, id in enumerate(draft.depends_on):
         pointer = f"/dependsOn/{index}"
         if id not in known:
@@ -94,8 +107,10 @@ def _same_place(draft: MappingDraft) -> bool:
 # One side
 
 
-def _bind(context: Context, side: SideDraft, pointer: str, opened: ExitStack) -> tuple[Bound | None, list[Problem]]:
-    row = connection_rows.get(side.connection_id)
+def _bind(
+    context: Context, side: SideDraft, pointer: str, opened: ExitStack, around: Surroundings
+) -> tuple[Bound | None, list[Problem]]:
+    row = around.connection(side.connection_id)
     if row is None:
         return None, [Problem(f"{pointer}/connectionId", "connection_unknown", {"id": side.connection_id})]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from service.core.errors import Conflict, Invalid, NotFound, Stale
+from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import Direction, Side
 from service.operations import audit, schedules
@@ -21,7 +21,7 @@ from service.operations.mapping_drafts import (
     meaning,
     merged,
 )
-from service.operations.mapping_rules import live_problems, standing_problems
+from service.operations.mapping_rules import STORED, Surroundings, live_problems, standing_problems
 from service.store import mappings as store
 from service.store.integrity import refusals
 from service.store.models import FieldMapping
@@ -69,27 +69,19 @@ def id_of(name: str) -> int:
 def create(context: Context, given: Document, actor: str) -> Document:
     """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
     document = {**DEFAULTS, **given}
-    _assert_valid(context, document, None, live=True)
-    now = context.now()
-    columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with effect(), refusals(noun="mapping", name=document["name"]):
-        id = store.insert({**columns, "created_at": now, "updated_at": now})
-        store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
-        audit.record(context, actor, "create", "mapping", id, after=document)
-    return get(id)
+    _assert_valid(problems_of_new(context, document))
+    return get(write_new(context, document, actor))
 
 
 def replace(context: Context, id: int, given: Document, expected: int | None, actor: str) -> Document:
     """Make a mapping what is given, and the default where nothing is given."""
-    row = _row(id)
-    return _save(context, row, {**DEFAULTS, **given}, expected, actor)
+    return _save(context, _row(id), {**DEFAULTS, **given}, expected, actor)
 
 
 def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Document:
     """Change some of a mapping; its field mappings as a list, its sides one level deep."""
     row = _row(id)
-    current = document_of(row, store.lines([id])[id])
-    return _save(context, row, merged(current, changes), expected, actor)
+    return _save(context, row, merged(present(row), changes), expected, actor)
 
 
 def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
@@ -146,11 +138,34 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
     }
 
 
-def _assert_valid(context: Context, document: Document, own_id: int | None, *, live: bool) -> None:
+def present(row: MappingRow) -> Document:
+    """A mapping as it is stored, with its field mappings."""
+    return document_of(row, store.lines([row.id])[row.id])
+
+
+def problems_of_new(
+    context: Context, document: Document, id: int | None = None, around: Surroundings = STORED
+) -> list[Problem]:
+    """Everything that keeps a new mapping from working; `id`: what others that are about to be made call it."""
     draft = draft_of(document)
-    problems = standing_problems(draft, own_id)
-    if live:
-        problems += live_problems(context, draft)
+    return standing_problems(draft, id, around) + live_problems(context, draft, around)
+
+
+def problems_of_change(
+    context: Context, id: int, current: Document, document: Document, around: Surroundings = STORED
+) -> list[Problem]:
+    """Everything that keeps a mapping from working once it is changed.
+
+    It can be disabled, renamed or given another schedule while its applications cannot be reached.
+    """
+    draft = draft_of(document)
+    problems = standing_problems(draft, id, around)
+    if _works_otherwise(current, document):
+        problems += live_problems(context, draft, around)
+    return problems
+
+
+def _assert_valid(problems: Sequence[Problem]) -> None:
     if problems:
         raise Invalid(problems)
 
@@ -162,20 +177,35 @@ def _assert_not_running(id: int) -> None:
 
 
 def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
+    _assert_valid(problems_of_change(context, row.id, present(row), document))
+    write_over(context, row, document, expected, actor)
+    return get(row.id)
+
+
+def write_new(context: Context, document: Document, actor: str) -> int:
+    """Write down a new mapping without problems; its id."""
+    now = context.now()
+    columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
+    with effect(), refusals(noun="mapping", name=document["name"]):
+        id = store.insert({**columns, "created_at": now, "updated_at": now})
+        store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
+        audit.record(context, actor, "create", "mapping", id, after=document)
+    return id
+
+
+def write_over(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> None:
+    """Write down a change without problems. Raises Conflict, Stale."""
     lines = store.lines([row.id])[row.id]
     current = document_of(row, lines)
-    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
-    _assert_valid(context, document, row.id, live=_works_otherwise(current, document))
     kept = _kept(lines, [line_columns(line) for line in document["field_mappings"]])
     with transaction(), refusals(noun="mapping", name=document["name"]):
-        _assert_allowed(row.id, current, document)
+        assert_allowed(row.id, current, document)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
         store.replace_lines(row.id, kept, [line_columns(line) for line in document["field_mappings"]])
         store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
         audit.record_change(context, actor, "mapping", row.id, current, document)
-    return get(row.id)
 
 
 def _works_otherwise(current: Document, document: Document) -> bool:
@@ -192,7 +222,8 @@ def _read_otherwise(current: Mapping[str, Any], side: Mapping[str, Any]) -> bool
     return any(current[name] != side[name] for name in ("connection_id", "table", "modified_on"))
 
 
-def _assert_allowed(id: int, current: Document, document: Document) -> None:
+def assert_allowed(id: int, current: Document, document: Document) -> None:
+    """Raise Conflict where what is coupled, or in conflict, does not allow a change."""
     if any(current[side][name] != document[side][name] for side in Side for name in _IDENTITY):
         coupled = store.couplings(id)
         if coupled:
