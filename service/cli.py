@@ -25,7 +25,7 @@ from service.api.setup_yaml import dump_yaml
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid, Problem
 from service.core.records import stamp_of
-from service.operations import applying, checks, connections, exports, mappings, planning, runs, tokens
+from service.operations import applying, checks, connections, exports, mappings, planning, restored, runs, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -33,6 +33,8 @@ from service.settings import (
     LONG_ENOUGH,
     Settings,
     SettingsWrong,
+    beside_database,
+    database_name,
     read_settings,
     secret_box,
     weak_secrets,
@@ -41,6 +43,7 @@ from service.settings import (
 from service.store.database import (
     DatabaseRefused,
     connection,
+    copy_to,
     is_postgresql,
     migrate,
     open_database,
@@ -54,6 +57,10 @@ _GRACE = 25
 _FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 _EVERYTHING = 500
 _ACTOR = "cli"
+_RESTORED = (
+    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of"
+    " every mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
+)
 
 
 class Refused(click.ClickException):
@@ -115,6 +122,28 @@ def migrate_command() -> None:
     for name in done:
         click.echo(f"applied {name}")
     click.echo("The database is up to date." if not done else f"{len(done)} applied; the database is up to date.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the service's database to FILE, while it is in use (SQLite; PostgreSQL has pg_dump)."""
+    with _sentences(), _opened():
+        try:
+            size = copy_to(file)
+        except FileExistsError:
+            raise Refused(f"{file} exists already; nothing was written.") from None
+        except OSError as error:
+            raise Refused(f"{file} cannot be written: {error}.") from error
+    click.echo(f"{size} bytes were written to {file}. The key of the credentials is not in it: keep that elsewhere.")
+
+
+@main.command("restored")
+def restored_command() -> None:
+    """Say that the service's database was restored from a backup, before it is started again."""
+    with _sentences(), _opened() as context:
+        number = restored.declare(context, _ACTOR)
+    click.echo(f"The next run of each of the {number} mappings looks at everything, with care.")
 
 
 @main.command()
@@ -248,7 +277,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 def _context(settings: Settings, **more: Any) -> Context:
     """What operations are handed under these settings."""
-    return Context(secret_box(settings), private_networks=settings.private_networks or (), **more)
+    networks = settings.private_networks or ()
+    return Context(secret_box(settings), private_networks=networks, note_run=_last_run(settings).note, **more)
+
+
+def _last_run(settings: Settings) -> restored.LastRun:
+    return restored.LastRun(beside_database(settings, ".last-run"), database_name(settings))
 
 
 def _working_context(settings: Settings) -> tuple[Context, Worker]:
@@ -279,6 +313,8 @@ def _prepared(*, migrating: bool) -> Settings:
             raise Refused(f"The database lacks {len(pending)} migrations; run `accord migrate` first.")
         if settings.token is not None:
             tokens.ensure_first(_context(settings), settings.token)
+        if restored.notice(_context(settings), _last_run(settings)):
+            click.echo(_RESTORED, err=True)
     _close_for_fork(opened)
     return settings
 

@@ -260,16 +260,27 @@ def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
     With PostgreSQL they are kept in the folder that the process was started in, and processes on several machines have
     to be given the same. `say` is told a new token, once. Raises SettingsWrong where they cannot be kept.
     """
-    path = sqlite_path(settings.database_url) or Path("accord.db")
     if settings.secret_key is None:
-        settings = replace(settings, secret_key=_kept(path.with_name(path.name + ".key"), _new_key)[0])
+        settings = replace(settings, secret_key=_kept(beside_database(settings, ".key"), _new_key)[0])
     if settings.token is None:
-        place = path.with_name(path.name + ".token")
+        place = beside_database(settings, ".token")
         token, made = _kept(place, make_text)
         settings = replace(settings, token=token)
         if made:
             say(f"A token with all rights was made; it is kept in {place} and not shown again:\n\n    {token}\n")
     return settings
+
+
+def beside_database(settings: Settings, ending: str) -> Path:
+    """A file beside the database; with PostgreSQL, in the folder that the process was started in."""
+    path = sqlite_path(settings.database_url) or Path("accord.db")
+    return path.with_name(path.name + ending)
+
+
+def database_name(settings: Settings) -> str:
+    """The database as a text without credentials."""
+    url = urlsplit(settings.database_url)
+    return f"{url.hostname or ''}:{url.port or ''}{url.path}"
 
 
 def secret_box(settings: Settings) -> SecretBox:

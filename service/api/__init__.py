@@ -27,6 +27,7 @@ from service.api import (
     tokens,
     tracing,
     waiting,
+    webhooks,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -40,6 +41,7 @@ RESOURCES = (
     skipped.blp,
     tokens.blp,
     export.blp,
+    webhooks.blp,
     health.blp,
     metrics.blp,
 )

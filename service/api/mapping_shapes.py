@@ -188,6 +188,12 @@ class Transforms(Body):
     from_integration = Items(Transformation(allow_none=False), max=20)
 
 
+class ReferenceShape(Body):
+    """The fields hold keys of another mapping's records, or of this one's, and are translated by its couplings."""
+
+    mapping = Text(min=1, max=200, pattern=PLAIN, required=True, metadata={"description": "The mapping's name."})
+
+
 class FieldMappingShape(Body):
     """Two fields that hold the same, or a constant for one."""
 
@@ -196,6 +202,7 @@ class FieldMappingShape(Body):
     direction = Choice(Direction, load_default=Direction.BIDIRECTIONAL.value)
     constant = Scalar()
     transforms = Part(Transforms, load_default=dict)
+    reference = Part(ReferenceShape, allow_none=True, load_default=None)
     clear_on_failed_lookup = Flag(load_default=False)
     not_null = Flag(load_default=False)
     match_key = Int(min=1, max=100, allow_none=True, load_default=None)
@@ -275,6 +282,7 @@ class LineAnswer(Answer):
     direction = Choice(Direction)
     constant = Scalar(metadata={"optional": True})
     transforms = Json(allow_none=False, metadata={"type": "object"})
+    reference = Part(ReferenceShape, allow_none=True)
     clear_on_failed_lookup = Flag()
     not_null = Flag()
     match_key = Int(allow_none=True)
@@ -316,8 +324,14 @@ class StandingAnswer(Answer):
     open_errors = Int(min=0)
     open_skipped = Int(min=0)
     oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
+    waiting = Int(min=0, metadata={"description": "Records that refer to others that are not coupled yet."})
+    oldest_waiting_at = Moment(allow_none=True, metadata={"description": "Since when the oldest of them has waited."})
     coupled = Int(min=0)
     in_sync = Part(InSyncAnswer, allow_none=True)
+    restored_at = Moment(
+        allow_none=True,
+        metadata={"description": "The service's state was restored then; the next run looks at everything, with care."},
+    )
 
 
 class MappingAnswer(Answer):

@@ -121,6 +121,7 @@ class RunRecordAnswer(Answer):
     outcome = Choice(Outcome)
     fields_ = Json(attribute="fields", data_key="fields", metadata={"description": "The fields that changed."})
     rule = Said(allow_none=True, metadata={"description": "The policy or the resolution that decided."})
+    waits_for = Json(metadata={"description": "What it refers to and is not coupled: field, mapping, side and key."})
     error_id = Int(allow_none=True)
 
 

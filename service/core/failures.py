@@ -49,6 +49,7 @@ FAILURES: Mapping[str, Kind] = {
     "value_not_mapped": _RECORD,
     "reference_not_coupled": _COUPLED,
     "ambiguous_match": _RECORD,
+    "uncertain_after_restore": _COUPLED,
     "record_not_found": _RECORD,
     "permission_denied": _SETUP,
     "credentials_rejected": _SETUP,

@@ -43,15 +43,21 @@ def _nobody_to_wake() -> None:
     """The worker, if there is one, looks for itself."""
 
 
+def _nowhere_to_note(_run_id: int) -> None:
+    """No note is kept of the last run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
-    committed; `now` is our own clock, in microseconds.
+    committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
+    microseconds.
     """
 
     secrets: SecretBox
     private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     wake: Callable[[], None] = field(default=_nobody_to_wake)
+    note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)

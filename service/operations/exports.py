@@ -42,7 +42,7 @@ def _connection(context: Context, row: Connection) -> Document:
 def _mappings(connection_names: Mapping[int, str]) -> list[Document]:
     rows = mappings.everything()
     lines, names = mappings.lines([row.id for row in rows]), {row.id: row.name for row in rows}
-    return [by_name(document_of(row, lines[row.id]), connection_names, names) for row in rows]
+    return [by_name(document_of(row, lines[row.id], names), connection_names, names) for row in rows]
 
 
 def by_name(document: Document, connection_names: Mapping[int, str], mapping_names: Mapping[int, str]) -> Document:

@@ -11,6 +11,7 @@ from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.failures import SideFailed
 from service.core.mapping import flowing_steps
+from service.core.ordering import Need
 from service.core.records import (
     FILTER_OPERATORS,
     Condition,
@@ -22,13 +23,14 @@ from service.core.records import (
     Table,
 )
 from service.core.transforms import chain, unfitting, wrong
-from service.operations import schedules
+from service.operations import mapping_order, schedules
 from service.operations.connections import open_connector
 from service.operations.context import Context
 from service.operations.mapping_drafts import LineDraft, MappingDraft, SideDraft
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
 from service.store.models import Connection
+from service.store.models import Mapping as MappingRow
 
 WAYS = (Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION)
 
@@ -47,10 +49,13 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else there is, or is about to be: a connection by its id, and which mapping depends on which."""
+    """What else there is, or is about to be: connections by id, mappings by name, and what each mapping needs."""
 
     connection: Callable[[int], Connection | None] = connection_rows.get
+    mapping: Callable[[str], MappingRow | None] = mapping_rows.by_name
+    names: Callable[[], Mapping[int, str]] = mapping_rows.names
     dependencies: Callable[[], Mapping[int, list[int]]] = mapping_rows.dependencies
+    needs: Callable[[], list[Need]] = mapping_order.needs
 
 
 STORED = Surroundings()
@@ -62,8 +67,11 @@ def standing_problems(draft: MappingDraft, own_id: int | None, around: Surroundi
     return [*_dependency_problems(draft, own_id, around), *schedules.problems(draft.schedule)]
 
 
-def live_problems(context: Context, draft: MappingDraft, around: Surroundings = STORED) -> list[Problem]:
-    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now."""
+def live_problems(
+    context: Context, draft: MappingDraft, around: Surroundings = STORED
+) -> tuple[list[Problem], dict[Side, Bound | None]]:
+    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now; and the
+    two sides, None where they are not known."""
     problems: list[Problem] = []
     bound: dict[Side, Bound | None] = {}
     with ExitStack() as opened:
@@ -74,7 +82,7 @@ def live_problems(context: Context, draft: MappingDraft, around: Surroundings = 
         problems.append(Problem("/integration/table", "same_table_twice"))
     problems += _line_problems(draft, bound)
     problems += _flow_problems(draft, bound)
-    return problems
+    return problems, bound
 
 
 def _dependency_problems(draft: MappingDraft, own_id: int | None, around: Surroundings) -> Iterator[Problem]:
@@ -270,7 +278,7 @@ def _write_problems(
     if line.constant is not None:
         yield from _constant_problems(line, field, pointer)
     origin = source.field(line.field(way.source)) if source else None
-    if origin is not None:
+    if origin is not None and line.reference is None:
         yield from _way_problems(line, way, origin, field, pointer)
 
 

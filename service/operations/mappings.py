@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import Direction, Side
-from service.operations import audit, schedules
+from service.operations import audit, mapping_references, schedules
 from service.operations.context import Context
 from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
@@ -27,6 +28,16 @@ from service.store.integrity import refusals
 from service.store.models import FieldMapping
 from service.store.models import Mapping as MappingRow
 from service.store.sql import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a mapping. `optional`: for each field mapping, whether a new record can do without it for a
+    while; None where the connections were not asked, or there are problems."""
+
+    problems: list[Problem]
+    optional: list[bool] | None
+
 
 DEFAULTS: Mapping[str, Any] = {
     "direction": Direction.BIDIRECTIONAL.value,
@@ -69,8 +80,8 @@ def id_of(name: str) -> int:
 def create(context: Context, given: Document, actor: str) -> Document:
     """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
     document = {**DEFAULTS, **given}
-    _assert_valid(problems_of_new(context, document))
-    return get(write_new(context, document, actor))
+    optional = _assert_valid(check(context, document, None, live=True))
+    return get(_create(context, document, optional, actor))
 
 
 def replace(context: Context, id: int, given: Document, expected: int | None, actor: str) -> Document:
@@ -89,6 +100,9 @@ def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
     row = _row(id)
     with transaction():
         _assert_not_running(id)
+        others = store.referring(id)
+        if others:
+            raise Conflict("mapping_referenced", mappings=others)
         if not store.delete(id, expected or row.version):
             raise Stale("mapping", id)
         store.forget_dependency(id)
@@ -115,12 +129,14 @@ def _row(id: int) -> MappingRow:
 
 def _documents(rows: Sequence[MappingRow]) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings = store.lines(ids), store.standings(ids)
-    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
+    lines, standings, names = store.lines(ids), store.standings(ids), store.names()
+    return [_document(row, lines[row.id], standings[row.id], names) for row in rows]
 
 
-def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing) -> Document:
-    return document_of(row, lines) | {
+def _document(
+    row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing, names: Mapping[int, str]
+) -> Document:
+    return document_of(row, lines, names) | {
         "id": row.id,
         "version": row.version,
         "created_at": row.created_at,
@@ -132,42 +148,49 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "open_errors": standing.open_errors,
             "open_skipped": standing.open_skipped,
             "oldest_skipped_at": standing.oldest_skipped_at,
+            "waiting": standing.waiting,
+            "oldest_waiting_at": standing.oldest_waiting_at,
             "coupled": standing.coupled,
             "in_sync": row.reconciled,
+            "restored_at": row.restored_at,
         },
     }
 
 
 def present(row: MappingRow) -> Document:
     """A mapping as it is stored, with its field mappings."""
-    return document_of(row, store.lines([row.id])[row.id])
+    return document_of(row, store.lines([row.id])[row.id], store.names())
 
 
-def problems_of_new(
-    context: Context, document: Document, id: int | None = None, around: Surroundings = STORED
-) -> list[Problem]:
-    """Everything that keeps a new mapping from working; `id`: what others that are about to be made call it."""
+def check(
+    context: Context, document: Document, own_id: int | None, around: Surroundings = STORED, *, live: bool
+) -> Checked:
+    """Everything that keeps a mapping from working. `own_id`: None for one that is not there yet. `live`: ask the
+    connections."""
     draft = draft_of(document)
-    return standing_problems(draft, id, around) + live_problems(context, draft, around)
-
-
-def problems_of_change(
-    context: Context, id: int, current: Document, document: Document, around: Surroundings = STORED
-) -> list[Problem]:
-    """Everything that keeps a mapping from working once it is changed.
-
-    It can be disabled, renamed or given another schedule while its applications cannot be reached.
-    """
-    draft = draft_of(document)
-    problems = standing_problems(draft, id, around)
-    if _works_otherwise(current, document):
-        problems += live_problems(context, draft, around)
-    return problems
-
-
-def _assert_valid(problems: Sequence[Problem]) -> None:
+    problems = standing_problems(draft, own_id, around)
+    if not live:
+        return Checked(problems, None)
+    found, bound = live_problems(context, draft, around)
+    problems += found + mapping_references.problems(draft, document["name"], own_id, bound, around)
     if problems:
-        raise Invalid(problems)
+        return Checked(problems, None)
+    return Checked([], [mapping_references.is_optional(draft, line, bound) for line in draft.field_mappings])
+
+
+def _assert_valid(checked: Checked) -> Sequence[bool] | None:
+    if checked.problems:
+        raise Invalid(checked.problems)
+    return checked.optional
+
+
+def _line_rows(document: Document, id: int, optional: Sequence[bool] | None) -> list[dict[str, Any]]:
+    """The columns of the field mappings; what the connections were not asked for stays as it is."""
+    ids = {name: id for id, name in store.names().items()} | {document["name"]: id}
+    rows = [line_columns(line, ids) for line in document["field_mappings"]]
+    if optional is None:
+        return rows
+    return [{**row, "reference_optional": free} for row, free in zip(rows, optional, strict=True)]
 
 
 def _assert_not_running(id: int) -> None:
@@ -177,40 +200,59 @@ def _assert_not_running(id: int) -> None:
 
 
 def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
-    _assert_valid(problems_of_change(context, row.id, present(row), document))
-    write_over(context, row, document, expected, actor)
+    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
+    optional = _assert_valid(check(context, document, row.id, live=works_otherwise(present(row), document)))
+    write_over(context, row, document, optional, expected, actor)
     return get(row.id)
 
 
-def write_new(context: Context, document: Document, actor: str) -> int:
-    """Write down a new mapping without problems; its id."""
+def insert(context: Context, document: Document) -> int:
+    """A row for a mapping without problems; `fill` gives it its field mappings."""
     now = context.now()
     columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with effect(), refusals(noun="mapping", name=document["name"]):
-        id = store.insert({**columns, "created_at": now, "updated_at": now})
-        store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
-        audit.record(context, actor, "create", "mapping", id, after=document)
+    with refusals(noun="mapping", name=document["name"]):
+        return store.insert({**columns, "created_at": now, "updated_at": now})
+
+
+def fill(context: Context, id: int, document: Document, optional: Sequence[bool] | None, actor: str) -> None:
+    """Give a new row its field mappings."""
+    store.replace_lines(id, {}, _line_rows(document, id, optional))
+    audit.record(context, actor, "create", "mapping", id, after=document)
+
+
+def _create(context: Context, document: Document, optional: Sequence[bool] | None, actor: str) -> int:
+    with effect():
+        id = insert(context, document)
+        fill(context, id, document, optional, actor)
     return id
 
 
-def write_over(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> None:
+def write_over(
+    context: Context,
+    row: MappingRow,
+    document: Document,
+    optional: Sequence[bool] | None,
+    expected: int | None,
+    actor: str,
+) -> None:
     """Write down a change without problems. Raises Conflict, Stale."""
     lines = store.lines([row.id])[row.id]
-    current = document_of(row, lines)
-    kept = _kept(lines, [line_columns(line) for line in document["field_mappings"]])
+    current = document_of(row, lines, store.names())
+    rows = _line_rows(document, row.id, optional)
+    kept = _kept(lines, rows)
     with transaction(), refusals(noun="mapping", name=document["name"]):
         assert_allowed(row.id, current, document)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
-        store.replace_lines(row.id, kept, [line_columns(line) for line in document["field_mappings"]])
+        store.replace_lines(row.id, kept, rows)
         store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
         audit.record_change(context, actor, "mapping", row.id, current, document)
 
 
-def _works_otherwise(current: Document, document: Document) -> bool:
+def works_otherwise(current: Document, document: Document) -> bool:
     """Whether anything changed that the connections have a say in."""
-    parts = (*_SCOPE, "field_mappings")
+    parts = (*_SCOPE, "field_mappings", "depends_on")
     sides = [name for name in SIDE_COLUMNS if name != "caption"]
     return any(current[name] != document[name] for name in parts) or any(
         current[side][name] != document[side][name] for side in Side for name in sides

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.core.errors import Conflict, Invalid, Problem
+from service.core.ordering import Need
 from service.core.records import Side
-from service.operations import mappings
+from service.operations import mapping_order, mappings
 from service.operations.connections import Secrets, secrets_of, settled
 from service.operations.context import Context, SecretLost
 from service.operations.exports import by_name
-from service.operations.mapping_drafts import Document
+from service.operations.mapping_drafts import Document, columns_of, draft_of
+from service.operations.mapping_references import needs_of
 from service.operations.mapping_rules import Surroundings
 from service.operations.placeholders import Environment, filled
 from service.store import connections as connection_rows
@@ -44,18 +46,27 @@ class Change:
     differences: tuple[Difference, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A mapping that is to be written: its row or None, its id, and how it is to be (`optional` as in `Checked`)."""
+
+    row: MappingRow | None
+    id: int
+    document: Document
+    optional: list[bool] | None
+
+
 @dataclass(slots=True)
 class Plan:
     """What is to be done. What is not there yet has a negative id, which is exchanged for a real one when it is made.
 
-    `connections`: by name, the row as it is to be, and as it is or None. `mappings`: by name, the row or None, the id,
-    and the document. `deleted`: the rows that go.
+    `connections`: by name, the row as it is to be, and as it is or None. `deleted`: the rows that go.
     """
 
     changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     connections: dict[str, tuple[Connection, Connection | None]] = field(default_factory=dict)
-    mappings: dict[str, tuple[MappingRow | None, int, Document]] = field(default_factory=dict)
+    mappings: dict[str, Wanted] = field(default_factory=dict)
     deleted: list[tuple[str, Connection | MappingRow]] = field(default_factory=list)
 
     @property
@@ -170,6 +181,31 @@ def _connection_differences(
 # Mappings
 
 
+@dataclass(slots=True)
+class _Scene:
+    """What there is once the file is applied, as far as it was looked at. What a mapping of the file needs counts from
+    when it was found to be without problems, as if they were saved one by one."""
+
+    connections: Mapping[str, Connection]
+    mappings: dict[str, MappingRow]
+    needs: list[Need]
+
+    @property
+    def ids(self) -> dict[str, int]:
+        return {name: row.id for name, row in self.mappings.items()}
+
+    def around(self) -> Surroundings:
+        by_id = {row.id: row for row in self.connections.values()}
+        edges: dict[int, list[int]] = {row.id: row.depends_on for row in self.mappings.values()}
+        return Surroundings(
+            by_id.get,
+            self.mappings.get,
+            lambda: {row.id: name for name, row in self.mappings.items()},
+            lambda: edges,
+            lambda: self.needs,
+        )
+
+
 def _plan_mappings(
     context: Context,
     made: Plan,
@@ -180,25 +216,48 @@ def _plan_mappings(
     ids = {name: row.id for name, row in stored.items()}
     ids |= {item["name"]: -1 - place for place, item in enumerate(given) if item["name"] not in stored}
     documents: dict[int, Document] = {}
+    rows = dict(stored)
     for place, item in enumerate(given):
         document, problems = _with_ids(item, known, ids)
         made.problems += [_moved(f"/mappings/{place}", one) for one in problems]
+        rows[item["name"]] = MappingRow(**{**columns_of(document), "id": ids[item["name"]]})
         if not problems:
             documents[place] = document
-    around = _surroundings(documents, given, known, ids)
-    connection_names = {row.id: name for name, row in known.items()}
-    names = {id: name for name, id in ids.items()}
+    changing = {ids[item["name"]] for item in given}
+    scene = _Scene(known, rows, [need for need in mapping_order.needs() if need.owner not in changing])
     for place, document in documents.items():
-        row = stored.get(document["name"])
-        found = _mapping_problems(context, row, ids[document["name"]], document, around)
-        made.problems += [_moved(f"/mappings/{place}", one) for one in found]
-        differences: list[Difference] = []
-        if row is not None:
-            before = by_name(mappings.present(row), connection_names, names)
-            differences = list(_differences(before, by_name(document, connection_names, names), ()))
-        _note(made, "mapping", document["name"], row is None, differences)
-        if made.changes[-1].action != "unchanged":
-            made.mappings[document["name"]] = (row, ids[document["name"]], document)
+        _plan_mapping(context, made, document, stored.get(document["name"]), scene, f"/mappings/{place}")
+
+
+def _plan_mapping(
+    context: Context, made: Plan, document: Document, row: MappingRow | None, scene: _Scene, pointer: str
+) -> None:
+    id = scene.mappings[document["name"]].id
+    problems: list[Problem] = []
+    differences: list[Difference] = []
+    live = True
+    if row is not None:
+        current = mappings.present(row)
+        live = mappings.works_otherwise(current, document)
+        differences = list(_differences(_shown(current, scene), _shown(document, scene), ()))
+        try:
+            mappings.assert_allowed(row.id, current, document)
+        except Conflict as error:
+            problems.append(Problem("", error.code, error.params))
+    checked = mappings.check(context, document, id, scene.around(), live=live)
+    made.problems += [_moved(pointer, one) for one in problems + checked.problems]
+    if checked.optional is not None:
+        scene.needs += needs_of(draft_of(document), id, scene.ids, checked.optional)
+    elif not live:
+        scene.needs += [need for need in mapping_order.needs() if need.owner == id]
+    _note(made, "mapping", document["name"], row is None, differences)
+    if made.changes[-1].action != "unchanged":
+        made.mappings[document["name"]] = Wanted(row, id, document, checked.optional)
+
+
+def _shown(document: Document, scene: _Scene) -> Document:
+    names = {row.id: name for name, row in scene.mappings.items()}
+    return by_name(document, {row.id: name for name, row in scene.connections.items()}, names)
 
 
 def _with_ids(
@@ -218,33 +277,6 @@ def _with_ids(
             problems.append(Problem(f"/dependsOn/{index}", "depends_on_unknown", {"id": name}))
     document["depends_on"] = [ids.get(name, 0) for name in document["depends_on"]]
     return document, problems
-
-
-def _surroundings(
-    documents: Mapping[int, Document],
-    given: Sequence[Document],
-    known: Mapping[str, Connection],
-    ids: Mapping[str, int],
-) -> Surroundings:
-    """What there is once the file is applied."""
-    by_id = {row.id: row for row in known.values()}
-    edges = {**mapping_rows.dependencies(), **{ids[item["name"]]: [] for item in given}}
-    edges |= {ids[document["name"]]: document["depends_on"] for document in documents.values()}
-    return Surroundings(by_id.get, lambda: edges)
-
-
-def _mapping_problems(
-    context: Context, row: MappingRow | None, id: int, document: Document, around: Surroundings
-) -> list[Problem]:
-    if row is None:
-        return mappings.problems_of_new(context, document, id, around)
-    current = mappings.present(row)
-    problems = mappings.problems_of_change(context, id, current, document, around)
-    try:
-        mappings.assert_allowed(row.id, current, document)
-    except Conflict as error:
-        problems.append(Problem("", error.code, error.params))
-    return problems
 
 
 # Deletions

@@ -109,13 +109,24 @@ _FAILURES = {
     ),
     "reference_not_coupled": Words(
         "A referenced record is not coupled yet",
-        "The field {field} refers to a record that is not coupled yet.",
+        "The field {field} refers to the record {key} of the mapping {mapping}, which is not coupled yet.",
         "Synchronize the record that is referred to; this one follows by itself.",
+    ),
+    "reference_not_coupled.bare": Words(
+        "Referenced records are not coupled yet",
+        "Records wait because those that their field {field} refers to are not coupled yet.",
+        "Synchronize the mapping that they belong to; these follow by themselves. Their status says how many wait.",
     ),
     "ambiguous_match": Words(
         "Several records match",
         "More than one record could be the partner of this one: {candidates}.",
         "Couple the record by hand, or make the match fields unique.",
+    ),
+    "uncertain_after_restore": Words(
+        "Possibly there already",
+        "The {source} record may have been synchronized after the backup that the service's state was restored from,"
+        " and no {destination} record equals it.",
+        "If its partner exists, couple the two by hand; if not, resolve it with retry, and it is inserted.",
     ),
     "record_not_found": Words(
         "The record does not exist",
@@ -308,6 +319,11 @@ _REFUSALS = {
         "The connection cannot be deleted because mappings use it: {mappings}.",
         "Delete these mappings first.",
     ),
+    "mapping_referenced": Words(
+        "Other mappings refer to it",
+        "Field mappings of other mappings refer to records of this one: {mappings}.",
+        "Take the references out of those mappings first.",
+    ),
     "mapping_has_couplings": Words(
         "The mapping has couplings",
         "The tables, keys and connections of a mapping cannot be changed while {coupled} records are coupled by it.",
@@ -344,6 +360,11 @@ _REFUSALS = {
         "The {side} record failed and waits for the next run; failures of this cause in a row: {attempts}.",
         "See the error; the next run tries again by itself.",
     ),
+    "waiting_for_reference": Words(
+        "Waiting for another record",
+        "The {side} record refers, in {field}, to the record {key} of the mapping {mapping}, which is not coupled yet.",
+        "Synchronize that record; this one follows by itself.",
+    ),
     "outside_filter": Words(
         "Outside the filter",
         "The {table} record {key} is outside the mapping's filter, so that no run starts from it.",
@@ -379,6 +400,13 @@ _REFUSALS = {
         "The identity provider does not answer",
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "webhook_url_wrong": Words(
+        "No address",
+        "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
+    ),
+    "too_many_webhooks": Words(
+        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
     ),
     "too_many_requests": Words(
         "Too many requests",
@@ -571,6 +599,19 @@ _MAPPING_PROBLEMS = {
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
     "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
+    "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
+    "reference_with_transforms": Words(
+        "Reference with transformations", "A key is translated by couplings; it cannot be transformed as well."
+    ),
+    "reference_unknown": Words("Unknown mapping", "There is no mapping {name}."),
+    "reference_elsewhere": Words(
+        "Another pair of connections", "The mapping {name} does not join the two connections of this one."
+    ),
+    "reference_ring": Words(
+        "A ring",
+        "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
+        "Map one of the references to a field that may be empty, or take one out.",
+    ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
     "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),

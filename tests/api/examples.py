@@ -16,7 +16,13 @@ FITTING: Mapping[str, Mapping[str, Any]] = {
 }
 """What an operation needs where the first item of its kind, or the example alone, would not do: by its id."""
 
+_HOOK = {"url": "https://example.com/accord"}
+
 FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
+    **dict.fromkeys(
+        ("getWebhook", "updateWebhook", "deleteWebhook", "listWebhookDeliveries"),
+        lambda world: {"webhookId": world.ask("POST", "/webhooks", _HOOK).json["id"]},
+    ),
     "cancelRun": lambda world: {"runId": world.ask("POST", "/sync-runs", {"mappingId": 1}).json["id"]},
 }
 """What has to be there before, and gives what fits: by the id of the operation."""

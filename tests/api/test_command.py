@@ -34,7 +34,10 @@ def accord(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize("command", ["", "start", "serve", "work", "migrate", "check", "sync", "token", "token create"])
+COMMANDS = ("", "start", "serve", "work", "migrate", "backup", "restored", "check", "sync", "token", "token create")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_everywhere(tmp_path: Path, command: str) -> None:
     helped = accord(tmp_path, *command.split(), "--help")
     assert helped.returncode == 0

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.api.setup_shapes import Setup
+from service.api.setup_shapes import Setup, read
 from service.api.setup_yaml import YamlWrong, dump_yaml, load_yaml
+from service.core.errors import Invalid
+from service.wording import say
 from tests.api.test_command import accord
 from tests.api.world import MAPPING, TOKEN, World
 
@@ -174,6 +176,37 @@ def test_every_problem_comes_at_once_and_nothing_is_written(world: World) -> Non
     assert state(world) == before
 
 
+def test_mappings_that_refer_to_each_other(world: World) -> None:
+    """Both new, and the first names the second: neither is there when the other is written."""
+    for database, table in (("erp", "branch"), ("crm", "site")):
+        world.sql(database, f"CREATE TABLE {table} (id TEXT NOT NULL PRIMARY KEY, name TEXT, main TEXT, at TIMESTAMP)")
+        world.sql(
+            database, f"CREATE TABLE {table}_group (id TEXT NOT NULL PRIMARY KEY, name TEXT, head TEXT, at TIMESTAMP)"
+        )
+    names = {"localField": "name", "integrationField": "name", "matchKey": 1}
+    sides = {
+        name: {
+            "local": {"connection": "erp", "table": f"branch{suffix}", "modifiedOn": "at"},
+            "integration": {"connection": "crm", "table": f"site{suffix}", "modifiedOn": "at"},
+        }
+        for name, suffix in (("branches", ""), ("groups", "_group"))
+    }
+    main = {"localField": "main", "integrationField": "main", "reference": {"mapping": "groups"}}
+    head = {"localField": "head", "integrationField": "head", "reference": {"mapping": "branches"}}
+    wanted = exported(world)
+    wanted["mappings"] += [
+        {"name": "branches", **sides["branches"], "fieldMappings": [names, main]},
+        {"name": "groups", **sides["groups"], "fieldMappings": [names, head]},
+    ]
+    assert apply(world, wanted).stdout.splitlines()[-3:] == ["+ mapping branches", "+ mapping groups", "Done."]
+    assert apply(world, exported(world)).stdout.splitlines()[-1] == "Nothing to do."
+    wanted["mappings"][1]["dependsOn"], wanted["mappings"][2]["dependsOn"] = ["groups"], ["branches"]
+    refused = apply(world, wanted)
+    assert (refused.returncode, "groups" in refused.stderr) == (2, True)
+    pruned = apply(world, {**wanted, "mappings": wanted["mappings"][:1]}, "--prune")
+    assert pruned.stdout.splitlines()[-3:] == ["- mapping branches", "- mapping groups", "Done."], pruned.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -188,11 +221,16 @@ def test_every_problem_comes_at_once_and_nothing_is_written(world: World) -> Non
         ("[" * 1000, "nested too deep"),
     ],
 )
-def test_a_file_that_cannot_be_taken_is_refused_with_sentences(world: World, text: str, told: str) -> None:
-    refused = apply(world, text)
-    assert refused.returncode == 2
-    assert told in refused.stderr
-    assert "Traceback" not in refused.stderr
+def test_a_file_that_cannot_be_taken_is_refused_with_sentences(text: str, told: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(text)
+    said = [f"{one.pointer or '/'}: {say(one.code, one.params).message}" for one in refused.value.problems]
+    assert told in "\n".join(said)
+
+
+def test_a_file_that_cannot_be_read_ends_the_command_with_a_sentence(world: World) -> None:
+    refused = apply(world, "connections: [")
+    assert (refused.returncode, refused.stderr.startswith("Error: /: The file cannot be read")) == (2, True)
 
 
 def test_deletions_only_with_prune(world: World) -> None:

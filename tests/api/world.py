@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,13 @@ class World:
         self.sql("crm", "UPDATE account SET name = 'Le Café Noir' WHERE accountnumber = '20000'")
         self.run()
         return self.get("/skipped?status=open")["items"][0]
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until something is so, for half a minute at most."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def contents(self) -> list[str]:
         """Everything that our own database holds and a request could change, to tell that one changed nothing.

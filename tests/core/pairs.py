@@ -75,6 +75,12 @@ class Situation:
     def base(self, side: Side) -> Mapping[str, Scalar]:
         return self.coupled.known[side].base or {}
 
+    def held_elsewhere(self, side: Side, line: FieldMapping) -> Scalar:
+        """What this side holds after it was given the other side's value of a line that flows both ways."""
+        back = line_of(self.flows[side.other], str(line.id))
+        given = None if back is None else wanted(self.flows[side.other], back, self.records[side.other])
+        return None if isinstance(given, Unconvertible) else self.held(side, given)
+
     def held(self, side: Side, value: Scalar) -> Scalar:
         """What the application holds after it was given a value."""
         return self.behaves[side](value)

@@ -104,9 +104,12 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts = Timeouts(),
         csrf: bool = False,
+        refuses: bool = True,
+        largest: int | None = None,
     ) -> None:
         """`url` is where relative targets start from. `csrf`: a 403 that requires a CSRF token is met with one, as SAP
-        systems want it. Does not connect."""
+        systems want it. `refuses` False: every answer is returned, also one that says no or points elsewhere.
+        `largest`: bytes of an answer. Does not connect."""
         self.base = url
         self.shared = shared
         self._origin = _origin(parse_url(url))
@@ -115,6 +118,8 @@ class HttpClient:
         self._headers = {"Accept-Encoding": "gzip, deflate", "User-Agent": "Accord", **(headers or {})}
         self._timeouts = timeouts
         self._csrf = csrf
+        self._refuses = refuses
+        self._largest = largest or LARGEST_ANSWER
         self._csrf_headers: dict[str, str] = {}
         self._pool: HTTPConnectionPool | None = None
 
@@ -140,7 +145,8 @@ class HttpClient:
         if self._csrf and answer.status == 403 and answer.headers.get("x-csrf-token", "").lower() == "required":
             self._fetch_csrf_token()
             answer, _ = self._once(method, url, headers, body)
-        self._refuse(answer)
+        if self._refuses:
+            self._refuse(answer)
         self.shared.passed()
         return answer
 
@@ -199,8 +205,8 @@ class HttpClient:
         while part := response.read1(_CHUNK):
             parts.append(part)
             size += len(part)
-            if size > LARGEST_ANSWER:
-                raise SideFailed(Failure("connection_failed", {"detail": f"an answer of over {LARGEST_ANSWER} bytes"}))
+            if size > self._largest:
+                raise SideFailed(Failure("connection_failed", {"detail": f"an answer of over {self._largest} bytes"}))
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no complete answer within {self._timeouts.total:g} seconds")
         return b"".join(parts)
