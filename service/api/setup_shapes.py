@@ -60,8 +60,9 @@ _Mapping: type[Shape] = type(
     "SetupMapping",
     (Body,),
     {
-        **_declared(NewMapping, *_SIDES, "depends_on"),
+        "name": _name(required=True),
         **{side: Part(_Side, required=True) for side in _SIDES},
+        **_declared(NewMapping, "name", *_SIDES, "depends_on"),
         "depends_on": Items(_name(), max=100, load_default=list),
     },
 )
@@ -114,9 +115,10 @@ _WrittenMapping: type[Shape] = type(
     "SetupMappingAnswer",
     (_Written,),
     {
-        **_declared(MappingAnswer, *_READ_ONLY, *_SIDES, "field_mappings", "depends_on"),
+        "name": Said(),
         **{side: Part(_WrittenSide) for side in _SIDES},
         "field_mappings": Listed(Part(_WrittenLine)),
+        **_declared(MappingAnswer, "name", *_READ_ONLY, *_SIDES, "field_mappings", "depends_on"),
         "depends_on": Listed(Said()),
     },
 )

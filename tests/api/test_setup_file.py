@@ -170,6 +170,7 @@ def test_every_problem_comes_at_once_and_nothing_is_written(world: World) -> Non
         "/mappings/3/fieldMappings/0/localField",
         "/mappings/3/local/table",
         "/mappings/4/dependsOn/0",
+        "/mappings/4/dependsOn",
     }
     assert "NIX" in refused.stderr
     assert "NIX_FILE" in refused.stderr
@@ -202,9 +203,9 @@ def test_mappings_that_refer_to_each_other(world: World) -> None:
     assert apply(world, exported(world)).stdout.splitlines()[-1] == "Nothing to do."
     wanted["mappings"][1]["dependsOn"], wanted["mappings"][2]["dependsOn"] = ["groups"], ["branches"]
     refused = apply(world, wanted)
-    assert (refused.returncode, "groups" in refused.stderr) == (2, True)
+    assert (refused.returncode, "/mappings/2/dependsOn" in refused.stderr) == (2, True)
     pruned = apply(world, {**wanted, "mappings": wanted["mappings"][:1]}, "--prune")
-    assert pruned.stdout.splitlines()[-3:] == ["- mapping branches", "- mapping groups", "Done."], pruned.stderr
+    assert {"- mapping branches", "- mapping groups", "Done."} <= set(pruned.stdout.splitlines()), pruned.stderr
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,6 @@ def test_mappings_that_refer_to_each_other(world: World) -> None:
         ("accord: 2", "/accord: This version"),
         ("[]", "/: "),
         ("accord: 1\nmappings: [{name: x}]", "/mappings/0/local:"),
-        ("accord: 1\nconnections: [{name: x, kind: sql, settings: {url: [1]}}]", "/connections/0/settings/url"),
         ("[" * 1000, "nested too deep"),
     ],
 )
