@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +18,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from service import __version__, wording
+from service.api import events
 from service.api.fields import camel
 from service.api.setup_shapes import read as read_setup
 from service.api.setup_shapes import written as written_setup
@@ -25,7 +26,18 @@ from service.api.setup_yaml import dump_yaml
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid, Problem
 from service.core.records import stamp_of
-from service.operations import applying, checks, connections, exports, mappings, planning, restored, runs, tokens
+from service.operations import (
+    applying,
+    checks,
+    connections,
+    exports,
+    mappings,
+    planning,
+    restored,
+    runs,
+    secrets,
+    tokens,
+)
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -75,7 +87,7 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_LOG_LEVEL, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
     ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
     holds the value instead.
     """
@@ -229,6 +241,22 @@ def create_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     click.echo(text)
 
 
+@main.group("secrets")
+def secrets_group() -> None:
+    """What is encrypted at rest."""
+
+
+@secrets_group.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt everything anew with the first key of ACCORD_SECRET_KEY, so that the others can be dropped."""
+    with _sentences(), _opened() as context:
+        done, lost = secrets.rotate(context, _ACTOR)
+    click.echo(f"{done} secrets are encrypted with the first key.")
+    for table, id in lost:
+        click.echo(f"{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", err=True)
+    sys.exit(1 if lost else 0)
+
+
 # Putting a process together
 
 
@@ -252,6 +280,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "accord",
             "when_ready": self._announce,
+            "post_worker_init": self._serving,
             "worker_exit": self._ended,
         }
         for name, value in chosen.items():
@@ -269,6 +298,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _announce(self, _server: Any) -> None:
         where = f"http://{self._settings.host}:{self._settings.port}"
         click.echo(f"Accord {__version__} listens on {where}; the API is described on {where}/docs", err=True)
+
+    @staticmethod
+    def _serving(process: Any) -> None:
+        """Nobody who watches a run keeps a server from stopping."""
+        events.end_with(process.wsgi, lambda: not process.alive)
 
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
@@ -303,7 +337,7 @@ def _prepared(*, migrating: bool) -> Settings:
     settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
     for name in weak_secrets(settings):
         click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
         migrate()
@@ -421,15 +455,25 @@ def _look(run_id: int) -> SyncRun:
 
 
 def _wait(look: Callable[[], SyncRun]) -> SyncRun:
-    terminal = sys.stderr.isatty()
+    """Look until the run has ended, with a bar on a terminal as soon as it is known how much there is to read."""
     pause = threading.Event()
-    while (run := look()).status not in _FINISHED:
-        if terminal:
-            click.echo(f"\r{run.status}: {run.progress.get('read', 0)} records read", err=True, nl=False)
-        pause.wait(0.2)
-    if terminal:
-        click.echo("\r" + " " * 60 + "\r", err=True, nl=False)
+    with ExitStack() as shown:
+        bar: Any = None
+        while (run := look()).status not in _FINISHED:
+            if bar is None and sys.stderr.isatty() and "estimate" in run.progress:
+                bar = shown.enter_context(click.progressbar(length=1, label=f"run {run.id}", file=sys.stderr))
+            if bar is not None:
+                _move(bar, run.progress)
+            pause.wait(0.2)
     return run
+
+
+def _move(bar: Any, progress: Mapping[str, Any]) -> None:
+    """The estimate grows when the other side's turn comes; more may be there by then than was counted."""
+    read = progress.get("read", 0)
+    bar.length = max(progress.get("estimate", 0), read, 1)
+    bar.label = f"{read} records, {progress.get('rate', 0):.0f} a second"
+    bar.update(read - bar.pos)
 
 
 def _summary(run: SyncRun) -> str:

@@ -21,8 +21,9 @@ blp = Blueprint("export", __name__, description="Connections and mappings as one
 
 @blp.route("/export")
 class Export(MethodView):
-    @operation("exportSetup", Scope.READ, produces=("application/json", YAML))
+    @operation("exportSetup", Scope.READ, produces=f"application/json {YAML}")
     @blp.response(200, SetupAnswer)
+    @blp.doc(responses={200: {"content": {YAML: {"schema": {"type": "string"}}}}})
     def get(self) -> Any:
         """Show all connections and mappings as one document, as JSON or as YAML.
 

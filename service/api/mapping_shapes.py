@@ -210,9 +210,14 @@ class FieldMappingShape(Body):
 
 
 class ScheduleShape(Body):
-    """`everyMinutes`, or `cron` and maybe `timeZone`."""
+    """`everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`."""
 
     every_minutes = Int(min=1, max=525_600)
+    slowest_minutes = Int(
+        min=1,
+        max=525_600,
+        metadata={"description": "While runs find nothing the pause doubles, up to this; left out: it stays."},
+    )
     cron = Text(min=1, max=200, metadata={"example": "0 6 * * 1-5"})
     time_zone = Text(min=1, max=100, metadata={"example": "Europe/Oslo"})
 

@@ -41,7 +41,6 @@ class Operation:
     waits: bool = False
     refuses: tuple[int, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    also: tuple[str, ...] = ()
 
 
 def operation(
@@ -54,19 +53,19 @@ def operation(
     body_optional: bool = False,
     at_once: bool = False,
     afterwards: Callable[[Response], Response] | None = None,
-    produces: str | tuple[str, ...] = "application/json",
+    produces: str = "application/json",
     refuses: tuple[int, ...] = (),
     links: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Callable[[View], View]:
     """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional". `etag`: "version"
     where the item's version covers all that is shown, "content" where more is shown.
 
-    `at_once`: everything it does is in our own database, and done in the transaction of its idempotency key.
-    `afterwards` is handed the answer once all is committed and no connection is held, and gives the one to be sent.
+    `produces`: the media types of a good answer, with blanks between them. `at_once`: everything it does is in our own
+    database, and done in the transaction of its idempotency key. `afterwards` is handed the answer once all is
+    committed and no connection is held, and gives the one to be sent.
     """
     waits = afterwards is not None
-    also = () if isinstance(produces, str) else produces[1:]
-    described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {}, also)
+    described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {})
 
     def decorate(view: View) -> View:
         def answered(*args: Any, **kwargs: Any) -> Response:
@@ -78,13 +77,13 @@ def operation(
         @wraps(view)
         def admitted(*args: Any, **kwargs: Any) -> Response:
             _assert_acceptable(produces)
+            g.setdefault(BODY_OPTIONAL, body_optional)
             if scope is None:
                 return answered(*args, **kwargs)
             with connection():
                 assert_may(scope)
                 if if_match is not None or etag is not None:
                     assert_condition(if_match == "required")
-                g.setdefault(BODY_OPTIONAL, body_optional)
                 if request.method != "POST":
                     return answered(*args, **kwargs)
                 response = answered_once(lambda: answered(*args, **kwargs), at_once=at_once)
@@ -104,10 +103,9 @@ def _bare(response: Response) -> Response:
     return response
 
 
-def _assert_acceptable(produces: str | tuple[str, ...]) -> None:
+def _assert_acceptable(produces: str) -> None:
     accepted = request.accept_mimetypes
-    kinds = (produces,) if isinstance(produces, str) else produces
-    if accepted and not any(accepted[kind] for kind in (*kinds, PROBLEM_TYPE)):
+    if accepted and not any(accepted[kind] for kind in (*produces.split(), PROBLEM_TYPE)):
         raise NotAcceptable
 
 
@@ -167,8 +165,6 @@ def _describe_responses(document: Document, own: Operation, method: str) -> None
             success.setdefault("headers", {}).update(headers)
         if links:
             success["links"] = links
-        for kind in own.also:
-            success["content"][kind] = {"schema": {"type": "string"}}
     if own.etag and method == "get":
         responses[304] = {"description": "The caller has this version already."}
     document["responses"] = responses | {code: f"Problem{code}" for code in sorted(_errors(document, own, method))}

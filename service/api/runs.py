@@ -9,6 +9,7 @@ from flask import Response
 from flask.views import MethodView
 
 from service import wording
+from service.api import events
 from service.api.access import actor, context
 from service.api.conditions import tagged
 from service.api.errors import language
@@ -145,6 +146,11 @@ def _look(run_id: int) -> tuple[bool, Response]:
     return ended, Response(text, 200 if ended else 202, headers, content_type="application/json")
 
 
+def _picture(run_id: int) -> tuple[bool, str, str]:
+    run = runs.get(run_id)
+    return run.status in runs.FINISHED, str(run.version), orjson.dumps(RunAnswer().dump(shown(run))).decode()
+
+
 @blp.route("/sync-runs")
 class Runs(MethodView):
     @operation("listRuns", Scope.READ, links={"getRun": _FIRST, "listRunRecords": _FIRST})
@@ -194,6 +200,20 @@ class RunRecords(MethodView):
     def get(self, query: dict[str, Any], run_id: int) -> Any:
         """List the records of a run that were not simply unchanged, newest first."""
         return page(runs.list_records(run_id, **query), query["limit"])
+
+
+@blp.route("/sync-runs/<id:run_id>/events")
+class RunEvents(MethodView):
+    @operation("watchRun", Scope.READ, produces="text/event-stream", refuses=(404,))
+    @blp.response(200, {"type": "string"}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
+    def get(self, run_id: int) -> Any:
+        """Watch a run: an event `progress` whenever it has moved on, and `end` when it has ended.
+
+        The data of each event is the run, as `GET /sync-runs/{run_id}` shows it. A stream that breaks off, or ends
+        because it was open for long, is simply opened again.
+        """
+        runs.get(run_id)
+        return events.stream(lambda: _picture(run_id))
 
 
 @blp.route("/sync-runs/<id:run_id>/cancel")

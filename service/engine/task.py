@@ -85,7 +85,8 @@ def _never() -> Stop | None:
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
-    pages and are written down with each. `restored`: our own state is an older one than the records are."""
+    pages and are written down with each. `restored`: our own state is an older one than the records are. `began`,
+    `read_here`: when this worker began, and how many records it has read."""
 
     lease: Lease
     kind: str
@@ -110,7 +111,11 @@ class Task:
     page_size: int = PAGE_SIZE
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
+    began: Stamp = field(init=False)
+    read_here: int = 0
+
     def __post_init__(self) -> None:
+        self.began = self.now()
         for side in Side:
             self.counts.setdefault(Direction.out_of(side), no_counts())
 

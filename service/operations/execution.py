@@ -14,6 +14,7 @@ from service.core.mapping import DeletionResolution, SyncMapping, UpdateResoluti
 from service.core.records import Direction, Side
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
+from service.operations import schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
@@ -120,11 +121,22 @@ def _finish(context: Context, task: Task, row: MappingRow) -> None:
         if task.dry_run:
             return
         problems.resolve_setup(row.id)
+        _slow_down_or_wake(context, task, row)
         if task.full and _covers(task.sources, task.flows):
             mappings.full_read_done(row.id, row.version, row.restored_at)
         if task.kind == "reconcile" and _covers(task.sources, task.flows):
             mappings.reconciled(row.id, _statement(task, store.get(task.lease.run_id)))
     log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+def _slow_down_or_wake(context: Context, task: Task, row: MappingRow) -> None:
+    """Count a run of changes that had nothing to do; one that had ends the slower pace of the schedule."""
+    quiet = {"read", "unchanged", "ignored", "skipped"}
+    if any(number for counts in task.counts.values() for outcome, number in counts.items() if outcome not in quiet):
+        if row.idle_runs:
+            mappings.end_idling(row.id, schedules.next_due(row.schedule, context.now()))
+    elif task.kind == "modified" and "slowestMinutes" in (row.schedule or {}):
+        mappings.count_idle(row.id)
 
 
 def _statement(task: Task, run: SyncRun | None) -> dict[str, Any]:

@@ -278,8 +278,8 @@ def _consequences(context: Context, current: Document, document: Document) -> di
     """What else changes: when the mapping is due, and whether the next run must look at everything once."""
     now = context.now()
     columns: dict[str, Any] = {"updated_at": now}
-    if current["schedule"] != document["schedule"]:
-        columns["next_due"] = schedules.next_due(document["schedule"], now)
+    if current["schedule"] != document["schedule"] or "slowestMinutes" in (document["schedule"] or {}):
+        columns |= {"next_due": schedules.next_due(document["schedule"], now), "idle_runs": 0}
     filters = any(current[side]["filter"] != document[side]["filter"] for side in Side)
     opened = current["synch_only_coupled_records"] and not document["synch_only_coupled_records"]
     if filters or opened or current["field_mappings"] != document["field_mappings"]:

@@ -282,6 +282,21 @@ def claim_due(now: Stamp) -> list[MappingRow]:
     return list(MappingRow.select().where(due).order_by(MappingRow.next_due).limit(100))
 
 
+def count_idle(id: int) -> None:
+    """One more run has found nothing to do."""
+    sql.execute("UPDATE mappings SET idle_runs = idle_runs + 1 WHERE id = ?", id)
+
+
+def end_idling(id: int, due: Stamp | None) -> None:
+    """A run has found something: the mapping is due again as often as its schedule says, and `due` at the latest."""
+    sql.execute(
+        "UPDATE mappings SET idle_runs = 0, next_due = CASE WHEN next_due > ? THEN ? ELSE next_due END WHERE id = ?",
+        due,
+        due,
+        id,
+    )
+
+
 def set_next_due(id: int, before: Stamp, after: Stamp | None) -> bool:
     """Move a mapping's due time, if nobody else did; returns whether that was us."""
     return bool(sql.execute("UPDATE mappings SET next_due = ? WHERE id = ? AND next_due = ?", after, id, before))

@@ -35,7 +35,8 @@ class State(pw.Model):
 
 
 class Connection(State):
-    """A link to one business application. `credentials` is encrypted JSON."""
+    """A link to one business application. `credentials` is encrypted JSON. `notification_digest` is what is kept of the
+    secret with which the application says that something changed."""
 
     id = pw.BigAutoField()
     name = pw.TextField(unique=True)
@@ -43,6 +44,7 @@ class Connection(State):
     settings = JsonField()
     credentials = pw.TextField(null=True)
     enabled = pw.BooleanField(default=True)
+    notification_digest = pw.TextField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
@@ -58,7 +60,7 @@ class Mapping(State):
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
     `reconciled`: what the last reconcile run found.
     `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
-    schedule starts it next.
+    schedule starts it next. `idle_runs`: so many runs in a row found nothing to do.
     """
 
     id = pw.BigAutoField()
@@ -89,6 +91,7 @@ class Mapping(State):
     reconciled = JsonField(null=True)
     restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
+    idle_runs = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()

@@ -401,6 +401,11 @@ _REFUSALS = {
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
     ),
+    "notification_refused": Words(
+        "Notification refused",
+        "The notification does not carry the secret of the connection.",
+        "Make a secret with POST /connections/{{id}}/notification-secret, and register it in the business application.",
+    ),
     "webhook_url_wrong": Words(
         "No address",
         "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
@@ -615,7 +620,11 @@ _MAPPING_PROBLEMS = {
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
     "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),
-    "schedule_form": Words("Wrong schedule", "A schedule has either `everyMinutes`, or `cron` and maybe `timeZone`."),
+    "schedule_form": Words(
+        "Wrong schedule",
+        "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
+    ),
+    "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
 }
 
 _CHECKS = {

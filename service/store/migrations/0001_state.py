@@ -17,6 +17,7 @@ CREATE TABLE connections (
     settings TEXT NOT NULL,
     credentials TEXT,
     enabled BOOLEAN NOT NULL,
+    notification_digest TEXT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -53,6 +54,7 @@ CREATE TABLE mappings (
     reconciled TEXT,
     restored_at BIGINT,
     next_due BIGINT,
+    idle_runs BIGINT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
