@@ -34,6 +34,7 @@ from service.operations import (
     mappings,
     planning,
     restored,
+    run_groups,
     runs,
     secrets,
     tokens,
@@ -168,20 +169,31 @@ def check() -> None:
 
 
 @main.command()
-@click.argument("mapping")
+@click.argument("mapping", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every enabled mapping, in the order of their needs.")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
 @click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
 @click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
-def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
-    """Synchronize MAPPING (its name or its id) now, and wait for the end."""
+def sync(mapping: str | None, everything: bool, dry_run: bool, kind: str | None) -> None:
+    """Synchronize MAPPING (its name or its id), or --all, now, and wait for the end."""
+    if (mapping is None) != everything:
+        raise click.UsageError("Say either which mapping, or --all.")
     with _sentences():
         with _opened() as context:
-            id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
-            run = runs.start(context, request, _ACTOR, trigger="cli")
-        run = _watched(context, run.id)
-    click.echo(_summary(run))
-    sys.exit(0 if run.status == "succeeded" else 1)
+            started = _start(context, mapping, kind or "modified", dry_run)
+        ended = _watched(context, started)
+    for run in ended:
+        click.echo(_summary(run))
+    sys.exit(0 if all(run.status == "succeeded" for run in ended) else 1)
+
+
+def _start(context: Context, mapping: str | None, kind: str, dry_run: bool) -> SyncRun:
+    """Queue the run of a mapping, or those of all mappings, and return the first."""
+    if mapping is None:
+        group = run_groups.GroupRequest(kind=kind, dry_run=dry_run)
+        return run_groups.start(context, group, _ACTOR, trigger="cli")[0]
+    id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
+    return runs.start(context, runs.RunRequest(id, kind=kind, dry_run=dry_run), _ACTOR, trigger="cli")
 
 
 @main.command()
@@ -439,33 +451,35 @@ def _colored(status: str) -> str:
     return click.style(status.ljust(4), fg=color)
 
 
-def _watched(context: Context, run_id: int) -> SyncRun:
-    """Wait for a run's end. A worker of our own helps, since there may be no other."""
+def _watched(context: Context, run: SyncRun) -> list[SyncRun]:
+    """Wait for the end of a run, and of all that were asked for with it. A worker of our own helps, since there may be
+    no other."""
     worker = Worker(context, threads=1)
     worker.start()
     try:
-        return _wait(lambda: _look(run_id))
+        return _wait(lambda: _look(run))
     finally:
         worker.stop(_GRACE)
 
 
-def _look(run_id: int) -> SyncRun:
+def _look(run: SyncRun) -> list[SyncRun]:
     with connection():
-        return runs.get(run_id)
+        return [runs.get(run.id)] if run.group_id is None else run_groups.members(run.group_id)
 
 
-def _wait(look: Callable[[], SyncRun]) -> SyncRun:
-    """Look until the run has ended, with a bar on a terminal as soon as it is known how much there is to read."""
+def _wait(look: Callable[[], list[SyncRun]]) -> list[SyncRun]:
+    """Look until all runs have ended, with a bar on a terminal as soon as it is known how much there is to read."""
     pause = threading.Event()
     with ExitStack() as shown:
         bar: Any = None
-        while (run := look()).status not in _FINISHED:
-            if bar is None and sys.stderr.isatty() and "estimate" in run.progress:
-                bar = shown.enter_context(click.progressbar(length=1, label=f"run {run.id}", file=sys.stderr))
-            if bar is not None:
-                _move(bar, run.progress)
+        while open_ones := [run for run in look() if run.status not in _FINISHED]:
+            progress = next((run.progress for run in open_ones if "estimate" in run.progress), None)
+            if bar is None and sys.stderr.isatty() and progress is not None:
+                bar = shown.enter_context(click.progressbar(length=1, label="runs", file=sys.stderr))
+            if bar is not None and progress is not None:
+                _move(bar, progress)
             pause.wait(0.2)
-    return run
+    return look()
 
 
 def _move(bar: Any, progress: Mapping[str, Any]) -> None:

@@ -174,7 +174,8 @@ class Coupling(State):
 class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
-    `request`: the chosen records, as they were asked for. `checkpoint`: where the engine goes on after a restart.
+    `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
+    for. `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -186,6 +187,7 @@ class SyncRun(State):
     allow_mass_delete = pw.BooleanField(default=False)
     request = JsonField(default=dict)
     request_key = pw.TextField()
+    group_id = pw.BigIntegerField(null=True)
     priority = pw.BigIntegerField(default=0)
     status = pw.TextField(default="queued")
     counts = JsonField()
@@ -205,6 +207,17 @@ class SyncRun(State):
 
     class Meta:
         table_name = "sync_runs"
+
+
+class RunPredecessor(State):
+    """A run begins only when another one has ended."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    after_id = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "run_predecessors"
 
 
 class RunRecord(State):
@@ -468,6 +481,7 @@ MODELS: tuple[type[State], ...] = (
     FieldMapping,
     Watermark,
     SyncRun,
+    RunPredecessor,
     Coupling,
     RunRecord,
     ErrorGroup,
