@@ -616,6 +616,19 @@ _MAPPING_PROBLEMS = {
         "An expression may use `replace` or `join` once.",
         "Put a second replacement into a transformation of its own.",
     ),
+    "name_twice": Words("Twice in the file", "The file names {name} twice."),
+    "kind_cannot_change": Words(
+        "Another kind",
+        "The connection {name} is of the kind {kind}, and a connection stays of its kind.",
+        "Give the new connection another name.",
+    ),
+    "variable_not_set": Words(
+        "A secret is missing",
+        "The variable {variable} is not set, and nothing is stored that it could stand for.",
+        "Set {variable} in the environment, or {variable}_FILE to a file that holds it.",
+    ),
+    "format_unknown": Words("Unknown format", "This version of Accord reads files with `accord: {format}`."),
+    "invalid_yaml": Words("Not YAML", "The file cannot be read: {detail}."),
     "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
     "nothing_flows": Words(
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
