@@ -95,7 +95,7 @@ def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:
     written values, makes the key."""
     target = task.mapping.side(side)
     field = target.fields[target.selection.key]
-    if target.selection.key in visit.decision.writes[side] or not task.connectors[side].accepts_keys:
+    if target.selection.key in visit.decision.writes[side] or field.read_only or not task.connectors[side].accepts_keys:
         return None
     if (sent := task.chosen.get((side, visit.record.key))) is not None:
         return sent
