@@ -1,4 +1,4 @@
-"""Kills a real process at every moment of a story and lets another go on.
+"""Kills a real process at every moment of a story, or stops it there, and lets another go on.
 
     python -m tests.crash_points FOLDER [SERVER]
 
@@ -10,21 +10,23 @@ finishes; then the data is looked at. The state is on SQLite, or with SERVER on 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import psycopg
 import structlog
 from cryptography.fernet import Fernet
 from psycopg import sql as postgres
 
+from service.core.errors import AccordError
 from service.core.records import Side
 from service.operations.context import Context, SecretBox
 from service.store import sql
@@ -43,19 +45,20 @@ class Ground:
 
     folder: Path
     server: str | None
+    name: str
 
     @property
     def url(self) -> str:
         if self.server is None:
             return f"sqlite:///{self.folder / 'state.db'}"
-        return self.server.rpartition("/")[0] + "/crash"
+        return f"{self.server.rpartition('/')[0]}/{self.name}"
 
     def keep(self, name: str) -> None:
         """Remember how everything is, under a name."""
         for file in self._files():
             file.with_suffix(f".{name}").write_bytes(file.read_bytes())
         if self.server is not None:
-            self._copy("crash", f"crash_{name}")
+            self._copy(self.name, f"{self.name}_{name}")
 
     def restore(self, name: str) -> None:
         """Everything is again as it was then."""
@@ -64,11 +67,11 @@ class Ground:
                 Path(f"{file}{left}").unlink(missing_ok=True)
             file.write_bytes(file.with_suffix(f".{name}").read_bytes())
         if self.server is not None:
-            self._copy(f"crash_{name}", "crash")
+            self._copy(f"{self.name}_{name}", self.name)
 
     def create(self) -> None:
         if self.server is not None:
-            self._copy("template1", "crash")
+            self._copy("template1", self.name)
 
     def _files(self) -> list[Path]:
         names = [f"{side}.db" for side in Side] + (["state.db"] if self.server is None else [])
@@ -82,8 +85,27 @@ class Ground:
             connection.execute(postgres.SQL(create).format(*names))
 
 
-def forked(ground: Ground, act: Callable[[Context], Any]) -> tuple[int, str]:
-    """Do something in a fresh process with the state open; how it ended, and what it said."""
+@dataclass(frozen=True)
+class Child:
+    """A process that was forked, and where it says what came of it."""
+
+    number: int
+    answer: IO[str]
+
+    def wait(self) -> tuple[int, str]:
+        """How it ended, and what it said."""
+        with self.answer:
+            said = self.answer.read()
+        return os.waitpid(self.number, 0)[1], said
+
+    def wait_until_stopped(self) -> bool:
+        """Whether it stopped; False when it ended without."""
+        found = os.waitid(os.P_PID, self.number, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return found is not None and found.si_code == os.CLD_STOPPED
+
+
+def fork(ground: Ground, act: Callable[[Context], Any]) -> Child:
+    """Do something in a fresh process with the state open."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -100,10 +122,12 @@ def forked(ground: Ground, act: Callable[[Context], Any]) -> tuple[int, str]:
             os.write(writing, traceback.format_exc()[-3000:].encode())
             os._exit(1)
     os.close(writing)
-    with os.fdopen(reading) as answer:
-        said = answer.read()
-    _, status = os.waitpid(child, 0)
-    return status, said
+    return Child(child, os.fdopen(reading))
+
+
+def forked(ground: Ground, act: Callable[[Context], Any]) -> tuple[int, str]:
+    """The same, to its end."""
+    return fork(ground, act).wait()
 
 
 def well(ground: Ground, act: Callable[[Context], Any]) -> str:
@@ -114,14 +138,27 @@ def well(ground: Ground, act: Callable[[Context], Any]) -> str:
     return said
 
 
-def attempt(ground: Ground, stage: Stage, die_before: int) -> Callable[[Context], int]:
-    """The work of a stage, in a process that dies before one of its calls."""
+def attempt(
+    ground: Ground, stage: Stage, before: int, sent: signal.Signals = signal.SIGKILL
+) -> Callable[[Context], int]:
+    """The work of a stage, in a process that dies or stops before one of its calls; how many it made. One that wakes
+    finds that two hours have passed."""
 
     def act(context: Context) -> int:
-        boundaries = Boundaries(die_before)
-        place = Place(ground.folder, replace(context, connector_class=CountedCalls(boundaries).connector_class))
+        boundaries = Boundaries(before, sent)
+        place = Place(
+            ground.folder,
+            replace(
+                context,
+                connector_class=CountedCalls(boundaries).connector_class,
+                now=lambda: context.now() + 2 * HOUR * boundaries.stopped,
+            ),
+        )
         boundaries.watch_state()
-        stage.work(place)
+        try:
+            stage.work(place)
+        except AccordError:
+            assert boundaries.stopped, "somebody else did it meanwhile"
         return boundaries.calls
 
     return act
@@ -169,33 +206,75 @@ def _holds(place: Place, truth: str) -> None:
     assert {one for one, _ in pairs} == both, "a pair is not coupled"
 
 
-def enumerate_stage(ground: Ground, stage: Stage, name: str, every: int) -> tuple[int, list[str]]:
-    """Kill a process at every moment of a stage; how many calls it has, and what went wrong."""
-    calls = int(well(ground, attempt(ground, stage, 0)))
+def overtaken(ground: Ground, stage: Stage, truth: str, moment: int) -> str | None:
+    """A process stops at a moment, another does its work, and the first goes on; what is wrong then. None: the process
+    cannot stop there without holding up all others."""
+    first = fork(ground, attempt(ground, stage, moment, signal.SIGSTOP))
+    if not first.wait_until_stopped():
+        status, said = first.wait()
+        return said if status else None
+    status, said = forked(ground, recover(ground, stage, truth))
+    stamps = well(ground, lambda context: Place(ground.folder, context).stamps())
+    os.kill(first.number, signal.SIGCONT)
+    woken, complaint = first.wait()
+    if status or woken:
+        return said if status else complaint
+    if well(ground, lambda context: Place(ground.folder, context).stamps()) != stamps:
+        return "the process that woke has written"
+    return forked(ground, recover(ground, stage, truth))[1]
+
+
+def killed(ground: Ground, stage: Stage, truth: str, moment: int) -> str | None:
+    """A process is killed at a moment, and another does its work; what is wrong then."""
+    status, said = forked(ground, attempt(ground, stage, moment))
+    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+        return f"it was not killed: {said}"
+    return forked(ground, recover(ground, stage, truth))[1]
+
+
+Way: TypeAlias = Callable[[Ground, Stage, str, int], str | None]
+"""What is done at a moment of a stage, and what was wrong afterwards."""
+
+
+@dataclass
+class Tally:
+    """How many calls there are, at how many of their moments it was tried, and what went wrong."""
+
+    calls: int = 0
+    tried: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def enumerate_stage(ground: Ground, stage: Stage, name: str, every: int, way: Way) -> Tally:
+    """Do something to a process at every moment of a stage."""
+    tally = Tally(int(well(ground, attempt(ground, stage, 0))))
     truth = well(ground, lambda context: _rest(Place(ground.folder, context)))
-    wrong = []
-    for moment in range(1, calls + 1, every):
+    for moment in range(1, tally.calls + 1, every):
         ground.restore(name)
-        status, said = forked(ground, attempt(ground, stage, moment))
-        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            wrong.append(f"{stage.name}, before call {moment}: it was not killed: {said}")
-            continue
-        status, said = forked(ground, recover(ground, stage, truth))
-        if status:
-            wrong.append(f"{stage.name}, before call {moment}: {said}")
+        said = way(ground, stage, truth, moment)
+        tally.tried += said is not None
+        if said:
+            tally.wrong.append(f"{stage.name}, before call {moment}: {said}")
     ground.restore(name)
     well(ground, attempt(ground, stage, 0))
-    return calls, wrong
+    return tally
+
+
+WAYS: Mapping[str, Way] = {"kill": killed, "overtake": overtaken}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("server", nargs="?", help="URL of a PostgreSQL for the state")
+    parser.add_argument("--way", choices=WAYS, default="kill", help="what happens to the process")
+    parser.add_argument("--name", default="crash", help="what its databases are called")
     parser.add_argument("--every", type=int, default=1, help="only every so many moments")
     arguments = parser.parse_args()
+    gc.freeze()  # What all the processes share stays shared.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    ground, began, total = Ground(arguments.folder, arguments.server), time.monotonic(), 0
+    ground, began, total = Ground(arguments.folder, arguments.server, arguments.name), time.monotonic(), 0
+    tried = 0
     wrong: list[str] = []
     ground.create()
 
@@ -211,13 +290,13 @@ def main() -> int:
 
         well(ground, people)
         ground.keep(str(number))
-        calls, found = enumerate_stage(ground, stage, str(number), arguments.every)
-        print(f"{stage.name}: {calls} calls, {2 * calls} boundaries, {len(range(1, calls + 1, arguments.every))} kills")
-        total, wrong = total + calls, wrong + found
+        tally = enumerate_stage(ground, stage, str(number), arguments.every, WAYS[arguments.way])
+        print(f"{stage.name}: {tally.calls} calls, {2 * tally.calls} boundaries; {arguments.way} at {tally.tried}")
+        total, tried, wrong = total + tally.calls, tried + tally.tried, wrong + tally.wrong
     where = "SQLite" if ground.server is None else "PostgreSQL"
-    print(
-        f"{where}: {total} calls, {2 * total} boundaries in {time.monotonic() - began:.0f} s, {len(wrong)} went wrong"
-    )
+    seconds = time.monotonic() - began
+    print(f"{where}: {total} calls, {2 * total} boundaries; {arguments.way} at {tried} moments in {seconds:.0f} s:")
+    print(f"{len(wrong)} went wrong")
     for one in wrong[:10]:
         print(one, file=sys.stderr)
     return 1 if wrong else 0
