@@ -20,6 +20,7 @@ from service.api import (
     events,
     health,
     limiting,
+    mapping_suggestions,
     mappings,
     metrics,
     notifications,
@@ -36,6 +37,7 @@ from service.api.smorest import Api, IdConverter, id_parameter
 RESOURCES = (
     connections.blp,
     mappings.blp,
+    mapping_suggestions.blp,
     couplings.blp,
     runs.blp,
     error_list.blp,

@@ -589,6 +589,10 @@ _MAPPING_PROBLEMS = {
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
     ),
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "same_name": Words("The same name", "{local} and {integration} have the same name."),
+    "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
+    "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
+    "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
     "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
     "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
