@@ -23,7 +23,7 @@ LEAST = 0.5
 """Pairs with a lower score are not proposed."""
 
 _MEANINGS: Mapping[str, str] = {
-    "number": "no nr num number code id externalid reference accountnumber accountno customernumber customerno "
+    "number": "no nr num number code externalid reference accountnumber accountno customernumber customerno "
     "customercode vendornumber vendorno suppliernumber itemnumber itemno productnumber productcode sku partnumber",
     "name": "name displayname fullname companyname customername accountname title label",
     "firstname": "firstname givenname forename",
