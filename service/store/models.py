@@ -174,7 +174,8 @@ class Coupling(State):
 class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
-    `request`: the chosen records, as they were asked for. `checkpoint`: where the engine goes on after a restart.
+    `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
+    for. `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -186,6 +187,7 @@ class SyncRun(State):
     allow_mass_delete = pw.BooleanField(default=False)
     request = JsonField(default=dict)
     request_key = pw.TextField()
+    group_id = pw.BigIntegerField(null=True)
     priority = pw.BigIntegerField(default=0)
     status = pw.TextField(default="queued")
     counts = JsonField()
@@ -205,6 +207,17 @@ class SyncRun(State):
 
     class Meta:
         table_name = "sync_runs"
+
+
+class RunPredecessor(State):
+    """A run begins only when another one has ended."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    after_id = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "run_predecessors"
 
 
 class RunRecord(State):
@@ -347,6 +360,22 @@ class Intent(State):
         table_name = "intents"
 
 
+class PendingChange(State):
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+    before = JsonField(null=True)
+    written = JsonField()
+    told = JsonField()
+
+    class Meta:
+        table_name = "pending_changes"
+
+
 class Exclusion(State):
     """A record that was uncoupled and is left alone."""
 
@@ -468,6 +497,7 @@ MODELS: tuple[type[State], ...] = (
     FieldMapping,
     Watermark,
     SyncRun,
+    RunPredecessor,
     Coupling,
     RunRecord,
     ErrorGroup,
@@ -476,6 +506,7 @@ MODELS: tuple[type[State], ...] = (
     Retry,
     AwaitedRecord,
     Intent,
+    PendingChange,
     Exclusion,
     Token,
     IdempotencyKey,
