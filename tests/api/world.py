@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.api import events
 from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
@@ -209,4 +210,5 @@ def make_app() -> Flask:
     """The service's application, with its own context. Nobody works while a made-up request waits: it waits little."""
     app = create_app(SETTINGS, CONTEXT)
     app.config[LONGEST] = 0.05
+    app.config[events.LONGEST] = 0.05
     return app
