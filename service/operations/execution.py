@@ -26,16 +26,13 @@ from service.store.models import SyncRun
 from service.store.problems import Problem
 from service.store.runs import Lease, LeaseLost
 
-LEASE = 30_000_000
-"""Microseconds after which a run whose worker is silent may be taken by another."""
-
 log = structlog.get_logger()
 
 
 def claim(context: Context, owner: str) -> Lease | None:
     """Take the next run that can be worked on."""
     now = context.now()
-    lease = store.claim(owner, now, now + LEASE)
+    lease = store.claim(owner, now, now + context.lease)
     if lease is not None:
         context.note_run(lease.run_id)
     return lease
@@ -43,7 +40,7 @@ def claim(context: Context, owner: str) -> Lease | None:
 
 def keep_lease(context: Context, lease: Lease) -> bool:
     """Say that the worker is alive; returns whether somebody asked to cancel. Raises LeaseLost."""
-    return store.extend(lease, context.now() + LEASE)
+    return store.extend(lease, context.now() + context.lease)
 
 
 def carry_out(
@@ -64,6 +61,8 @@ def carry_out(
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
             task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            for connector in parts.connectors.values():
+                connector.fence(task.permit)
             _work(task, row)
         _finish(context, task, row)
     except LeaseLost:
@@ -101,6 +100,8 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         connectors=parts.connectors,
         full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
+        new_key=context.new_key,
+        margin=context.lease // 6,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

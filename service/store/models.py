@@ -360,6 +360,22 @@ class Intent(State):
         table_name = "intents"
 
 
+class PendingChange(State):
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+    before = JsonField(null=True)
+    written = JsonField()
+    told = JsonField()
+
+    class Meta:
+        table_name = "pending_changes"
+
+
 class Exclusion(State):
     """A record that was uncoupled and is left alone."""
 
@@ -490,6 +506,7 @@ MODELS: tuple[type[State], ...] = (
     Retry,
     AwaitedRecord,
     Intent,
+    PendingChange,
     Exclusion,
     Token,
     IdempotencyKey,

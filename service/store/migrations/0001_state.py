@@ -271,6 +271,18 @@ CREATE TABLE intents (
     UNIQUE (mapping_id, side, source_key)
 );
 
+CREATE TABLE pending_changes (
+    id {identity},
+    run_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL,
+    before TEXT,
+    written TEXT NOT NULL,
+    told TEXT NOT NULL
+);
+CREATE INDEX pending_changes_mapping ON pending_changes (mapping_id);
+
 CREATE TABLE exclusions (
     id {identity},
     mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
