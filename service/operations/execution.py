@@ -19,6 +19,7 @@ from service.operations import run_groups, schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -55,12 +56,21 @@ def carry_out(
     row = mappings.get(run.mapping_id) if run else None
     if run is None or row is None:
         return
+
+    def prepare(task: Task) -> None:
+        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+
+    with run_traced(run, row.name):
+        _carry_out(context, lease, run, row, prepare)
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            prepare(task)
             for connector in parts.connectors.values():
                 connector.fence(task.permit)
             _work(task, row)

@@ -638,6 +638,10 @@ _MAPPING_PROBLEMS = {
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
     ),
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "same_name": Words("The same name", "{local} and {integration} have the same name."),
+    "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
+    "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
+    "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),

@@ -112,6 +112,7 @@ CREATE TABLE sync_runs (
     code TEXT,
     params TEXT,
     requested_by TEXT,
+    traceparent TEXT,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT,
