@@ -14,7 +14,7 @@ import pytest
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[2]
-EVERY = "1" if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else "4"
+EVERY = "1" if os.environ.get("ACCORD_EVERY_MOMENT") else "4"
 """Only the nightly tests go through all moments on PostgreSQL, where each needs new databases, and through all at which
 a process may be stopped."""
 
