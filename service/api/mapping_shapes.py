@@ -30,6 +30,7 @@ from service.core.mapping import ConflictDetection, DeletionResolution, UpdateRe
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
 from service.core.transforms.base import Transform
+from service.operations.linter import SEVERITIES
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 from service.operations.review import Recommendation
@@ -392,6 +393,23 @@ class ReviewAnswer(Answer):
     """The mappings in the order in which they run."""
 
     items = Listed(Part(AdviceAnswer))
+
+
+class FindingAnswer(Answer):
+    """One thing to be said about a mapping."""
+
+    severity = Choice(SEVERITIES)
+    code = Said()
+    pointer = Said(metadata={"description": "Where in the mapping, as a JSON pointer."})
+    message = Said()
+    advice = Said()
+    params = Json(allow_none=False, metadata={"type": "object"})
+
+
+class FindingsAnswer(Answer):
+    """Everything there is to say about a mapping, errors first."""
+
+    findings = Listed(Part(FindingAnswer))
 
 
 def stored(body: Mapping[str, Any]) -> Document:
