@@ -526,6 +526,10 @@ _RUN_PROBLEMS = {
 
 _CONNECTION_PROBLEMS = {
     "setting_required": Words("Missing", "The setting {name} is required."),
+    "credential_required": Words("Missing", "The credential {name} is required."),
+    "not_a_web_address": Words(
+        "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
+    ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
     "not_a_duration": Words("Wrong duration", "The setting {name} must be a number from 0 to {maximum}."),
@@ -713,6 +717,10 @@ _MAPPING_PROBLEMS = {
         "A table cannot be synchronized with itself.",
         "Name another table on one of the two sides.",
     ),
+    "same_name": Words("The same name", "{local} and {integration} have the same name."),
+    "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
+    "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
+    "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
@@ -892,8 +900,29 @@ _CHECKS = {
         "Nothing is lost by it; where the application can keep finer stamps, let it.",
     ),
     "conditional_updates": Words("Conditional updates of {table}", "An update of {table} can be made conditional."),
+    "conditional_updates.warn": Words(
+        "Conditional updates of {table}",
+        "{table} has no ETags: an edit that is made between our look at a record and our writing is overwritten.",
+        "Ask whoever runs the application for ETags, or synchronize this table in one direction.",
+    ),
+    "company": Words("Company", "The user of the connection sees these companies: {companies}."),
+    "company.fail": Words(
+        "Company",
+        "The user of the connection sees no company.",
+        "Give the user of the connection a permission set in the company.",
+    ),
     "exchange_rates": Words("Exchange rates", "Every currency in use has an exchange rate."),
+    "exchange_rates.fail": Words(
+        "Exchange rates",
+        "These currencies have no exchange rate: {currencies}.",
+        "Enter an exchange rate for each of them.",
+    ),
     "rate_limits": Words("Rate limits", "There are requests left."),
+    "rate_limits.warn": Words(
+        "Rate limits",
+        "The application lets {left} more requests pass for now.",
+        "Let other programs ask less, or give the integration a user of its own.",
+    ),
 }
 
 ENGLISH: Mapping[str, Words] = {
