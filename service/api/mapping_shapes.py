@@ -27,6 +27,7 @@ from service.api.fields import (
 )
 from service.api.runs import RunAnswer
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
+from service.core.normalization import STEPS
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
 from service.operations.linter import SEVERITIES
@@ -181,6 +182,9 @@ class ReferenceShape(Body):
     mapping = Text(min=1, max=200, pattern=PLAIN, required=True, metadata={"description": "The mapping's name."})
 
 
+_NORMALIZE = "What does not count when matching: " + ", ".join([*STEPS, "phone", "phone:NO"])
+
+
 class FieldMappingShape(Body):
     """Two fields that hold the same, or a constant for one."""
 
@@ -193,6 +197,7 @@ class FieldMappingShape(Body):
     clear_on_failed_lookup = Flag(load_default=False)
     not_null = Flag(load_default=False)
     match_key = Int(min=1, max=100, allow_none=True, load_default=None)
+    normalize = Items(Text(min=1, max=20), max=10, load_default=list, metadata={"description": _NORMALIZE})
     enabled = Flag(load_default=True)
 
 
@@ -278,6 +283,7 @@ class LineAnswer(Answer):
     clear_on_failed_lookup = Flag()
     not_null = Flag()
     match_key = Int(allow_none=True)
+    normalize = Listed(Said(), metadata={"description": _NORMALIZE})
     enabled = Flag()
 
 

@@ -717,6 +717,7 @@ _MAPPING_PROBLEMS = {
         "A table cannot be synchronized with itself.",
         "Name another table on one of the two sides.",
     ),
+    "only_after_matching": Words("Not for this kind", "Only a run of kind `match` is followed by that."),
     "same_name": Words("The same name", "{local} and {integration} have the same name."),
     "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
     "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
@@ -737,6 +738,12 @@ _MAPPING_PROBLEMS = {
         "A mapping cannot depend on itself, not through others either.",
         "Take one of the mappings of the ring out of `dependsOn`.",
     ),
+    "normalization_without_match_key": Words(
+        "No match key", "What does not count for matching can be said of a match key only."
+    ),
+    "normalization_unknown": Words("Unknown normalization", "There is no normalization {name}; there are: {names}."),
+    "normalization_alone": Words("Not alone", "{name} stands alone: it normalizes everything about a number."),
+    "region_unknown": Words("Unknown region", "{region} is no region with telephone numbers; use two capital letters."),
     "reference_needs_both_fields": Words(
         "Not both fields",
         "A reference needs a field on both sides.",
