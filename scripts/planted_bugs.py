@@ -152,7 +152,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a healed record is still waiting",
         "service/engine/journal.py",
-        "    retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)\n",
+        "    retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)\n",
         "",
         (*FAILURES, *MATCH),
     ),
@@ -363,15 +363,15 @@ BUGS: Sequence[Bug] = (
     Bug(
         "the first failure sets a record aside",
         "service/engine/journal.py",
-        "    elif again and not failure.transient:\n",
+        "    elif (again and not failure.transient) or _at_once(task, failure):\n",
         "    elif not failure.transient:\n",
         FAILURES,
     ),
     Bug(
         "a failure that passes sets a record aside",
         "service/engine/journal.py",
-        "    elif again and not failure.transient:\n",
-        "    elif again:\n",
+        "    elif (again and not failure.transient) or _at_once(task, failure):\n",
+        "    elif again or _at_once(task, failure):\n",
         PLANTED,
     ),
     Bug(

@@ -16,8 +16,9 @@ from typing import Any, TextIO
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
 
-from service import __version__, wording
+from service import __version__, telemetry, wording
 from service.api import events
 from service.api.fields import camel
 from service.api.setup_shapes import read as read_setup
@@ -40,6 +41,7 @@ from service.operations import (
     tokens,
 )
 from service.operations.context import Context
+from service.operations.figures import counted
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
 from service.settings import (
@@ -63,6 +65,7 @@ from service.store.database import (
     pending_migrations,
 )
 from service.store.models import SyncRun
+from service.telemetry import TracingUnavailable
 from service.worker import Worker
 
 _GRACE = 25
@@ -89,8 +92,9 @@ def main() -> None:
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
     ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_LOG_LEVEL, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_RATE_LIMIT,
-    ACCORD_OIDC_ISSUER, ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS;
-    <NAME>_FILE names a file that holds the value instead.
+    ACCORD_METRICS_PORT, ACCORD_OIDC_ISSUER, ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES,
+    ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that holds the value instead. Traces are sent where
+    OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
 
 
@@ -118,10 +122,14 @@ def work() -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        telemetry.start(os.environ)
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host, counted().registry)
         worker.start()
         click.echo(f"Accord {__version__} works on runs.", err=True)
         stop.wait()
         worker.stop(_GRACE)
+        telemetry.stop()
         del context
 
 
@@ -301,6 +309,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
+        telemetry.start(os.environ)
         if not self._working:
             return create_app(self._settings, _context(self._settings))
         context, self._worker = _working_context(self._settings)
@@ -319,6 +328,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
             self._worker.stop(_GRACE)
+        telemetry.stop()
 
 
 def _context(settings: Settings, **more: Any) -> Context:
@@ -351,6 +361,7 @@ def _prepared(*, migrating: bool) -> Settings:
     """
     # The state holds copies of business data: nobody else on the machine reads it.
     os.umask(0o077)
+    telemetry.assert_available(os.environ)
     settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
     for name in weak_secrets(settings):
         click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
@@ -391,7 +402,7 @@ def _sentences(*, pointers: bool = False) -> Iterator[None]:
     problem, and where in the file it is."""
     try:
         yield
-    except (SettingsWrong, DatabaseRefused) as error:
+    except (SettingsWrong, DatabaseRefused, TracingUnavailable) as error:
         raise Refused(str(error)) from error
     except UNREACHABLE as error:
         raise Refused(f"The database of ACCORD_DATABASE_URL cannot be used: {error}") from error

@@ -48,6 +48,7 @@ class Settings:
     threads: int
     lease_seconds: int
     rate_limit: str | None
+    metrics_port: int | None
     oidc_issuer: str | None
     oidc_audience: str | None
     oidc_claim: str
@@ -194,6 +195,9 @@ SETTINGS: Mapping[str, Setting] = {
         "How many requests each token may send to a process: a number per second, minute or hour, or off.",
     ),
     "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+    "ACCORD_METRICS_PORT": Setting(
+        "metrics_port", None, _number(1, 65535), "Where `accord work` tells a Prometheus its own figures."
+    ),
     "ACCORD_LEASE_SECONDS": Setting(
         "lease_seconds",
         "30",

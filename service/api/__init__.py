@@ -21,6 +21,7 @@ from service.api import (
     export,
     health,
     limiting,
+    mapping_suggestions,
     mappings,
     metrics,
     notifications,
@@ -37,6 +38,7 @@ from service.api.smorest import Api, IdConverter, id_parameter
 RESOURCES = (
     connections.blp,
     mappings.blp,
+    mapping_suggestions.blp,
     couplings.blp,
     runs.blp,
     error_list.blp,
@@ -84,7 +86,8 @@ def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | No
     waiting.install(app, places)
     events.install(app, max(1, places // 2))
     limiting.install(app, per_token)
-    for part in (tracing, metrics, bodies, errors, conditions):
+    metrics.install(app, app.extensions.get("accord"))
+    for part in (tracing, bodies, errors, conditions):
         part.install(app)
     api = Api(app)
     api.register_converter(IdConverter, id_parameter)

@@ -14,6 +14,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Table
 from service.operations import audit
 from service.operations.context import Context, SecretLost
+from service.operations.figures import observed
 from service.operations.secret_settings import mask, unmask
 from service.store import connections as store
 from service.store.integrity import refusals
@@ -147,7 +148,7 @@ def _open(context: Context, row: Connection) -> Connector:
         settings, _ = unmask(row.settings, secrets.settings)
         connector = context.connector_class(row.kind)(settings, secrets.credentials)
         connector.networks = context.private_networks
-        return connector
+        return observed(connector, row.name)
     except SecretLost as error:
         raise SideFailed(Failure("secret_lost", {"connection": row.name}, (row.name,))) from error
     except KeyError as error:

@@ -19,6 +19,7 @@ from service.operations import run_groups, schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -55,12 +56,21 @@ def carry_out(
     row = mappings.get(run.mapping_id) if run else None
     if run is None or row is None:
         return
+
+    def prepare(task: Task) -> None:
+        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+
+    with run_traced(run, row.name):
+        _carry_out(context, lease, run, row, prepare)
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            prepare(task)
             for connector in parts.connectors.values():
                 connector.fence(task.permit)
             _work(task, row)
@@ -86,6 +96,9 @@ def _work(task: Task, row: MappingRow) -> None:
 
 def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
     restored = row.restored_at is not None and "skipped" not in run.request
+    mapping = parts.mapping
+    if run.request.get("createUnmatched"):
+        mapping = replace(mapping, synch_only_coupled_records=False)
     return Task(
         lease=lease,
         kind=run.kind,
@@ -94,7 +107,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         allow_mass_delete=run.allow_mass_delete,
         request=run.request,
         requested_by=run.requested_by,
-        mapping=careful(parts.mapping) if restored else parts.mapping,
+        mapping=careful(mapping) if restored else mapping,
         restored=restored,
         flows=parts.flows,
         connectors=parts.connectors,

@@ -120,6 +120,7 @@ class FieldMapping(State):
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
+    normalize = JsonField(default=list)
     enabled = pw.BooleanField(default=True)
 
     class Meta:
@@ -175,7 +176,7 @@ class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
     `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
-    for. `checkpoint`: where the engine goes on after a restart.
+    for. `traceparent`: the trace that asked for it (W3C). `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -196,6 +197,7 @@ class SyncRun(State):
     code = pw.TextField(null=True)
     params = JsonField(null=True)
     requested_by = pw.TextField(null=True)
+    traceparent = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     started_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
