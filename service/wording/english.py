@@ -777,6 +777,11 @@ _MAPPING_PROBLEMS = {
         "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
     ),
     "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
+    "template_never_used": Words(
+        "Never used",
+        "The template is for new records in the direction {direction}, and the mapping does not flow that way.",
+        "Correct the direction of the template, or take it out.",
+    ),
     "lint_too_long": Words(
         "Texts may be too long",
         "{source} can hold longer texts than {destination}, which holds {maximum} characters; such records would fail.",
