@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages import Catalog, Message
-from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from service import shell
@@ -21,17 +21,9 @@ from service.wording.terms import TERMS
 from service.wording.words import Counted
 
 SERVICE = Path(shell.__file__).parent
-KEYWORDS: dict[str, Any] = {
-    "tell": None,
-    "tell_count": (1, 2),
-    "DatabaseRefused": None,
-    "Wrong": None,
-}
-"""What is called with a text, and which arguments are its forms."""
+CALLS = {"tell": 1, "tell_count": 2, "DatabaseRefused": 1, "Wrong": 1}
+"""What is called with a text, and how many of its first arguments are forms of it."""
 _PYTHON = ("cli.py", "settings.py", "store/database.py")
-_HEADER = """\
-# What Accord says, in {name}. `scripts/messages` keeps it up to date; docs/languages.md says how.
-{glossary}"""
 _WIDTH = 116
 
 
@@ -41,8 +33,7 @@ def template() -> Catalog:
     catalogue.add("(unknown)")
     for code, words in ENGLISH.items():
         for text in filter(None, (words.title, words.message, words.advice)):
-            forms = (text.one, text.many) if isinstance(text, Counted) else text
-            catalogue.add(forms, auto_comments=[code])
+            catalogue.add((text.one, text.many) if isinstance(text, Counted) else str(text), auto_comments=[code])
     for group, terms in TERMS.items():
         for text in terms.values():
             catalogue.add(text, context=group)
@@ -54,9 +45,13 @@ def template() -> Catalog:
 
 
 def _extracted() -> Iterator[tuple[str, Any]]:
+    """Texts where they are said. By the syntax tree, since those inside f-strings count too."""
     for name in _PYTHON:
-        for _, found, _, _ in extract_from_file("python", SERVICE / name, keywords=KEYWORDS):
-            yield name, found
+        for node in ast.walk(ast.parse((SERVICE / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+                forms = [form.value for form in node.args[: CALLS[node.func.id]] if isinstance(form, ast.Constant)]
+                if len(forms) == CALLS[node.func.id]:
+                    yield name, tuple(forms) if len(forms) > 1 else forms[0]
 
 
 def updated(language: str) -> Catalog:

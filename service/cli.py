@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from service import __version__, shell, wording
+from service.api import events
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Explained, Invalid
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, restored, runs, tokens
+from service.operations import checks, connections, mappings, restored, run_groups, runs, secrets, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -171,20 +172,31 @@ def check() -> None:
 
 
 @main.command()
-@click.argument("mapping")
+@click.argument("mapping", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every enabled mapping, in the order of their needs.")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
 @click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
 @click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
-def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
-    """Synchronize MAPPING (its name or its id) now, and wait for the end."""
+def sync(mapping: str | None, everything: bool, dry_run: bool, kind: str | None) -> None:
+    """Synchronize MAPPING (its name or its id), or --all, now, and wait for the end."""
+    if (mapping is None) != everything:
+        raise click.UsageError("Say either which mapping, or --all.")
     with _sentences():
         with _opened() as context:
-            id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
-            run = runs.start(context, request, _ACTOR, trigger="cli")
-        run = _watched(context, run.id)
-    click.echo(_summary(run))
-    sys.exit(0 if run.status == "succeeded" else 1)
+            started = _start(context, mapping, kind or "modified", dry_run)
+        ended = _watched(context, started)
+    for run in ended:
+        click.echo(_summary(run))
+    sys.exit(0 if all(run.status == "succeeded" for run in ended) else 1)
+
+
+def _start(context: Context, mapping: str | None, kind: str, dry_run: bool) -> SyncRun:
+    """Queue the run of a mapping, or those of all mappings, and return the first."""
+    if mapping is None:
+        group = run_groups.GroupRequest(kind=kind, dry_run=dry_run)
+        return run_groups.start(context, group, _ACTOR, trigger="cli")[0]
+    id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
+    return runs.start(context, runs.RunRequest(id, kind=kind, dry_run=dry_run), _ACTOR, trigger="cli")
 
 
 @main.group("token")
@@ -211,6 +223,31 @@ def create_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     click.echo(text)
 
 
+@main.group("secrets")
+def secrets_group() -> None:
+    """What is encrypted at rest."""
+
+
+@secrets_group.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt everything anew with the first key of ACCORD_SECRET_KEY, so that the others can be dropped."""
+    with _sentences(), _opened() as context:
+        done, lost = secrets.rotate(context, _ACTOR)
+    click.echo(
+        tell_count(
+            "{number} secret is encrypted with the first key.",
+            "{number} secrets are encrypted with the first key.",
+            done,
+        )
+    )
+    for table, id in lost:
+        said = tell(
+            "{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", table=table, id=id
+        )
+        click.echo(said, err=True)
+    sys.exit(1 if lost else 0)
+
+
 # Putting a process together
 
 
@@ -234,6 +271,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "accord",
             "when_ready": self._announce,
+            "post_worker_init": self._serving,
             "worker_exit": self._ended,
         }
         for name, value in chosen.items():
@@ -256,6 +294,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             where=where,
         )
         click.echo(said, err=True)
+
+    @staticmethod
+    def _serving(process: Any) -> None:
+        """Nobody who watches a run keeps a server from stopping."""
+        events.end_with(process.wsgi, lambda: not process.alive)
 
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
@@ -293,7 +336,7 @@ def _prepared(*, migrating: bool) -> Settings:
             "Warning: {name} has less than {count} characters and may be guessed.", name=name, count=LONG_ENOUGH
         )
         click.echo(said, err=True)
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
         migrate()
@@ -376,33 +419,44 @@ def _colored(status: str) -> str:
     return click.style(status.ljust(4), fg=color)
 
 
-def _watched(context: Context, run_id: int) -> SyncRun:
-    """Wait for a run's end. A worker of our own helps, since there may be no other."""
+def _watched(context: Context, run: SyncRun) -> list[SyncRun]:
+    """Wait for the end of a run, and of all that were asked for with it. A worker of our own helps, since there may be
+    no other."""
     worker = Worker(context, threads=1)
     worker.start()
     try:
-        return _wait(lambda: _look(run_id))
+        return _wait(lambda: _look(run))
     finally:
         worker.stop(_GRACE)
 
 
-def _look(run_id: int) -> SyncRun:
+def _look(run: SyncRun) -> list[SyncRun]:
     with connection():
-        return runs.get(run_id)
+        return [runs.get(run.id)] if run.group_id is None else run_groups.members(run.group_id)
 
 
-def _wait(look: Callable[[], SyncRun]) -> SyncRun:
-    terminal = sys.stderr.isatty()
+def _wait(look: Callable[[], list[SyncRun]]) -> list[SyncRun]:
+    """Look until all runs have ended, with a bar on a terminal as soon as it is known how much there is to read."""
     pause = threading.Event()
-    while (run := look()).status not in _FINISHED:
-        if terminal:
-            read = run.progress.get("read", 0)
-            told = tell_count("{number} record read", "{number} records read", read)
-            click.echo(f"\r{_term('status', run.status)}: {told}", err=True, nl=False)
-        pause.wait(0.2)
-    if terminal:
-        click.echo("\r" + " " * 60 + "\r", err=True, nl=False)
-    return run
+    with ExitStack() as shown:
+        bar: Any = None
+        while open_ones := [run for run in look() if run.status not in _FINISHED]:
+            progress = next((run.progress for run in open_ones if "estimate" in run.progress), None)
+            if bar is None and sys.stderr.isatty() and progress is not None:
+                bar = shown.enter_context(click.progressbar(length=1, label=tell("runs"), file=sys.stderr))
+            if bar is not None and progress is not None:
+                _move(bar, progress)
+            pause.wait(0.2)
+    return look()
+
+
+def _move(bar: Any, progress: Mapping[str, Any]) -> None:
+    """The estimate grows when the other side's turn comes; more may be there by then than was counted."""
+    read = progress.get("read", 0)
+    bar.length = max(progress.get("estimate", 0), read, 1)
+    rate = round(progress.get("rate", 0))
+    bar.label = tell_count("{number} record, {rate} a second", "{number} records, {rate} a second", read, rate=rate)
+    bar.update(read - bar.pos)
 
 
 def _term(group: str, code: str) -> str:

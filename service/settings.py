@@ -53,6 +53,7 @@ class Settings:
     token: str | None
     secret_key: str | None
     log_format: str
+    log_level: str
     threads: int
     rate_limit: str | None
     oidc_issuer: str | None
@@ -160,6 +161,12 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise Wrong("{name} is not a list of networks such as 10.0.0.0/8,fd12::/16: {detail}", detail=error) from error
 
 
+def _log_level(text: str) -> str:
+    if text not in ("debug", "info", "warning", "error"):
+        raise Wrong("{name} is none of debug, info, warning and error.")
+    return text
+
+
 class Setting(NamedTuple):
     """One setting: the field it fills, its default as text (None: there is none), how it is read, and what it is."""
 
@@ -187,6 +194,7 @@ SETTINGS: Mapping[str, Setting] = {
         " the first encrypts, the others still decrypt.",
     ),
     "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
+    "ACCORD_LOG_LEVEL": Setting("log_level", "info", _log_level, "What is logged: debug, info, warning or error."),
     "ACCORD_RATE_LIMIT": Setting(
         "rate_limit",
         "12000/minute",

@@ -140,7 +140,7 @@ def start_due(context: Context) -> int:
     """Queue a run for every mapping whose schedule has come; a time that was missed is made up for once."""
     now, started = context.now(), 0
     for row in mappings.claim_due(now):
-        if row.next_due and mappings.set_next_due(row.id, row.next_due, next_due(row.schedule, now)):
+        if row.next_due and mappings.set_next_due(row.id, row.next_due, next_due(row.schedule, now, row.idle_runs)):
             start(context, RunRequest(row.id), actor="schedule", trigger="schedule")
             started += 1
     return started

@@ -23,12 +23,14 @@ from service.operations.context import SecretLost
 from service.operations.errors import SelectionRequired
 from service.operations.health import BROKEN_RULE, MISTAKES, UNREACHABLE, NotReady
 from service.operations.idempotency import KeyReused
+from service.operations.notifications import NotificationRefused
 from service.operations.oidc import ProviderUnreachable
 
 STATUS: Mapping[type[AccordError], int] = {
     SelectionRequired: 400,
     NotSignedIn: 401,
     NotAllowed: 403,
+    NotificationRefused: 403,
     NotFound: 404,
     Conflict: 409,
     Stale: 412,

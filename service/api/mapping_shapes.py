@@ -32,6 +32,7 @@ from service.core.transforms import TRANSFORMS
 from service.core.transforms.base import Transform
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
+from service.operations.review import Recommendation
 
 EXAMPLE = {
     "name": "customers and accounts",
@@ -188,6 +189,12 @@ class Transforms(Body):
     from_integration = Items(Transformation(allow_none=False), max=20)
 
 
+class ReferenceShape(Body):
+    """The fields hold keys of another mapping's records, or of this one's, and are translated by its couplings."""
+
+    mapping = Text(min=1, max=200, pattern=PLAIN, required=True, metadata={"description": "The mapping's name."})
+
+
 class FieldMappingShape(Body):
     """Two fields that hold the same, or a constant for one."""
 
@@ -196,6 +203,7 @@ class FieldMappingShape(Body):
     direction = Choice(Direction, load_default=Direction.BIDIRECTIONAL.value)
     constant = Scalar()
     transforms = Part(Transforms, load_default=dict)
+    reference = Part(ReferenceShape, allow_none=True, load_default=None)
     clear_on_failed_lookup = Flag(load_default=False)
     not_null = Flag(load_default=False)
     match_key = Int(min=1, max=100, allow_none=True, load_default=None)
@@ -203,9 +211,14 @@ class FieldMappingShape(Body):
 
 
 class ScheduleShape(Body):
-    """`everyMinutes`, or `cron` and maybe `timeZone`."""
+    """`everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`."""
 
     every_minutes = Int(min=1, max=525_600)
+    slowest_minutes = Int(
+        min=1,
+        max=525_600,
+        metadata={"description": "While runs find nothing the pause doubles, up to this; left out: it stays."},
+    )
     cron = Text(min=1, max=200, metadata={"example": "0 6 * * 1-5"})
     time_zone = Text(min=1, max=100, metadata={"example": "Europe/Oslo"})
 
@@ -275,6 +288,7 @@ class LineAnswer(Answer):
     direction = Choice(Direction)
     constant = Scalar(metadata={"optional": True})
     transforms = Json(allow_none=False, metadata={"type": "object"})
+    reference = Part(ReferenceShape, allow_none=True)
     clear_on_failed_lookup = Flag()
     not_null = Flag()
     match_key = Int(allow_none=True)
@@ -316,6 +330,8 @@ class StandingAnswer(Answer):
     open_errors = Int(min=0)
     open_skipped = Int(min=0)
     oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
+    waiting = Int(min=0, metadata={"description": "Records that refer to others that are not coupled yet."})
+    oldest_waiting_at = Moment(allow_none=True, metadata={"description": "Since when the oldest of them has waited."})
     coupled = Int(min=0)
     in_sync = Part(InSyncAnswer, allow_none=True)
     restored_at = Moment(
@@ -346,6 +362,36 @@ class MappingAnswer(Answer):
     status = Part(StandingAnswer)
     created_at = Moment()
     updated_at = Moment()
+
+
+class SideFigures(Answer):
+    """A figure of each side; null where the application does not count."""
+
+    local = Int(allow_none=True)
+    integration = Int(allow_none=True)
+
+
+class AdviceAnswer(Answer):
+    """What to do first with a mapping, and why."""
+
+    mapping_id = Id()
+    name = Said()
+    recommendation = Choice(Recommendation)
+    reason = Said(metadata={"description": "A stable code."})
+    message = Said()
+    advice = Said()
+    coupled = Int(min=0)
+    records = Part(SideFigures, metadata={"description": "How many records are inside the filter."})
+    uncoupled = Part(SideFigures, metadata={"description": "How many of them are in no coupling, by these figures."})
+    match_keys = Flag()
+    last_full_run_at = Moment(allow_none=True)
+    needs = Listed(Id(), metadata={"description": "Mappings that come before this one."})
+
+
+class ReviewAnswer(Answer):
+    """The mappings in the order in which they run."""
+
+    items = Listed(Part(AdviceAnswer))
 
 
 def stored(body: Mapping[str, Any]) -> Document:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
+from service.core.references import Lookup, Missing, Pointer
 from service.core.transforms import Chain, chain
 
 
@@ -28,6 +29,7 @@ class Line:
     returns: bool
     not_null: bool
     is_key: bool
+    pointer: Pointer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,35 @@ class Flow:
 
     `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
     the base there is a change of the source. `remembered` are those of every mapped field of the source side.
+    `lookup`: the couplings of the records that those at hand refer to.
     """
 
     source: Side
     lines: tuple[Line, ...]
     watched: tuple[tuple[str, int], ...]
     remembered: tuple[tuple[str, int], ...]
+    lookup: Lookup = field(default_factory=dict)
 
     def desired(self, line: Line, record: Record) -> Scalar:
         """What the line wants the destination to hold. Raises Unconvertible."""
         if line.source is None:
             return coerce(line.constant, None, line.field)
         value = record.values[line.source]
+        if line.pointer is not None:
+            return self.translated(line, line.pointer, value)
         if line.transform is not None:
             value = line.transform(value)
         return coerce(value, line.source_type, line.field)
+
+    def translated(self, line: Line, pointer: Pointer, value: Scalar) -> Scalar:
+        """The key of the partner of the record that `value` refers to. Raises Unconvertible."""
+        place = pointer.place(value)
+        if place is None:
+            return coerce(None, None, line.field)
+        partner = self.lookup.get(place)
+        if partner is None and not pointer.clear:
+            raise Unconvertible(pointer.failure(place[2]))
+        return coerce(partner, FieldType.STRING, line.field)
 
     def changed(self, record: Record, known: Known) -> bool:
         """Whether the source record is another than the coupling knows: by its stamp, its version or its values."""
@@ -149,6 +165,7 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
     bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
     return Line(
+        pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),
         source=None if name is None else origin.index(name),
         source_type=bound.type,
@@ -175,6 +192,51 @@ def settled(line: Line, source: Record, destination: Record, coupled: Coupled, s
         return True
     here = coupled.known[side].base
     return here is not None and line.id in here and equal(source.values[line.source], here[line.id])
+
+
+def repointed(flow: Flow, line: Line, source: Record, destination: Record) -> bool:
+    """Whether a reference that nobody touched leads elsewhere now: the record it refers to has got another partner."""
+    if line.pointer is None or line.source is None:
+        return False
+    place = line.pointer.place(source.values[line.source])
+    if place is None or place not in flow.lookup:
+        return False
+    return not equal(flow.desired(line, source), destination.values[line.destination])
+
+
+def missing(
+    flows: Mapping[Side, Flow], coupled: Coupled | None, records: Mapping[Side, Record | None]
+) -> tuple[Missing, ...]:
+    """The references of these records that cannot be translated and would have to be, of both directions."""
+    return tuple(found for side, flow in flows.items() for found in _missing_of(flow, coupled, records, side))
+
+
+def _missing_of(
+    flow: Flow, coupled: Coupled | None, records: Mapping[Side, Record | None], side: Side
+) -> Iterator[Missing]:
+    record, partner = records.get(side), records.get(side.other)
+    for line in flow.lines:
+        if record is None or line.pointer is None or line.source is None or line.pointer.clear:
+            continue
+        place = line.pointer.place(record.values[line.source])
+        if place is None or place in flow.lookup:
+            continue
+        if coupled is None or partner is None or not settled(line, record, partner, coupled, side):
+            yield Missing(side, line.id, line.pointer, place[2])
+
+
+def without(flows: Mapping[Side, Flow], ids: Collection[str]) -> Mapping[Side, Flow]:
+    """The flows as if these lines were not there, for now."""
+    if not ids:
+        return flows
+    return {
+        side: replace(
+            flow,
+            lines=tuple(line for line in flow.lines if line.id not in ids),
+            watched=tuple(item for item in flow.watched if item[0] not in ids),
+        )
+        for side, flow in flows.items()
+    }
 
 
 def is_empty(value: Scalar) -> bool:
@@ -227,7 +289,7 @@ def differences(
         present = destination.values[line.destination]
         if line.returns and not returning and line.id not in besides:
             continue
-        if settled(line, source, destination, coupled, flow.source):
+        if settled(line, source, destination, coupled, flow.source) and not repointed(flow, line, source, destination):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.core.records import Condition, Direction, Field, Scalar, Selection, Side, SideTable
+from service.core.references import Reference
 from service.core.transforms import Step, steps_back, steps_of
 
 
@@ -52,6 +53,7 @@ class FieldMapping:
     transforms: Mapping[Direction, Sequence[Any]] | None = None
     not_null: bool = False
     match_key: int | None = None
+    reference: Reference | None = None
 
     def field(self, side: Side) -> str | None:
         """The name of this line's field on a side."""

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from service.core.compare import Unconvertible, equal
 from service.core.decide import Decision, Do
 from service.core.failures import Failure
-from service.core.flow import new_values
+from service.core.flow import Flow, new_values
 from service.core.outcomes import Outcome
 from service.core.records import Record, Scalar, Side
-from service.engine.decisions import decide_pair, recoupled, unsynchronized
-from service.engine.match import bare, free_keys, has_match_values
+from service.engine.decisions import decide_pairs, recoupled, unsynchronized
+from service.engine.match import bare, free_keys, matchable
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 
 
@@ -24,13 +25,16 @@ def adopt(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     """Couple the lone records of a page with their equals on the other side, and hold back those that would be inserted
     without anything that tells whether they are there."""
     lone = {visit.record.key: visit for visit in visits if visit.decision.do is Do.INSERT or _lost_partner(visit)}
-    wanted = {key: values for key, visit in lone.items() if (values := _values(task, source, visit)) is not None}
+    records = [visit.record for visit in lone.values()]
+    flow, matching = look_up(task.flows, {source: records})[source], matchable(task, source, records)
+    wanted = {key: values for key, visit in lone.items() if (values := _values(flow, visit)) is not None}
     equals = _equals(task, source, wanted)
     for key, visit in lone.items():
         if key in equals:
-            _couple(task, source, visit, equals[key])
-        elif visit.decision.do is Do.INSERT and not has_match_values(task, source, visit.record):
+            _couple(source, visit, equals[key])
+        elif visit.decision.do is Do.INSERT and key not in matching:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=_uncertain(task, source))
+    decide_pairs(task, source, [lone[key] for key in equals])
 
 
 def _lost_partner(visit: Visit) -> bool:
@@ -38,10 +42,12 @@ def _lost_partner(visit: Visit) -> bool:
     return visit.coupled is not None and failure is not None and failure.code == "partner_deleted"
 
 
-def _values(task: Task, source: Side, visit: Visit) -> Mapping[str, Scalar] | None:
+def _values(flow: Flow, visit: Visit) -> Mapping[str, Scalar] | None:
     """What the record would be on the other side, by field name."""
+    if visit.decision.do is Do.INSERT:
+        return visit.decision.writes[flow.source.other]
     try:
-        return new_values(task.flows[source], visit.record)
+        return new_values(flow, visit.record)
     except Unconvertible:
         return None
 
@@ -79,12 +85,12 @@ def _holds(task: Task, side: Side, record: Record, values: Mapping[str, Scalar])
     return all(equal(record.values[mapped.index(name)], value) for name, value in values.items())
 
 
-def _couple(task: Task, source: Side, visit: Visit, twin: Record) -> None:
+def _couple(source: Side, visit: Visit, twin: Record) -> None:
+    visit.destination = twin
     if visit.coupled is None:
         visit.coupled, visit.first = unsynchronized(source, visit.record, twin), True
     else:
         visit.coupled = recoupled(visit.coupled, source.other, twin.key)
-    decide_pair(task, source, visit, visit.coupled, twin)
 
 
 def _uncertain(task: Task, source: Side) -> Failure:

@@ -16,6 +16,7 @@ from service.engine.adopt import adopt
 from service.engine.apply import apply
 from service.engine.guards import count_deleted, guard_sides, refuse_mass_deletion
 from service.engine.journal import write_down
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.store import couplings, retries, skipped, sql
 
@@ -63,6 +64,7 @@ def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side,
     keys = [coupled.keys[source] for coupled in lost]
     aside = skipped.keys_set_aside(task.mapping.id, source, keys) if keys else set()
     waiting = retries.by_keys(task.mapping.id, source, keys)
+    flows = look_up(task.flows, {source: [here[key] for key in keys if key in here]})
     visits = []
     for coupled in lost:
         key = coupled.keys[source]
@@ -73,6 +75,6 @@ def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side,
         elif key in aside:
             visits.append(Visit(here[key], coupled, Decision(Do.NOTHING, Outcome.SKIPPED)))
         else:
-            decision = decide(task.mapping, task.flows, Pair(source, here[key], coupled, None, past=True))
+            decision = decide(task.mapping, flows, Pair(source, here[key], coupled, None, past=True))
             visits.append(Visit(here[key], coupled, decision, waiting=waiting.get(key)))
     return visits

@@ -55,17 +55,27 @@ def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Bat
 def _start(task: Task, source: Side) -> dict[str, Any]:
     if task.kind == "records":
         return {"phase": "chosen", "from": 0}
-    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": _begin_reading(task, source)}
+    reading = None if task.revisiting else _begin_reading(task, source)
+    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": reading}
 
 
 def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
-    page = retries.page(task.mapping.id, source, here["after"], here["until"], task.page_size)
+    page = retries.page(
+        task.mapping.id,
+        source,
+        here["after"],
+        here["until"],
+        task.page_size,
+        released=task.revisiting,
+        held=task.full and not task.revisiting,
+    )
     by_key = {item.key: item for item in page}
     selection = task.mapping.side(source).selection
     found = task.connectors[source].fetch(selection, by_key, filtered=True) if page else {}
-    alone = [record for record in found.values() if not _comes_anyway(record, here["reading"]["since"])]
+    reading = here["reading"]
+    alone = [record for record in found.values() if reading is None or not _comes_anyway(record, reading["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
-    position = here["reading"] if len(page) < task.page_size else {**here, "after": page[-1].id}
+    position = reading if len(page) < task.page_size else {**here, "after": page[-1].id}
     # What is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
     gone += [visit.record.key for visit in visits if visit.outcome is Outcome.IGNORED]
@@ -119,6 +129,8 @@ def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
 def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
+    if page.cursor is not None and here["cursor"] is None:
+        _estimate(task, source, here["since"], here["readAt"])
     waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
     visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
     last = page.records[-1] if page.records else None
@@ -128,6 +140,13 @@ def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
         mark = Mark(last.modified_on, last.key, here["readAt"], recent)
     ahead = {**here, "cursor": page.cursor, "recent": recent} if page.cursor else None
     return Batch(visits, ahead, mark, read=page.records, usual=here["usual"])
+
+
+def _estimate(task: Task, source: Side, since: Stamp | None, until: Stamp) -> None:
+    """How many records this reading will come to, where the application can count them; for whoever watches."""
+    found = task.connectors[source].count(task.mapping.side(source).selection, since or 0, until)
+    if found is not None:
+        task.progress["estimate"] = task.progress.get("read", 0) + found
 
 
 def _begin_reading(task: Task, source: Side) -> dict[str, Any]:

@@ -53,17 +53,17 @@ def synchronize(task: Task) -> None:
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
         guard_sides(task)
-    if number >= len(task.sources):
+    if number >= len(task.passes):
         task.checkpoint = {"finished": True}
         return
-    _page(task, task.sources[number])
+    _page(task, task.passes[number])
 
 
 def _page(task: Task, source: Side) -> None:
     batch, number = next_batch(task, source, task.checkpoint.get("position")), task.checkpoint["pass"]
     ahead: dict[str, Any] = {"pass": number, "position": batch.position}
     if batch.position is None:
-        ahead = {"pass": number + 1} if number + 1 < len(task.sources) else {"finished": True}
+        ahead = {"pass": number + 1} if number + 1 < len(task.passes) else {"finished": True}
     work_through(task, source, batch, ahead)
 
 

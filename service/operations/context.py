@@ -34,6 +34,13 @@ class SecretBox:
             raise SecretLost from error
         return opened
 
+    def renewed(self, sealed: str) -> str | None:
+        """The same under the first key; None when no key fits."""
+        try:
+            return self._fernet.rotate(sealed.encode()).decode()
+        except InvalidToken:
+            return None
+
 
 class SecretLost(Exception):
     """Credentials were encrypted with a key that is not among the present ones."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.core.mapping import DeletionResolution, SyncMapping, UpdateResoluti
 from service.core.records import Direction, Side
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
+from service.operations import run_groups, schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
@@ -115,16 +117,39 @@ def careful(mapping: SyncMapping) -> SyncMapping:
 def _finish(context: Context, task: Task, row: MappingRow) -> None:
     failed = any(counts["failed"] for counts in task.counts.values())
     aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
-    with ending(context, task.lease.run_id):
+    with _ending(context, task.lease.run_id):
         store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
         if task.dry_run:
             return
         problems.resolve_setup(row.id)
+        _slow_down_or_wake(context, task, row)
         if task.full and _covers(task.sources, task.flows):
             mappings.full_read_done(row.id, row.version, row.restored_at)
         if task.kind == "reconcile" and _covers(task.sources, task.flows):
             mappings.reconciled(row.id, _statement(task, store.get(task.lease.run_id)))
     log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+@contextmanager
+def _ending(context: Context, run_id: int) -> Iterator[None]:
+    """The transaction in which a run ends, and everything that follows from its end. Then others may begin."""
+    with ending(context, run_id):
+        yield
+        run = store.get(run_id)
+        if run is not None:
+            run_groups.run_ended(context, run)
+    if run is not None and run.group_id is not None:
+        context.wake()
+
+
+def _slow_down_or_wake(context: Context, task: Task, row: MappingRow) -> None:
+    """Count a run of changes that had nothing to do; one that had ends the slower pace of the schedule."""
+    quiet = {"read", "unchanged", "ignored", "skipped"}
+    if any(number for counts in task.counts.values() for outcome, number in counts.items() if outcome not in quiet):
+        if row.idle_runs:
+            mappings.end_idling(row.id, schedules.next_due(row.schedule, context.now()))
+    elif task.kind == "modified" and "slowestMinutes" in (row.schedule or {}):
+        mappings.count_idle(row.id)
 
 
 def _statement(task: Task, run: SyncRun | None) -> dict[str, Any]:
@@ -151,7 +176,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with ending(context, lease.run_id):
+    with _ending(context, lease.run_id):
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
 
@@ -159,7 +184,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
     try:
-        with ending(context, lease.run_id):
+        with _ending(context, lease.run_id):
             store.finish(lease, "failed", context.now(), failure.code, failure.params)
             problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
             skipped.reopen_of_run(lease.run_id)

@@ -19,9 +19,11 @@ from service.core.mapping import (
     UpdateResolution,
 )
 from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
+from service.core.references import Reference
 from service.core.transforms import unfitting
 from service.operations import connections
 from service.operations.context import Context
+from service.operations.mapping_order import is_turned, order
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
 from service.store.models import FieldMapping as FieldMappingRow
@@ -53,7 +55,7 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             direction=Direction(row.direction),
             local=sides[Side.LOCAL],
             integration=sides[Side.INTEGRATION],
-            field_mappings=tuple(map(_line, lines)),
+            field_mappings=tuple(_lines(row, lines)),
             synch_only_coupled_records=row.synch_only_coupled_records,
             conflict_detection=ConflictDetection(row.conflict_detection),
             update_resolution=UpdateResolution(row.update_conflict_resolution),
@@ -115,7 +117,26 @@ def _filter(stored: list[dict[str, Any]]) -> tuple[Condition, ...]:
     return tuple(Condition(line["field"], line["op"], line.get("value")) for line in stored)
 
 
-def _line(row: FieldMappingRow) -> FieldMapping:
+def _lines(row: MappingRow, lines: list[FieldMappingRow]) -> Iterator[FieldMapping]:
+    if any(line.reference_id is not None for line in lines):
+        others, deferred = mapping_rows.by_ids({line.reference_id for line in lines}), order().deferred
+        for line in lines:
+            yield _line(line, _reference(row, line, others[line.reference_id], deferred) if line.reference_id else None)
+    else:
+        yield from (_line(line, None) for line in lines)
+
+
+def _reference(row: MappingRow, line: FieldMappingRow, other: MappingRow, deferred: frozenset[int]) -> Reference:
+    return Reference(
+        mapping_id=other.id,
+        mapping=other.name,
+        turned=bool(is_turned(row.local_connection_id, row.integration_connection_id, other)),
+        clear=line.clear_on_failed_lookup,
+        deferrable=line.id in deferred,
+    )
+
+
+def _line(row: FieldMappingRow, reference: Reference | None) -> FieldMapping:
     return FieldMapping(
         id=row.id,
         local_field=row.local_field,
@@ -125,4 +146,5 @@ def _line(row: FieldMappingRow) -> FieldMapping:
         transforms={Direction(way): steps for way, steps in row.transforms.items()},
         not_null=row.not_null,
         match_key=row.match_key,
+        reference=reference,
     )

@@ -49,8 +49,9 @@ def standing_problems(draft: MappingDraft, own_id: int | None) -> list[Problem]:
     return [*_dependency_problems(draft, own_id), *schedules.problems(draft.schedule)]
 
 
-def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
-    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now."""
+def live_problems(context: Context, draft: MappingDraft) -> tuple[list[Problem], dict[Side, Bound | None]]:
+    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now; and the
+    two sides, None where they are not known."""
     problems: list[Problem] = []
     bound: dict[Side, Bound | None] = {}
     with ExitStack() as opened:
@@ -61,7 +62,7 @@ def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
         problems.append(Problem("/integration/table", "same_table_twice"))
     problems += _line_problems(draft, bound)
     problems += _flow_problems(draft, bound)
-    return problems
+    return problems, bound
 
 
 def _dependency_problems(draft: MappingDraft, own_id: int | None) -> Iterator[Problem]:
@@ -255,7 +256,7 @@ def _write_problems(
     if line.constant is not None:
         yield from _constant_problems(line, field, pointer)
     origin = source.field(line.field(way.source)) if source else None
-    if origin is not None:
+    if origin is not None and line.reference is None:
         yield from _way_problems(line, way, origin, field, pointer)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.core.compare import shown
@@ -13,6 +13,7 @@ from service.core.failures import SideFailed
 from service.core.flow import Coupled
 from service.core.mapping import MappedSide
 from service.core.records import Record, Scalar, Side, state_of
+from service.engine.references import look_up
 from service.operations import audit, runs
 from service.operations.context import Context
 from service.operations.idempotency import effect
@@ -117,6 +118,8 @@ def _read(context: Context, row: MappingRow, items: Sequence[SkippedRecord]) -> 
                 pair.id: pair for pair in couplings.by_ids(row.id, [i.coupling_id for i in items if i.coupling_id])
             }
             found = {side: _fetch(parts, side, items) for side in Side}
+            flows = look_up(parts.flows, {side: list(records.values()) for side, records in found.items()})
+            parts = replace(parts, flows=flows)
             return {
                 item.id: _Live(
                     parts,

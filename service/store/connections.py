@@ -42,6 +42,11 @@ def delete(id: int, version: int) -> bool:
     return bool(Connection.delete().where((Connection.id == id) & (Connection.version == version)).execute())
 
 
+def remember_notification(id: int, digest: str) -> None:
+    """Keep the digest of the secret of its notifications."""
+    Connection.update(notification_digest=digest).where(Connection.id == id).execute()
+
+
 def mappings_using(id: int) -> list[str]:
     """The names of the mappings that use a connection."""
     found = sql.rows(

@@ -99,6 +99,16 @@ def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]
     return {key for (key,) in found}
 
 
+def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
+    """The keys of the partners of these records of one side, by key."""
+    found = sql.rows(
+        f"SELECT {side}_key, {side.other}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return dict(found)
+
+
 def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int]:
     """The ids of the couplings of these records, by key."""
     found = sql.rows(

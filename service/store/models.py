@@ -35,7 +35,8 @@ class State(pw.Model):
 
 
 class Connection(State):
-    """A link to one business application. `credentials` is encrypted JSON."""
+    """A link to one business application. `credentials` is encrypted JSON. `notification_digest` is what is kept of the
+    secret with which the application says that something changed."""
 
     id = pw.BigAutoField()
     name = pw.TextField(unique=True)
@@ -43,6 +44,7 @@ class Connection(State):
     settings = JsonField()
     credentials = pw.TextField(null=True)
     enabled = pw.BooleanField(default=True)
+    notification_digest = pw.TextField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
@@ -58,7 +60,7 @@ class Mapping(State):
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
     `reconciled`: what the last reconcile run found.
     `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
-    schedule starts it next.
+    schedule starts it next. `idle_runs`: so many runs in a row found nothing to do.
     """
 
     id = pw.BigAutoField()
@@ -89,6 +91,7 @@ class Mapping(State):
     reconciled = JsonField(null=True)
     restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
+    idle_runs = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
@@ -100,7 +103,8 @@ class Mapping(State):
 class FieldMapping(State):
     """A line of a mapping. Its id changes when its meaning does, because bases are remembered by it.
 
-    `constant` is None, or the constant in a list of one: a constant may itself be null.
+    `constant` is None, or the constant in a list of one: a constant may itself be null. `reference_id`: the mapping
+    whose records the fields refer to; `reference_optional`: no side needs the field for a new record.
     """
 
     id = pw.BigAutoField()
@@ -111,6 +115,8 @@ class FieldMapping(State):
     direction = pw.TextField(default=Direction.BIDIRECTIONAL)
     constant = JsonField(null=True)
     transforms = JsonField(default=dict)
+    reference_id = pw.BigIntegerField(null=True)
+    reference_optional = pw.BooleanField(default=False)
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
@@ -168,7 +174,8 @@ class Coupling(State):
 class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
-    `request`: the chosen records, as they were asked for. `checkpoint`: where the engine goes on after a restart.
+    `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
+    for. `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -180,6 +187,7 @@ class SyncRun(State):
     allow_mass_delete = pw.BooleanField(default=False)
     request = JsonField(default=dict)
     request_key = pw.TextField()
+    group_id = pw.BigIntegerField(null=True)
     priority = pw.BigIntegerField(default=0)
     status = pw.TextField(default="queued")
     counts = JsonField()
@@ -201,10 +209,22 @@ class SyncRun(State):
         table_name = "sync_runs"
 
 
+class RunPredecessor(State):
+    """A run begins only when another one has ended."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    after_id = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "run_predecessors"
+
+
 class RunRecord(State):
     """What a run did, or in a dry run would do, with one record that was not simply unchanged.
 
-    `rule`: the policy, or the resolution of a person, that decided; None where none was needed.
+    `rule`: the policy, or the resolution of a person, that decided; None where none was needed. `waits_for`: what it
+    refers to and is not coupled.
     """
 
     id = pw.BigAutoField()
@@ -217,6 +237,7 @@ class RunRecord(State):
     outcome = pw.TextField()
     fields = JsonField(null=True)
     rule = pw.TextField(null=True)
+    waits_for = JsonField(null=True)
     error_id = pw.BigIntegerField(null=True)
 
     class Meta:
@@ -307,6 +328,20 @@ class Retry(State):
 
     class Meta:
         table_name = "retries"
+
+
+class AwaitedRecord(State):
+    """A record that a waiting one refers to in its `field`: `key` of `side` of the mapping `mapping_id`."""
+
+    id = pw.BigAutoField()
+    retry_id = pw.BigIntegerField()
+    field = pw.TextField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+
+    class Meta:
+        table_name = "awaited_records"
 
 
 class Intent(State):
@@ -446,12 +481,14 @@ MODELS: tuple[type[State], ...] = (
     FieldMapping,
     Watermark,
     SyncRun,
+    RunPredecessor,
     Coupling,
     RunRecord,
     ErrorGroup,
     SyncError,
     SkippedRecord,
     Retry,
+    AwaitedRecord,
     Intent,
     Exclusion,
     Token,

@@ -42,6 +42,7 @@ class Done:
     fields: Sequence[Mapping[str, Any]] | None
     rule: str | None
     error_id: int | None
+    waits_for: Sequence[Mapping[str, Any]] | None = None
 
 
 def get(run_id: int) -> SyncRun | None:
@@ -64,13 +65,16 @@ def newest_id() -> int:
 
 
 def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
-    """Take the next run: one that is queued while its mapping rests, or one whose worker's lease has ended.
+    """Take the next run: one that is queued while its mapping rests and after all that it comes after have ended, or
+    one whose worker's lease has ended.
 
     People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
     """
     found = sql.rows(
         "SELECT id, attempt FROM sync_runs AS run WHERE (status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs"
-        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running'))"
+        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running') AND NOT EXISTS ("
+        "SELECT 1 FROM run_predecessors JOIN sync_runs AS before ON before.id = run_predecessors.after_id"
+        " WHERE run_predecessors.run_id = run.id AND before.status IN ('queued', 'running')))"
         " OR (status = 'running' AND lease_until < ?) ORDER BY priority, id LIMIT 1",
         now,
     )
@@ -200,7 +204,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
     sql.execute_many(
         "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
-        " rule, error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " rule, error_id, waits_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 run_id,
@@ -213,6 +217,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
                 sql.dump(item.fields),
                 item.rule,
                 item.error_id,
+                sql.dump(item.waits_for),
             )
             for item in done
         ],
@@ -225,12 +230,19 @@ def list_runs(
     status: str | None,
     kind: str | None,
     created_after: Stamp | None,
+    group_id: int | None,
     before: int | None,
     limit: int,
 ) -> list[SyncRun]:
     """Runs, newest first, one more than `limit` when there are more."""
     query = SyncRun.select().order_by(SyncRun.id.desc()).limit(limit + 1)
-    for column, wanted in ((SyncRun.mapping_id, mapping_id), (SyncRun.status, status), (SyncRun.kind, kind)):
+    filters = (
+        (SyncRun.mapping_id, mapping_id),
+        (SyncRun.status, status),
+        (SyncRun.kind, kind),
+        (SyncRun.group_id, group_id),
+    )
+    for column, wanted in filters:
         if wanted is not None:
             query = query.where(column == wanted)
     if created_after is not None:

@@ -122,8 +122,13 @@ _FAILURES = {
     ),
     "reference_not_coupled": Words(
         "A referenced record is not coupled yet",
-        "The field {field} refers to a record that is not coupled yet.",
+        "The field {field} refers to the record {key} of the mapping {mapping}, which is not coupled yet.",
         "Synchronize the record that is referred to; this one follows by itself.",
+    ),
+    "reference_not_coupled.bare": Words(
+        "Referenced records are not coupled yet",
+        "Records wait because those that their field {field} refers to are not coupled yet.",
+        "Synchronize the mapping that they belong to; these follow by themselves. Their status says how many wait.",
     ),
     "ambiguous_match": Words(
         "Several records match",
@@ -339,6 +344,11 @@ _REFUSALS = {
         "The connection cannot be deleted because mappings use it: {mappings}.",
         "Delete these mappings first.",
     ),
+    "mapping_referenced": Words(
+        "Other mappings refer to it",
+        "Field mappings of other mappings refer to records of this one: {mappings}.",
+        "Take the references out of those mappings first.",
+    ),
     "mapping_has_couplings": Words(
         "The mapping has couplings",
         Counted(
@@ -379,6 +389,43 @@ _REFUSALS = {
         "The {side} record failed and waits for the next run; failures of this cause in a row: {attempts}.",
         "See the error; the next run tries again by itself.",
     ),
+    "waiting_for_reference": Words(
+        "Waiting for another record",
+        "The {side} record refers, in {field}, to the record {key} of the mapping {mapping}, which is not coupled yet.",
+        "Synchronize that record; this one follows by itself.",
+    ),
+    "both_sides_empty": Words("No records", "Neither side has a record.", ""),
+    "both_sides_filled": Words(
+        "Both sides have records",
+        "Both sides have records, and none of them is coupled.",
+        "Start a run of kind `match` first, as a dry run to see what it would couple; then a run of kind `full`.",
+    ),
+    "both_sides_filled_no_match_keys": Words(
+        "Both sides have records",
+        "Both sides have records, none of them is coupled, and no field mapping is a match key.",
+        "Give field mappings a `matchKey` and match, or couple by hand. Otherwise a full run makes everything twice.",
+    ),
+    "uncoupled_on_both_sides": Words(
+        "Uncoupled records on both sides",
+        "Both sides have records that are not coupled, and this mapping synchronizes coupled records alone.",
+        "Start a run of kind `match`, as a dry run to see what it would couple.",
+    ),
+    "uncoupled_records": Words(
+        "Uncoupled records", "There are records that are not coupled yet.", "Start a run of kind `full`."
+    ),
+    "one_side_empty": Words(
+        "One side is empty", "One side has records, and the other has none.", "Start a run of kind `full`."
+    ),
+    "only_coupled_records": Words(
+        "Nothing is coupled",
+        "Nothing is coupled, and nothing that could be inserted: this mapping synchronizes coupled records alone, or in"
+        " the direction in which there are none.",
+        "Couple records, or switch `synchOnlyCoupledRecords` off.",
+    ),
+    "never_read": Words(
+        "Not read yet", "The records were not read by the mapping as it is now.", "Start a run of kind `full`."
+    ),
+    "read_and_coupled": Words("Nothing to do", "All records were read, and those that can be are coupled.", ""),
     "outside_filter": Words(
         "Outside the filter",
         "The {table} record {key} is outside the mapping's filter, so that no run starts from it.",
@@ -414,6 +461,11 @@ _REFUSALS = {
         "The identity provider does not answer",
         "The token is of the identity provider, whose keys cannot be fetched now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "notification_refused": Words(
+        "Notification refused",
+        "The notification does not carry the secret of the connection.",
+        "Make a secret with POST /connections/{{id}}/notification-secret, and register it in the business application.",
     ),
     "webhook_url_wrong": Words(
         "No address",
@@ -640,12 +692,35 @@ _MAPPING_PROBLEMS = {
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
     ),
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
+    "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
+    "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
+    "kind_for_one_mapping": Words(
+        "For one mapping", "A run of kind {kind} is for one mapping; for several there are: {kinds}."
+    ),
     "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
+    "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
+    "reference_with_transforms": Words(
+        "Reference with transformations", "A key is translated by couplings; it cannot be transformed as well."
+    ),
+    "reference_unknown": Words("Unknown mapping", "There is no mapping {name}."),
+    "reference_elsewhere": Words(
+        "Another pair of connections", "The mapping {name} does not join the two connections of this one."
+    ),
+    "reference_ring": Words(
+        "A ring",
+        "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
+        "Map one of the references to a field that may be empty, or take one out.",
+    ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
     "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),
-    "schedule_form": Words("Wrong schedule", "A schedule has either `everyMinutes`, or `cron` and maybe `timeZone`."),
+    "schedule_form": Words(
+        "Wrong schedule",
+        "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
+    ),
+    "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
 }
 
 _CHECKS = {

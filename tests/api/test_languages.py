@@ -1,4 +1,4 @@
-"""Texts follow `Accept-Language` and the environment of the shell, and codes never change; no catalogue lacks a text."""
+"""Texts follow `Accept-Language` or the environment of the shell, codes never change, and no catalogue lacks a text."""
 
 from __future__ import annotations
 
@@ -122,9 +122,15 @@ def test_plural_forms(days: int, told: str) -> None:
 
 
 def test_czech_has_three_forms_and_numbers_are_written_as_in_the_language() -> None:
-    said = [wording.count("{number} record read", "{number} records read", n, "cs") for n in (1, 2, 5, 12345)]
-    assert said == ["přečten 1 záznam", "přečteny 2 záznamy", "přečteno 5 záznamů", "přečteno 12\xa0345 záznamů"]
-    assert wording.count("{number} record read", "{number} records read", 12345) == "12,345 records read"
+    forms = ("{number} connection checked.", "{number} connections checked.")
+    said = [wording.count(*forms, number, "cs") for number in (1, 2, 5, 12345)]
+    assert said == [
+        "Zkontrolováno 1 připojení.",
+        "Zkontrolována 2 připojení.",
+        "Zkontrolováno 5 připojení.",
+        "Zkontrolováno 12\xa0345 připojení.",
+    ]
+    assert wording.count(*forms, 12345) == "12,345 connections checked."
 
 
 def test_moments() -> None:
@@ -164,7 +170,8 @@ def test_every_fault_of_a_request_is_told_in_the_language(world: World) -> None:
 
 def test_problems_explain_themselves_in_the_language(world: World) -> None:
     said = world.app.test_client().get("/problems/timeout", headers={"Accept-Language": "cs"})
-    assert (said.json["code"], said.json["title"]) == ("timeout", "Odpověď nepřišla včas")
+    told: Any = said.json
+    assert (told["code"], told["title"]) == ("timeout", "Odpověď nepřišla včas")
 
 
 def test_a_repeated_request_is_answered_in_the_first_language(world: World) -> None:

@@ -23,7 +23,7 @@ PASSWORD = "hunter2 of course"
         ({"url": "postgresql://host:port/x"}, {}, {"url": "not_a_database_url"}),
         ({"url": "sqlite://"}, {}, {"url": "not_a_file"}),
         ({"url": "sqlite:///:memory:"}, {}, {"url": "not_a_file"}),
-        ({"url": "mysql://host/erp"}, {}, {"url": "database_not_supported_yet"}),
+        ({"url": "mssql://host/erp"}, {}, {"url": "database_not_supported_yet"}),
         ({"url": "access://host/erp"}, {}, {"url": "database_not_supported"}),
         ({"url": "sqlite:///x", "uri": "y"}, {"token": "x"}, {"uri": "unknown_setting", "token": "unknown_credential"}),
         (

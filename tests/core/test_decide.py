@@ -167,11 +167,11 @@ def test_each_sides_clock_is_its_own(source: Side) -> None:
 def test_a_new_record_is_inserted_with_all_that_flows_to_it() -> None:
     rules = mapping()
     record = Record("1", 1, ("n", "c", "l"))
-    assert do(decide_new(flows(rules)[Side.LOCAL], record)) == (Do.INSERT, Outcome.INSERTED)
-    assert decide_new(flows(rules)[Side.LOCAL], record).writes == {
+    assert do(decide_new(flows(rules), Side.LOCAL, record)) == (Do.INSERT, Outcome.INSERTED)
+    assert decide_new(flows(rules), Side.LOCAL, record).writes == {
         Side.INTEGRATION: {"name": "n", "city": "c", "limit": "l"}
     }
-    assert decide_new(flows(rules)[Side.INTEGRATION], record).writes == {Side.LOCAL: {"name": "n", "city": "c"}}
+    assert decide_new(flows(rules), Side.INTEGRATION, record).writes == {Side.LOCAL: {"name": "n", "city": "c"}}
 
 
 def test_only_differing_fields_are_written() -> None:

@@ -42,6 +42,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "mappings": {("name",), ("id", "direction")},
     "field_mappings": {("mapping_id", "position")},
     "couplings": {("mapping_id", "local_key"), ("mapping_id", "integration_key")},
+    "run_predecessors": {("run_id", "after_id")},
     "error_groups": {("mapping_id", "fingerprint")},
     "retries": {("mapping_id", "side", "key")},
     "intents": {("mapping_id", "side", "source_key")},

@@ -147,6 +147,10 @@ class Database(ABC):
         """The same condition, such that no index is chosen for its sake where one serves the order of a reading."""
         return condition
 
+    def beyond(self, stamp: Expression, key: Expression, values: tuple[Expression, Expression]) -> Expression:
+        """The condition that stamp and key come after two values, in the order of a reading."""
+        return sa.tuple_(stamp, key) > sa.tuple_(*values)
+
     def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:  # noqa: ARG002
         """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""
         return select

@@ -256,7 +256,7 @@ class Write:
 
     def _explain(self, failure: Failure, item: Prepared[Any]) -> Failure:
         """A failure with the field that the database did not name: a text too long, or one that no column can hold."""
-        if "field" in failure.params:
+        if "field" in failure.params and failure.code != "value_too_long":
             return failure
         for name, value in zip(item.columns, item.params.values(), strict=False):
             maximum = self._plan.column(name).field.length

@@ -17,6 +17,7 @@ CREATE TABLE connections (
     settings TEXT NOT NULL,
     credentials TEXT,
     enabled BOOLEAN NOT NULL,
+    notification_digest TEXT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -53,6 +54,7 @@ CREATE TABLE mappings (
     reconciled TEXT,
     restored_at BIGINT,
     next_due BIGINT,
+    idle_runs BIGINT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -69,6 +71,8 @@ CREATE TABLE field_mappings (
     direction TEXT NOT NULL CHECK (direction IN ('bidirectional', 'toIntegration', 'fromIntegration')),
     constant TEXT,
     transforms TEXT NOT NULL,
+    reference_id BIGINT REFERENCES mappings (id),
+    reference_optional BOOLEAN NOT NULL,
     clear_on_failed_lookup BOOLEAN NOT NULL,
     not_null BOOLEAN NOT NULL,
     match_key BIGINT,
@@ -98,6 +102,7 @@ CREATE TABLE sync_runs (
     allow_mass_delete BOOLEAN NOT NULL,
     request TEXT NOT NULL,
     request_key TEXT NOT NULL,
+    group_id BIGINT,
     priority BIGINT NOT NULL,
     status TEXT NOT NULL CHECK (status IN
         ('queued', 'running', 'succeeded', 'completedWithErrors', 'failed', 'cancelled')),
@@ -118,8 +123,16 @@ CREATE TABLE sync_runs (
 );
 CREATE INDEX sync_runs_mapping ON sync_runs (mapping_id, id);
 CREATE INDEX sync_runs_open ON sync_runs (priority, id) WHERE status IN ('queued', 'running');
+CREATE INDEX sync_runs_group ON sync_runs (group_id) WHERE group_id IS NOT NULL;
 CREATE UNIQUE INDEX sync_runs_one_running ON sync_runs (mapping_id) WHERE status = 'running';
 CREATE UNIQUE INDEX sync_runs_one_queued ON sync_runs (mapping_id, request_key) WHERE status = 'queued';
+
+CREATE TABLE run_predecessors (
+    id {identity},
+    run_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    after_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    UNIQUE (run_id, after_id)
+);
 
 CREATE TABLE couplings (
     id {identity},
@@ -153,6 +166,7 @@ CREATE TABLE run_records (
     outcome TEXT NOT NULL,
     fields TEXT,
     rule TEXT,
+    waits_for TEXT,
     error_id BIGINT
 );
 CREATE INDEX run_records_run ON run_records (run_id, id);
@@ -233,6 +247,17 @@ CREATE TABLE retries (
     since BIGINT NOT NULL,
     UNIQUE (mapping_id, side, key)
 );
+CREATE INDEX retries_error ON retries (error_id) WHERE error_id IS NOT NULL;
+
+CREATE TABLE awaited_records (
+    id {identity},
+    retry_id BIGINT NOT NULL REFERENCES retries (id) ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL
+);
+CREATE INDEX awaited_records_retry ON awaited_records (retry_id);
 
 CREATE TABLE intents (
     id {identity},
