@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -10,19 +11,37 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
 
-from service import __version__, shell, wording
+from service import __version__, shell, telemetry, wording
 from service.api import events
+from service.api.fields import camel
+from service.api.setup_shapes import read as read_setup
+from service.api.setup_shapes import written as written_setup
+from service.api.setup_yaml import dump_yaml
 from service.app import configure_logging, create_app
-from service.core.errors import AccordError, Explained, Invalid
+from service.core.errors import AccordError, Explained, Invalid, Problem
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, restored, run_groups, runs, secrets, tokens
+from service.operations import (
+    applying,
+    checks,
+    connections,
+    exports,
+    mappings,
+    planning,
+    restored,
+    run_groups,
+    runs,
+    secrets,
+    tokens,
+)
 from service.operations.context import Context
+from service.operations.figures import counted
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
 from service.settings import (
@@ -71,7 +90,8 @@ class Refused(click.ClickException):
 def main() -> None:
     """Keep the records of two business applications in accord.
 
-    Settings come from the environment; <NAME>_FILE names a file that holds the value instead.
+    Settings come from the environment; <NAME>_FILE names a file that holds the value instead. Traces are sent where
+    OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
 
 
@@ -99,10 +119,14 @@ def work() -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        telemetry.start(os.environ)
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host, counted().registry)
         worker.start()
         click.echo(tell("Accord {version} works on runs.", version=__version__), err=True)
         stop.wait()
         worker.stop(_GRACE)
+        telemetry.stop()
         del context
 
 
@@ -199,6 +223,39 @@ def _start(context: Context, mapping: str | None, kind: str, dry_run: bool) -> S
     return runs.start(context, runs.RunRequest(id, kind=kind, dry_run=dry_run), _ACTOR, trigger="cli")
 
 
+@main.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--prune", is_flag=True, help="Delete connections and mappings that the file does not name.")
+def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
+    """Make connections and mappings what FILE (YAML or JSON, - for the standard input) says.
+
+    Nothing is written unless all of it can be. {"fromEnvironment": "NAME"} stands for a secret; NAME_FILE may name a
+    file that holds it.
+    """
+    with _sentences(pointers=True), _opened() as context:
+        plan = planning.plan(context, read_setup(file.read()), _variable, prune=prune)
+        click.echo(_told(plan))
+        if not dry_run and not plan.empty:
+            applying.carry_out(context, plan, _ACTOR)
+            context.wake()
+    if plan.empty:
+        click.echo(tell("Nothing to do."))
+    else:
+        click.echo(tell("Nothing was written (dry run).") if dry_run else tell("Done."))
+
+
+@main.command("export")
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def export_command(form: str) -> None:
+    """Print all connections and mappings as a file for `accord apply`, without secrets."""
+    with _sentences(), _opened() as context:
+        shown = written_setup(exports.export(context))
+    click.echo(
+        dump_yaml(shown) if form == "yaml" else json.dumps(shown, ensure_ascii=False, indent=2), nl=form == "json"
+    )
+
+
 @main.group("token")
 def token_group() -> None:
     """Tokens: who may ask for what."""
@@ -280,6 +337,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
+        telemetry.start(os.environ)
         if not self._working:
             return create_app(self._settings, _context(self._settings))
         context, self._worker = _working_context(self._settings)
@@ -303,12 +361,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
             self._worker.stop(_GRACE)
+        telemetry.stop()
 
 
 def _context(settings: Settings, **more: Any) -> Context:
     """What operations are handed under these settings."""
-    networks = settings.private_networks or ()
-    return Context(secret_box(settings), private_networks=networks, note_run=_last_run(settings).note, **more)
+    return Context(
+        secret_box(settings),
+        private_networks=settings.private_networks or (),
+        note_run=_last_run(settings).note,
+        lease=settings.lease_seconds * 1_000_000,
+        **more,
+    )
 
 
 def _last_run(settings: Settings) -> restored.LastRun:
@@ -330,6 +394,7 @@ def _prepared(*, migrating: bool) -> Settings:
     """
     # The state holds copies of business data: nobody else on the machine reads it.
     os.umask(0o077)
+    telemetry.assert_available(os.environ)
     settings = with_secrets(read_settings(os.environ), _show_token)
     for name in weak_secrets(settings):
         said = tell(
@@ -386,8 +451,9 @@ def _opened() -> Iterator[Context]:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
-    """What is known to go wrong ends the command with a sentence, not with a traceback."""
+def _sentences(*, pointers: bool = False) -> Iterator[None]:
+    """What is known to go wrong ends the command with a sentence, not with a traceback. `pointers`: a line for each
+    problem, and where in the file it is."""
     try:
         yield
     except SettingsWrong as error:
@@ -395,6 +461,8 @@ def _sentences() -> Iterator[None]:
     except UNREACHABLE as error:
         raise Refused(tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)) from error
     except Invalid as error:
+        if pointers:
+            raise Refused("\n".join(_problem(one) for one in error.problems)) from error
         said = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
         raise Refused(" ".join(said)) from error
     except (Explained, AccordError) as error:
@@ -402,6 +470,41 @@ def _sentences() -> Iterator[None]:
 
 
 # What commands print
+
+
+def _variable(name: str) -> str | None:
+    """A variable of the environment, or what the file holds that `<NAME>_FILE` names."""
+    if name in os.environ:
+        return os.environ[name]
+    path = os.environ.get(f"{name}_FILE")
+    try:
+        return None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise Refused(tell("{name}_FILE cannot be read: {detail}", name=name, detail=error)) from error
+
+
+def _problem(one: Problem) -> str:
+    words = wording.say(one.code, one.params, shell.language())
+    return f"{one.pointer or '/'}: {words.message} {words.advice}".rstrip()
+
+
+_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "delete": "-"}
+
+
+def _told(plan: planning.Plan) -> str:
+    """A plan, a line for each item and each value that is to change."""
+    lines = []
+    for change in plan.changes:
+        lines.append(f"{_SIGNS[change.action]} {change.noun} {change.name}")
+        lines += [f"    {_difference(one)}" for one in change.differences]
+    return "\n".join(lines)
+
+
+def _difference(one: planning.Difference) -> str:
+    path = ".".join(camel(name) for name in one.path)
+    if one.before is None and one.after is None:
+        return f"{path}: changed"
+    return f"{path}: {json.dumps(one.before, ensure_ascii=False)} -> {json.dumps(one.after, ensure_ascii=False)}"
 
 
 def _check(context: Context, row: Any) -> str:

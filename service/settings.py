@@ -55,7 +55,9 @@ class Settings:
     log_format: str
     log_level: str
     threads: int
+    lease_seconds: int
     rate_limit: str | None
+    metrics_port: int | None
     oidc_issuer: str | None
     oidc_audience: str | None
     oidc_claim: str
@@ -202,6 +204,15 @@ SETTINGS: Mapping[str, Setting] = {
         "How many requests each token may send to a process: a number per second, minute or hour, or off.",
     ),
     "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+    "ACCORD_METRICS_PORT": Setting(
+        "metrics_port", None, _number(1, 65535), "Where `accord work` tells a Prometheus its own figures."
+    ),
+    "ACCORD_LEASE_SECONDS": Setting(
+        "lease_seconds",
+        "30",
+        _number(3, 3600),
+        "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
+    ),
     "ACCORD_OIDC_ISSUER": Setting(
         "oidc_issuer", None, _issuer, "An OpenID Connect provider whose tokens are taken, by its issuer identifier."
     ),

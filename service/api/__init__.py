@@ -18,6 +18,7 @@ from service.api import (
     error_list,
     errors,
     events,
+    export,
     health,
     limiting,
     mappings,
@@ -42,6 +43,7 @@ RESOURCES = (
     skipped.blp,
     notifications.blp,
     tokens.blp,
+    export.blp,
     webhooks.blp,
     health.blp,
     metrics.blp,
@@ -82,7 +84,8 @@ def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | No
     waiting.install(app, places)
     events.install(app, max(1, places // 2))
     limiting.install(app, per_token)
-    for part in (tracing, metrics, bodies, errors, conditions):
+    metrics.install(app, app.extensions.get("accord"))
+    for part in (tracing, bodies, errors, conditions):
         part.install(app)
     api = Api(app)
     api.register_converter(IdConverter, id_parameter)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from service.connectors import connector_class
+from service.connectors.base import Connector
 from service.core.records import Stamp
 
 
@@ -60,7 +63,9 @@ class Context:
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
     committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
-    microseconds.
+    microseconds. `new_key` makes the keys that we choose for new records. `connector_class` says what makes connectors
+    of a kind (KeyError: it is not installed). `lease`: microseconds after which a run whose worker is silent may be
+    taken by another.
     """
 
     secrets: SecretBox
@@ -68,3 +73,6 @@ class Context:
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
+    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
+    lease: Stamp = 30_000_000

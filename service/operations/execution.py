@@ -19,6 +19,7 @@ from service.operations import run_groups, schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -26,16 +27,13 @@ from service.store.models import SyncRun
 from service.store.problems import Problem
 from service.store.runs import Lease, LeaseLost
 
-LEASE = 30_000_000
-"""Microseconds after which a run whose worker is silent may be taken by another."""
-
 log = structlog.get_logger()
 
 
 def claim(context: Context, owner: str) -> Lease | None:
     """Take the next run that can be worked on."""
     now = context.now()
-    lease = store.claim(owner, now, now + LEASE)
+    lease = store.claim(owner, now, now + context.lease)
     if lease is not None:
         context.note_run(lease.run_id)
     return lease
@@ -43,7 +41,7 @@ def claim(context: Context, owner: str) -> Lease | None:
 
 def keep_lease(context: Context, lease: Lease) -> bool:
     """Say that the worker is alive; returns whether somebody asked to cancel. Raises LeaseLost."""
-    return store.extend(lease, context.now() + LEASE)
+    return store.extend(lease, context.now() + context.lease)
 
 
 def carry_out(
@@ -58,12 +56,23 @@ def carry_out(
     row = mappings.get(run.mapping_id) if run else None
     if run is None or row is None:
         return
+
+    def prepare(task: Task) -> None:
+        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+
+    with run_traced(run, row.name):
+        _carry_out(context, lease, run, row, prepare)
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            prepare(task)
+            for connector in parts.connectors.values():
+                connector.fence(task.permit)
             _work(task, row)
         _finish(context, task, row)
     except LeaseLost:
@@ -101,6 +110,8 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         connectors=parts.connectors,
         full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
+        new_key=context.new_key,
+        margin=context.lease // 6,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

@@ -14,6 +14,7 @@ from service.core.records import Direction, Side, Stamp
 from service.operations import audit
 from service.operations.announcements import run_ended
 from service.operations.context import Context
+from service.operations.traces import traceparent
 from service.store import couplings, mappings, sql
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -93,6 +94,7 @@ def enqueue(
         priority=PRIORITIES.get(trigger, 0),
         counts={Direction.out_of(side).value: no_counts() for side in Side},
         requested_by=actor,
+        traceparent=traceparent(),
         created_at=context.now(),
     )
     audit.record(context, actor, "start", "sync_run", run.id, after={"mappingId": row.id, "kind": request.kind})

@@ -26,6 +26,11 @@ def page(before: int | None, limit: int) -> list[Connection]:
     return list(query if before is None else query.where(Connection.id < before))
 
 
+def everything() -> list[Connection]:
+    """All connections, in the order in which they were made."""
+    return list(Connection.select().order_by(Connection.id))
+
+
 def insert(columns: Mapping[str, Any]) -> int:
     """A new connection; its id."""
     return int(Connection.insert(**columns).execute())

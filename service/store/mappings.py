@@ -92,6 +92,11 @@ def page(before: int | None, limit: int) -> list[MappingRow]:
     return list(query if before is None else query.where(MappingRow.id < before))
 
 
+def everything() -> list[MappingRow]:
+    """All mappings, in the order in which they were made."""
+    return list(MappingRow.select().order_by(MappingRow.id))
+
+
 def of_connection(connection_id: int) -> list[MappingRow]:
     """The mappings that have a table of this connection, in the order in which they were made."""
     uses = (MappingRow.local_connection_id == connection_id) | (MappingRow.integration_connection_id == connection_id)

@@ -175,7 +175,7 @@ class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
     `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
-    for. `checkpoint`: where the engine goes on after a restart.
+    for. `traceparent`: the trace that asked for it (W3C). `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -196,6 +196,7 @@ class SyncRun(State):
     code = pw.TextField(null=True)
     params = JsonField(null=True)
     requested_by = pw.TextField(null=True)
+    traceparent = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     started_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
@@ -360,6 +361,22 @@ class Intent(State):
         table_name = "intents"
 
 
+class PendingChange(State):
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+    before = JsonField(null=True)
+    written = JsonField()
+    told = JsonField()
+
+    class Meta:
+        table_name = "pending_changes"
+
+
 class Exclusion(State):
     """A record that was uncoupled and is left alone."""
 
@@ -490,6 +507,7 @@ MODELS: tuple[type[State], ...] = (
     Retry,
     AwaitedRecord,
     Intent,
+    PendingChange,
     Exclusion,
     Token,
     IdempotencyKey,

@@ -20,13 +20,15 @@ class LeaseLost(Exception):
     """Another worker has taken the run over; whoever gets this must not write anything more for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
-    """Who works on a run. `attempt` is the fencing token: it grows with every claim."""
+    """Who works on a run. `attempt` is the fencing token: it grows with every claim. `until`: when others may take the
+    run; whoever extends the lease moves it on, while others of the same process read it."""
 
     run_id: int
     owner: str
     attempt: int
+    until: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
         )
     except pw.IntegrityError:
         return None
-    return Lease(run_id, owner, attempt + 1) if taken else None
+    return Lease(run_id, owner, attempt + 1, lease_until) if taken else None
 
 
 def end_leases(owners: Sequence[str]) -> int:
@@ -107,7 +109,9 @@ def end_leases(owners: Sequence[str]) -> int:
 
 def owners() -> list[str]:
     """Who holds a lease."""
-    return [owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running'")]
+    return [
+        owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running' AND owner IS NOT NULL")
+    ]
 
 
 def extend(lease: Lease, lease_until: Stamp) -> bool:
@@ -121,6 +125,7 @@ def extend(lease: Lease, lease_until: Stamp) -> bool:
     )
     if not held:
         raise LeaseLost
+    lease.until = lease_until
     return bool(sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", lease.run_id)[0][0])
 
 
@@ -170,9 +175,11 @@ def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapp
 
 
 def hand_over(lease: Lease) -> None:
-    """Put a run back so that another worker goes on where this one stopped."""
+    """Put a run back so that another worker goes on at once where this one stopped. It is nobody's from then on: a sign
+    of life that comes late must not keep it."""
     sql.execute(
-        "UPDATE sync_runs SET lease_until = 0 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        "UPDATE sync_runs SET lease_until = 0, owner = NULL"
+        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
         lease.run_id,
         lease.owner,
         lease.attempt,

@@ -581,6 +581,10 @@ _RUN_PROBLEMS = {
 
 _CONNECTION_PROBLEMS = {
     "setting_required": Words("Missing", "The setting {name} is required."),
+    "credential_required": Words("Missing", "The credential {name} is required."),
+    "not_a_web_address": Words(
+        "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
+    ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
     "not_a_duration": Words("Wrong duration", "The setting {name} must be a number from 0 to {maximum}."),
@@ -687,6 +691,19 @@ _MAPPING_PROBLEMS = {
         "An expression may use `replace` or `join` once.",
         "Put a second replacement into a transformation of its own.",
     ),
+    "name_twice": Words("Twice in the file", "The file names {name} twice."),
+    "kind_cannot_change": Words(
+        "Another kind",
+        "The connection {name} is of the kind {kind}, and a connection stays of its kind.",
+        "Give the new connection another name.",
+    ),
+    "variable_not_set": Words(
+        "A secret is missing",
+        "The variable {variable} is not set, and nothing is stored that it could stand for.",
+        "Set {variable} in the environment, or {variable}_FILE to a file that holds it.",
+    ),
+    "format_unknown": Words("Unknown format", "This version of Accord reads files with `accord: {format}`."),
+    "invalid_yaml": Words("Not YAML", "The file cannot be read: {detail}."),
     "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
     "nothing_flows": Words(
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
@@ -807,8 +824,29 @@ _CHECKS = {
         "Nothing is lost by it; where the application can keep finer stamps, let it.",
     ),
     "conditional_updates": Words("Conditional updates of {table}", "An update of {table} can be made conditional."),
+    "conditional_updates.warn": Words(
+        "Conditional updates of {table}",
+        "{table} has no ETags: an edit that is made between our look at a record and our writing is overwritten.",
+        "Ask whoever runs the application for ETags, or synchronize this table in one direction.",
+    ),
+    "company": Words("Company", "The user of the connection sees these companies: {companies}."),
+    "company.fail": Words(
+        "Company",
+        "The user of the connection sees no company.",
+        "Give the user of the connection a permission set in the company.",
+    ),
     "exchange_rates": Words("Exchange rates", "Every currency in use has an exchange rate."),
+    "exchange_rates.fail": Words(
+        "Exchange rates",
+        "These currencies have no exchange rate: {currencies}.",
+        "Enter an exchange rate for each of them.",
+    ),
     "rate_limits": Words("Rate limits", "There are requests left."),
+    "rate_limits.warn": Words(
+        "Rate limits",
+        "The application lets {left} more requests pass for now.",
+        "Let other programs ask less, or give the integration a user of its own.",
+    ),
 }
 
 ENGLISH: Mapping[str, Words] = {

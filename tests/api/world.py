@@ -20,6 +20,7 @@ from service.app import create_app
 from service.operations.context import Context
 from service.operations.tokens import create, digest, ensure_first
 from service.settings import read_settings, secret_box
+from service.store.connections import remember_notification
 from service.store.database import connection, migrate, open_database
 from service.worker import run_until_idle
 from tests.api.contract import assert_documented
@@ -185,7 +186,8 @@ def make_lively(world: World) -> World:
     pair = world.get("/couplings?localKey=c3")["items"][0]
     assert world.ask("DELETE", f"/couplings/{pair['id']}").status_code == 204
     world.token("read")
-    world.sql("accord", "UPDATE connections SET notification_digest = ? WHERE id = 1", digest("the secret"))
+    with connection():
+        remember_notification(1, digest("the secret"))
     assert world.ask("POST", "/connections", {**world.connection("erp"), "name": "spare"}).status_code == 201
     world.sql("erp", "INSERT INTO customer (id, number, name) VALUES ('c9', '90000', 'Zoë')")
     world.sql("crm", "INSERT INTO account (accountid, accountnumber, name) VALUES ('a9', '90000', 'Zoe')")

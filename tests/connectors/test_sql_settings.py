@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.connectors.base import Connector, SettingsRefused
+from service.connectors.naming import MODIFIED_ON
 from service.connectors.sql import SqlConnector
-from service.connectors.sql.database import MODIFIED_ON
 
 PASSWORD = "hunter2 of course"
 

@@ -232,3 +232,8 @@ def _migrate(url: str, barrier: Any, results: Any) -> None:
     open_database(url)
     barrier.wait(30)
     results.append(migrate())
+
+
+def test_a_transaction_that_stands_still_is_ended_by_postgresql(schema: pw.Database) -> None:
+    if is_postgresql():
+        assert database.execute_sql("SHOW idle_in_transaction_session_timeout").fetchone()[0] == "1min"

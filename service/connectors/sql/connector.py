@@ -108,7 +108,7 @@ class SqlConnector(Connector):
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
             plan = Plan(self._database, self._settings.schema, selection)
-            self._plans[name] = plan, Write(self._database.session, plan)
+            self._plans[name] = plan, Write(self._database.session, plan, self.permit)
         return self._plans[name]
 
     @contextmanager

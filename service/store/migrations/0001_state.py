@@ -112,6 +112,7 @@ CREATE TABLE sync_runs (
     code TEXT,
     params TEXT,
     requested_by TEXT,
+    traceparent TEXT,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT,
@@ -270,6 +271,18 @@ CREATE TABLE intents (
     created_at BIGINT NOT NULL,
     UNIQUE (mapping_id, side, source_key)
 );
+
+CREATE TABLE pending_changes (
+    id {identity},
+    run_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL,
+    before TEXT,
+    written TEXT NOT NULL,
+    told TEXT NOT NULL
+);
+CREATE INDEX pending_changes_mapping ON pending_changes (mapping_id);
 
 CREATE TABLE exclusions (
     id {identity},
