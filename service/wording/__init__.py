@@ -46,7 +46,7 @@ def say(code: str, params: Mapping[str, Any] | None = None, language: str = DEFA
 
 
 def text(english: str, language: str = DEFAULT, **params: Any) -> str:
-    """A text that has no code, such as a label or the answer of a command. Without parameters braces mean themselves."""
+    """A text that has no code, as a label or the answer of a command. Without parameters braces mean themselves."""
     told = translations(language).gettext(english)
     return told.format_map(_Parameters(params, language)) if params else told
 
