@@ -157,10 +157,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records in the source's own order, and the cursor that continues after them (None: this was the last)."""
+    """Some records in the source's own order, and the cursor that continues after them (None: this was the last).
+
+    `behind`: how far before the stamp of the last record those of later pages may lie, where the source's order is not
+    quite that of time; None: anywhere. Of no account on the last page.
+    """
 
     records: Sequence[Record]
     cursor: str | None
+    behind: Stamp | None = 0
 
 
 def stamp_of(moment: datetime) -> Stamp:

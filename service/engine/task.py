@@ -41,6 +41,7 @@ class Stopped(Exception):
 class Visit:
     """One candidate on its way through a run.
 
+    `fresh`: its stamp may have been made since the side was last read, even if it is older than one that was seen.
     `after`: both records as they stand once the run is done with them. `written`: the sides that were written to.
     `first`: the coupling is made by this visit. `resolving`: a person decided, for these very states. `error_id`: the
     error that was logged for it.
@@ -51,6 +52,7 @@ class Visit:
     decision: Decision
     destination: Record | None = None
     past: bool = False
+    fresh: bool = False
     waiting: Waiting | None = None
     first: bool = False
     resolving: bool = False
@@ -73,7 +75,7 @@ def _never() -> Stop | None:
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
-    pages and are written down with each."""
+    pages and are written down with each. `steady`: a clock of our own that nobody sets while this process lives."""
 
     lease: Lease
     kind: str
@@ -87,6 +89,7 @@ class Task:
     connectors: Mapping[Side, Connector]
     full: bool
     now: Callable[[], Stamp]
+    steady: Callable[[], Stamp]
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
     max_delete_percent: int | None = None

@@ -42,13 +42,22 @@ def _nobody_to_wake() -> None:
     """The worker, if there is one, looks for itself."""
 
 
+def steady_clock() -> Callable[[], Stamp]:
+    """The clock of the machine as it was when this was called, and from then on the time that passed: it does not jump
+    when somebody sets the clock. Microseconds."""
+    started = time.time_ns() - time.monotonic_ns()
+    return lambda: (started + time.monotonic_ns()) // 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
-    `wake` is called after a run was committed; `now` is our own clock, in microseconds.
+    `wake` is called after a run was committed; `now` is our own clock, in microseconds. `steady` tells how much time
+    passed between two moments.
     """
 
     secrets: SecretBox
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
+    steady: Callable[[], Stamp] = field(default_factory=steady_clock)

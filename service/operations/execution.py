@@ -90,6 +90,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         connectors=parts.connectors,
         full=run.kind == "full" or (run.kind == "modified" and row.full_read_due),
         now=context.now,
+        steady=context.steady,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

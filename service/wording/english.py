@@ -512,8 +512,8 @@ _CHECKS = {
     "open_transactions.warn": Words(
         "Open transactions",
         "The user of the connection does not see the open transactions of others, and a change that is committed"
-        " late may be met late.",
-        "Give the user the role pg_read_all_stats.",
+        " late may be missed.",
+        "Give the user the role pg_read_all_stats. For a standby, set overlapSeconds to the longest transaction.",
     ),
     "read_access": Words("Reading {table}", "{table} can be read."),
     "read_access.fail": Words(
