@@ -9,7 +9,9 @@ import structlog
 from flask import Flask, Response, request
 
 from service import api
+from service.api import access
 from service.operations.context import Context
+from service.operations.oidc import Oidc
 from service.settings import Settings
 
 _HEADERS = {
@@ -27,7 +29,11 @@ def create_app(settings: Settings, context: Context) -> Flask:
     """The application; `context` is what its operations are handed. Opens nothing and starts nothing."""
     app = Flask("accord", static_folder=None)
     app.extensions["accord"] = context
-    api.install(app, settings.secret_key or "")
+    # Half of the threads stay free for those who do not wait.
+    api.install(app, settings.secret_key or "", places=max(1, settings.threads // 2), per_token=settings.rate_limit)
+    provider = settings.provider
+    if provider is not None:
+        app.extensions[access.OIDC] = Oidc(provider, context.private_networks)
     app.after_request(_secure)
     return app
 

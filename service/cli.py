@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from service import __version__, wording
 from service.app import configure_logging, create_app
 from service.core.errors import AccordError, Invalid
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, runs, tokens
+from service.operations import checks, connections, mappings, restored, runs, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
@@ -27,6 +28,8 @@ from service.settings import (
     LONG_ENOUGH,
     Settings,
     SettingsWrong,
+    beside_database,
+    database_name,
     read_settings,
     secret_box,
     weak_secrets,
@@ -35,6 +38,7 @@ from service.settings import (
 from service.store.database import (
     DatabaseRefused,
     connection,
+    copy_to,
     is_postgresql,
     migrate,
     open_database,
@@ -48,6 +52,10 @@ _GRACE = 25
 _FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 _EVERYTHING = 500
 _ACTOR = "cli"
+_RESTORED = (
+    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of"
+    " every mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
+)
 
 
 class Refused(click.ClickException):
@@ -62,7 +70,9 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS; <NAME>_FILE names a file that holds the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
+    ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
+    holds the value instead.
     """
 
 
@@ -110,6 +120,28 @@ def migrate_command() -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the service's database to FILE, while it is in use (SQLite; PostgreSQL has pg_dump)."""
+    with _sentences(), _opened():
+        try:
+            size = copy_to(file)
+        except FileExistsError:
+            raise Refused(f"{file} exists already; nothing was written.") from None
+        except OSError as error:
+            raise Refused(f"{file} cannot be written: {error}.") from error
+    click.echo(f"{size} bytes were written to {file}. The key of the credentials is not in it: keep that elsewhere.")
+
+
+@main.command("restored")
+def restored_command() -> None:
+    """Say that the service's database was restored from a backup, before it is started again."""
+    with _sentences(), _opened() as context:
+        number = restored.declare(context, _ACTOR)
+    click.echo(f"The next run of each of the {number} mappings looks at everything, with care.")
+
+
+@main.command()
 def check() -> None:
     """Check the settings, the database and every connection."""
     with _sentences(), _opened() as context:
@@ -121,13 +153,14 @@ def check() -> None:
 @main.command()
 @click.argument("mapping")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
-@click.option("--full", is_flag=True, help="Look at all records, not only at those that changed.")
-def sync(mapping: str, dry_run: bool, full: bool) -> None:
+@click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
+@click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
+def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
     """Synchronize MAPPING (its name or its id) now, and wait for the end."""
     with _sentences():
         with _opened() as context:
             id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind="full" if full else "modified", dry_run=dry_run)
+            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
             run = runs.start(context, request, _ACTOR, trigger="cli")
         run = _watched(context, run.id)
     click.echo(_summary(run))
@@ -190,7 +223,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
         if not self._working:
-            return create_app(self._settings, Context(secret_box(self._settings)))
+            return create_app(self._settings, _context(self._settings))
         context, self._worker = _working_context(self._settings)
         self._worker.start()
         return create_app(self._settings, context)
@@ -204,10 +237,20 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self._worker.stop(_GRACE)
 
 
+def _context(settings: Settings, **more: Any) -> Context:
+    """What operations are handed under these settings."""
+    networks = settings.private_networks or ()
+    return Context(secret_box(settings), private_networks=networks, note_run=_last_run(settings).note, **more)
+
+
+def _last_run(settings: Settings) -> restored.LastRun:
+    return restored.LastRun(beside_database(settings, ".last-run"), database_name(settings))
+
+
 def _working_context(settings: Settings) -> tuple[Context, Worker]:
     """A context whose worker is woken by it."""
     made: list[Worker] = []
-    context = Context(secret_box(settings), wake=lambda: made[0].wake())
+    context = _context(settings, wake=lambda: made[0].wake())
     made.append(Worker(context))
     return context, made[0]
 
@@ -231,7 +274,9 @@ def _prepared(*, migrating: bool) -> Settings:
         if pending:
             raise Refused(f"The database lacks {len(pending)} migrations; run `accord migrate` first.")
         if settings.token is not None:
-            tokens.ensure_first(Context(secret_box(settings)), settings.token)
+            tokens.ensure_first(_context(settings), settings.token)
+        if restored.notice(_context(settings), _last_run(settings)):
+            click.echo(_RESTORED, err=True)
     _close_for_fork(opened)
     return settings
 
@@ -248,7 +293,7 @@ def _opened() -> Iterator[Context]:
     """A context and a connection for a command."""
     settings = _prepared(migrating=False)
     with connection():
-        yield Context(secret_box(settings))
+        yield _context(settings)
 
 
 @contextmanager
@@ -316,6 +361,8 @@ def _summary(run: SyncRun) -> str:
     for direction, counts in run.counts.items():
         told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
         lines.append(f"  {direction}: {told or 'nothing read'}")
+    if "inSync" in run.progress:
+        lines.append(f"  in sync: {run.progress['inSync']} of {run.progress['coupled']} pairs")
     if run.code is not None:
         lines.append(f"  {wording.say(run.code, run.params).message}")
     return "\n".join(lines)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,9 +17,13 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from service.connectors.http.addresses import read_networks
 from service.operations.context import SecretBox
-from service.operations.tokens import make_text
+from service.operations.oidc import Provider
+from service.operations.tokens import Scope, make_text
 from service.store.database import sqlite_path
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 LONG_ENOUGH = 16
 """Characters from which on a secret is not to be guessed; a shorter one works, with a warning."""
@@ -39,6 +45,19 @@ class Settings:
     secret_key: str | None
     log_format: str
     threads: int
+    rate_limit: str | None
+    oidc_issuer: str | None
+    oidc_audience: str | None
+    oidc_claim: str
+    oidc_scopes: Mapping[Scope, str]
+    private_networks: tuple[IPv4Network | IPv6Network, ...] | None
+
+    @property
+    def provider(self) -> Provider | None:
+        """Who issues tokens besides ourselves."""
+        if self.oidc_issuer is None or self.oidc_audience is None:
+            return None
+        return Provider(self.oidc_issuer, self.oidc_audience, self.oidc_claim, self.oidc_scopes)
 
     def __repr__(self) -> str:
         """Without secrets, wherever it ends up."""
@@ -86,10 +105,50 @@ def _secret_key(text: str) -> str:
     return text
 
 
+def _rate_limit(text: str) -> str | None:
+    if text == "off":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour)", text):
+        raise ValueError("is neither off nor a number of requests per second, minute or hour, such as 6000/minute")
+    return text
+
+
+def _issuer(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, plain = parts.hostname or "", parts.scheme == "https"
+    except ValueError:
+        host, plain = "", False
+    if not host or "?" in text or "#" in text or not (plain or (parts.scheme == "http" and host in _THIS_MACHINE)):
+        raise ValueError("is not the https:// address of an OpenID Connect provider")
+    return text
+
+
+def _word(text: str) -> str:
+    if any(character.isspace() for character in text):
+        raise ValueError("may not have blanks")
+    return text
+
+
+def _scopes(text: str) -> Mapping[Scope, str]:
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    names = [name for name, _, _ in pairs]
+    if not all(word for _, _, word in pairs) or len({*names}) < len(names) or not {*names} <= {*Scope}:
+        raise ValueError("is not of the form read=WORD,operate=WORD,admin=WORD")
+    return {Scope(name): word for name, _, word in pairs}
+
+
 def _log_format(text: str) -> str:
     if text not in ("console", "json"):
         raise ValueError("is neither console nor json")
     return text
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return read_networks(text)
+    except ValueError as error:
+        raise ValueError(f"is not a list of networks such as 10.0.0.0/8,fd12::/16: {error}") from error
 
 
 class Setting(NamedTuple):
@@ -119,7 +178,30 @@ SETTINGS: Mapping[str, Setting] = {
         " the first encrypts, the others still decrypt.",
     ),
     "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
+    "ACCORD_RATE_LIMIT": Setting(
+        "rate_limit",
+        "12000/minute",
+        _rate_limit,
+        "How many requests each token may send to a process: a number per second, minute or hour, or off.",
+    ),
     "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+    "ACCORD_OIDC_ISSUER": Setting(
+        "oidc_issuer", None, _issuer, "An OpenID Connect provider whose tokens are taken, by its issuer identifier."
+    ),
+    "ACCORD_OIDC_AUDIENCE": Setting("oidc_audience", None, _word, "The audience that its tokens must name."),
+    "ACCORD_OIDC_CLAIM": Setting("oidc_claim", "scope", _word, "The claim that says what a token allows."),
+    "ACCORD_OIDC_SCOPES": Setting(
+        "oidc_scopes",
+        "read=accord:read,operate=accord:operate,admin=accord:admin",
+        _scopes,
+        "What the scopes are called in that claim.",
+    ),
+    "ACCORD_PRIVATE_NETWORKS": Setting(
+        "private_networks",
+        None,
+        _networks,
+        "Private networks that connections and webhooks may reach by a name, as 10.0.0.0/8,192.168.4.0/24.",
+    ),
 }
 """Everything one can say. `<NAME>_FILE` names a file that holds the value instead."""
 
@@ -133,6 +215,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             values[setting.field] = _value(name, setting, environ)
         except SettingsWrong as error:
             wrong.append(str(error))
+    if not wrong and (values["oidc_issuer"] is None) != (values["oidc_audience"] is None):
+        wrong.append("ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE belong together; set both, or neither.")
     if wrong:
         raise SettingsWrong(" ".join(wrong))
     return Settings(**values)
@@ -176,16 +260,27 @@ def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
     With PostgreSQL they are kept in the folder that the process was started in, and processes on several machines have
     to be given the same. `say` is told a new token, once. Raises SettingsWrong where they cannot be kept.
     """
-    path = sqlite_path(settings.database_url) or Path("accord.db")
     if settings.secret_key is None:
-        settings = replace(settings, secret_key=_kept(path.with_name(path.name + ".key"), _new_key)[0])
+        settings = replace(settings, secret_key=_kept(beside_database(settings, ".key"), _new_key)[0])
     if settings.token is None:
-        place = path.with_name(path.name + ".token")
+        place = beside_database(settings, ".token")
         token, made = _kept(place, make_text)
         settings = replace(settings, token=token)
         if made:
             say(f"A token with all rights was made; it is kept in {place} and not shown again:\n\n    {token}\n")
     return settings
+
+
+def beside_database(settings: Settings, ending: str) -> Path:
+    """A file beside the database; with PostgreSQL, in the folder that the process was started in."""
+    path = sqlite_path(settings.database_url) or Path("accord.db")
+    return path.with_name(path.name + ending)
+
+
+def database_name(settings: Settings) -> str:
+    """The database as a text without credentials."""
+    url = urlsplit(settings.database_url)
+    return f"{url.hostname or ''}:{url.port or ''}{url.path}"
 
 
 def secret_box(settings: Settings) -> SecretBox:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 
 import structlog
 
 from service.engine.task import Stop
-from service.operations import execution
+from service.operations import execution, webhook_delivery
 from service.operations.context import Context
 from service.operations.runs import RunRequest, start
 from service.operations.schedules import next_due
@@ -29,6 +30,9 @@ HEARTBEAT = 10.0
 
 LOOK = 5.0
 """Seconds after which an idle worker looks for work even if nobody woke it: another process may have queued a run."""
+
+CLEAN_UP = 3_600.0
+"""Seconds between two looks for events that can be forgotten."""
 
 log = structlog.get_logger()
 
@@ -44,6 +48,7 @@ class Worker:
             for number in range(threads)
         ]
         self._clock = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
+        self._teller = threading.Thread(target=self._tell, name="webhooks", daemon=True)
         self._awake = threading.Condition()
         self._calls = 0
         self._stopping = threading.Event()
@@ -52,7 +57,7 @@ class Worker:
         """Take over what dead workers of this machine left, then work."""
         with database.connection_context():
             free_runs_of_the_dead(self._owner)
-        for thread in (*self._threads, self._clock):
+        for thread in (*self._threads, self._clock, self._teller):
             thread.start()
 
     def wake(self) -> None:
@@ -65,7 +70,7 @@ class Worker:
         """Finish the pages at hand, hand the runs over, and end. `timeout` is in seconds for each thread."""
         self._stopping.set()
         self.wake()
-        for thread in (*self._threads, self._clock):
+        for thread in (*self._threads, self._clock, self._teller):
             if thread.is_alive():
                 thread.join(timeout)
 
@@ -87,6 +92,21 @@ class Worker:
         """Wait until somebody calls who was not heard yet."""
         with self._awake:
             self._awake.wait_for(lambda: self._calls != calls or self._stopping.is_set(), LOOK)
+
+    def _tell(self) -> None:
+        forgotten = 0.0
+        while not self._stopping.is_set():
+            told = 0
+            try:
+                with database.connection_context():
+                    told = webhook_delivery.deliver_due(self._context)
+                    if time.monotonic() - forgotten > CLEAN_UP:
+                        webhook_delivery.forget_old(self._context)
+                        forgotten = time.monotonic()
+            except Exception:
+                log.exception("webhooks_disturbed")
+            if not told:
+                self._stopping.wait(1.0)
 
     def _schedule(self) -> None:
         while not self._stopping.is_set():

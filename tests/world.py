@@ -59,6 +59,7 @@ def line(**given: Any) -> dict[str, Any]:
         "integration_field": None,
         "direction": "bidirectional",
         "transforms": {},
+        "reference": None,
         "clear_on_failed_lookup": False,
         "not_null": False,
         "match_key": None,

@@ -18,12 +18,15 @@ from service.api import (
     error_list,
     errors,
     health,
+    limiting,
     mappings,
     metrics,
     runs,
     skipped,
     tokens,
     tracing,
+    waiting,
+    webhooks,
 )
 from service.api.paging import CURSOR_KEY
 from service.api.smorest import Api, IdConverter, id_parameter
@@ -36,6 +39,7 @@ RESOURCES = (
     error_list.blp,
     skipped.blp,
     tokens.blp,
+    webhooks.blp,
     health.blp,
     metrics.blp,
 )
@@ -55,8 +59,12 @@ class Orjson(JSONProvider):
         return orjson.loads(s)
 
 
-def install(app: Flask, cursor_secret: str) -> Api:
-    """Give an application the whole API. `cursor_secret`: cursors are good for all processes that share it."""
+def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | None = None) -> Api:
+    """Give an application the whole API.
+
+    `cursor_secret`: cursors are good for all processes that share it. `places`: how many callers may hold a thread to
+    wait for the end of work. `per_token`: how many requests one caller may send.
+    """
     app.json = Orjson(app)
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
@@ -68,6 +76,8 @@ def install(app: Flask, cursor_secret: str) -> Api:
         "MAX_CONTENT_LENGTH": MAX_BODY,
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
+    waiting.install(app, places)
+    limiting.install(app, per_token)
     for part in (tracing, metrics, bodies, errors, conditions):
         part.install(app)
     api = Api(app)

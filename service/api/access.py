@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import current_app, g, request
 
+from service.api.limiting import address, count_request, counters
 from service.core.errors import AccordError
 from service.operations import tokens
+from service.operations.audit import ASKED_WITH
 from service.operations.context import Context
+from service.operations.oidc import Oidc
 from service.operations.tokens import Principal, Scope
+
+OIDC = "accord-oidc"
+"""Where the app keeps the provider of tokens that are not our own, if there is one."""
 
 REALM = 'Bearer realm="accord"'
 
@@ -45,14 +52,26 @@ def actor() -> str:
     return principal().actor
 
 
+def _authenticated(token: str) -> Principal:
+    counters().refuse_guessers(address(), token)
+    oidc: Oidc | None = current_app.extensions.get(OIDC)
+    # Our own tokens have no dots, and a JWT has two.
+    found = oidc.authenticate(token) if oidc and token.count(".") == 2 else tokens.authenticate(context(), token)
+    if found is None:
+        counters().count_wrong(address(), token)
+        raise NotSignedIn("token_invalid")
+    counters().remember_good(address(), token)
+    return found
+
+
 def assert_may(scope: Scope) -> None:
     """Refuse a request without a good token that has this scope."""
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise NotSignedIn("token_missing")
-    found = tokens.authenticate(context(), given.token)
-    if found is None:
-        raise NotSignedIn("token_invalid")
+    found = _authenticated(given.token)
+    count_request(found.identity)
     g.accord_principal = found
+    structlog.contextvars.bind_contextvars(**{ASKED_WITH: found.token_id})
     if not found.may(scope):
         raise NotAllowed(scope)

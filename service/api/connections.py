@@ -38,7 +38,7 @@ from service.operations.tokens import Scope
 blp = Blueprint("connections", __name__, description="Links to business applications.")
 
 EXAMPLE = {
-    "name": "erp",
+    "name": "billing",
     "kind": "sql",
     "settings": {"url": "postgresql://db.example.com/erp", "linkTemplate": "https://erp.example.com/{table}/{key}"},
     "credentials": {"username": "accord", "password": "secret"},

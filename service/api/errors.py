@@ -15,6 +15,7 @@ from service import wording
 from service.api.access import NotAllowed, NotSignedIn
 from service.api.conditions import InvalidHeader
 from service.api.fields import Fault
+from service.api.limiting import TooMany
 from service.api.paging import InvalidCursor
 from service.api.smorest import PROBLEM_TYPE, InvalidJson, Refused
 from service.core.errors import AccordError, Conflict, Invalid, NotFound, Stale, Unavailable
@@ -22,6 +23,7 @@ from service.operations.context import SecretLost
 from service.operations.errors import SelectionRequired
 from service.operations.health import BROKEN_RULE, MISTAKES, UNREACHABLE, NotReady
 from service.operations.idempotency import KeyReused
+from service.operations.oidc import ProviderUnreachable
 
 STATUS: Mapping[type[AccordError], int] = {
     SelectionRequired: 400,
@@ -34,7 +36,9 @@ STATUS: Mapping[type[AccordError], int] = {
     KeyReused: 422,
     # Not a 5xx: this service is well, and a load balancer must not think otherwise; another system is not.
     Unavailable: 424,
+    TooMany: 429,
     NotReady: 503,
+    ProviderUnreachable: 503,
 }
 """The status of each refusal."""
 
@@ -101,13 +105,20 @@ def language() -> str:
 
 def _refusal(error: AccordError) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 409)
-    headers = {"WWW-Authenticate": error.challenge} if isinstance(error, NotSignedIn | NotAllowed) else None
     errors = None
     if isinstance(error, Invalid):
         errors = [_item("pointer", one.pointer, one.code, one.params) for one in error.problems]
     elif status in (400, 422):
         errors = []
-    return problem(status, error.code, error.params, errors, headers)
+    return problem(status, error.code, error.params, errors, _headers(error))
+
+
+def _headers(error: AccordError) -> dict[str, str]:
+    if isinstance(error, NotSignedIn | NotAllowed):
+        return {"WWW-Authenticate": error.challenge}
+    if isinstance(error, ProviderUnreachable):
+        return {"Retry-After": "30"}
+    return {"Retry-After": str(error.seconds)} if isinstance(error, TooMany) else {}
 
 
 def _http_error(error: HTTPException) -> Response:

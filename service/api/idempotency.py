@@ -26,7 +26,7 @@ def answered_once(work: Callable[[], Response], *, at_once: bool) -> Response:
         return work()
     if not _KEY.fullmatch(key):
         raise InvalidHeader("Idempotency-Key")
-    begun = idempotency.begin(context(), f"token:{principal().token_id}", key, _digest())
+    begun = idempotency.begin(context(), principal().identity, key, _digest())
     if isinstance(begun, Answer):
         return _replayed(begun)
 
@@ -36,6 +36,13 @@ def answered_once(work: Callable[[], Response], *, at_once: bool) -> Response:
 
     response: Response = idempotency.carry_out(context(), begun, keeping, at_once=at_once)
     return response
+
+
+def answered_otherwise(response: Response) -> None:
+    """Give this answer to whoever repeats the request: the one that its caller gets in the end."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None:
+        idempotency.answer_otherwise(context(), principal().identity, key, _answer(response))
 
 
 def _digest() -> str:

@@ -29,11 +29,12 @@ from service.api.runs import RunAnswer
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
+from service.core.transforms.base import Transform
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 
 EXAMPLE = {
-    "name": "customers",
+    "name": "customers and accounts",
     "direction": "bidirectional",
     "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
     "integration": {"connectionId": 2, "table": "account", "caption": "Account"},
@@ -137,11 +138,60 @@ MappedSideChanges: type[Shape] = type(
 )
 
 
-class Transforms(Body):
-    """Names of transformations, in their order, for each way."""
+def _parameters(transform: Transform) -> dict[str, Any]:
+    """The schema of a transformation's parameters."""
+    needed = [name for name, parameter in transform.parameters.items() if not parameter.optional]
+    properties = {
+        name: {**parameter.schema, **({"default": parameter.default} if parameter.default is not None else {})}
+        if parameter.optional
+        else dict(parameter.schema)
+        for name, parameter in transform.parameters.items()
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"required": needed} if needed else {}),
+    }
 
-    to_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
-    from_integration = Items(Text(min=1, max=50, metadata={"enum": sorted(TRANSFORMS)}), max=20)
+
+def _written(name: str, transform: Transform) -> dict[str, Any]:
+    short = name in transform.parameters
+    inner = dict(transform.parameters[name].schema) if short else _parameters(transform)
+    return {"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": False}
+
+
+class Transformation(Json):
+    """A transformation: its name, or an object of its name and its parameters."""
+
+    _PLAIN = sorted(
+        name
+        for name, transform in TRANSFORMS.items()
+        if all(parameter.optional for parameter in transform.parameters.values())
+    )
+
+    def __init__(self, **options: Any) -> None:
+        objects = [_written(name, transform) for name, transform in sorted(TRANSFORMS.items())]
+        super().__init__(metadata={"oneOf": [{"type": "string", "enum": self._PLAIN}, *objects]}, **options)
+
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
+        # What is wrong inside is told together with all other problems of a mapping.
+        if isinstance(value, str):
+            return Text(min=1, max=50).deserialize(value)
+        return super()._deserialize(value, *rest, **options)
+
+
+class Transforms(Body):
+    """Transformations, in their order, for each way; a way that is left out undoes those of the other one."""
+
+    to_integration = Items(Transformation(allow_none=False), max=20)
+    from_integration = Items(Transformation(allow_none=False), max=20)
+
+
+class ReferenceShape(Body):
+    """The fields hold keys of another mapping's records, or of this one's, and are translated by its couplings."""
+
+    mapping = Text(min=1, max=200, pattern=PLAIN, required=True, metadata={"description": "The mapping's name."})
 
 
 class FieldMappingShape(Body):
@@ -152,6 +202,7 @@ class FieldMappingShape(Body):
     direction = Choice(Direction, load_default=Direction.BIDIRECTIONAL.value)
     constant = Scalar()
     transforms = Part(Transforms, load_default=dict)
+    reference = Part(ReferenceShape, allow_none=True, load_default=None)
     clear_on_failed_lookup = Flag(load_default=False)
     not_null = Flag(load_default=False)
     match_key = Int(min=1, max=100, allow_none=True, load_default=None)
@@ -231,6 +282,7 @@ class LineAnswer(Answer):
     direction = Choice(Direction)
     constant = Scalar(metadata={"optional": True})
     transforms = Json(allow_none=False, metadata={"type": "object"})
+    reference = Part(ReferenceShape, allow_none=True)
     clear_on_failed_lookup = Flag()
     not_null = Flag()
     match_key = Int(allow_none=True)
@@ -244,6 +296,26 @@ class WatermarksAnswer(Answer):
     integration = Moment(allow_none=True)
 
 
+class BySideAnswer(Answer):
+    """A number for each side."""
+
+    local = Int(min=0)
+    integration = Int(min=0)
+
+
+class InSyncAnswer(Answer):
+    """What the last run of kind `reconcile` found: of `coupled` pairs, `inSync` were as they should be at `asOf`."""
+
+    as_of = Moment(metadata={"description": "When that run began to read."})
+    run_id = Id()
+    coupled = Int(min=0)
+    in_sync = Int(min=0)
+    slipped = Part(BySideAnswer, metadata={"description": "Records that no run of changes would have come to."})
+    drifted = Int(min=0, metadata={"description": "Pairs with a field that was changed where nothing flows back."})
+    out_of_filter = Int(min=0, metadata={"description": "Pairs with a record outside the mapping's filter."})
+    uncoupled = Part(BySideAnswer, metadata={"description": "Records inside the filter that are in no coupling."})
+
+
 class StandingAnswer(Answer):
     """What has become of a mapping so far."""
 
@@ -252,7 +324,14 @@ class StandingAnswer(Answer):
     open_errors = Int(min=0)
     open_skipped = Int(min=0)
     oldest_skipped_at = Moment(allow_none=True, metadata={"description": "Since when somebody has been waited for."})
+    waiting = Int(min=0, metadata={"description": "Records that refer to others that are not coupled yet."})
+    oldest_waiting_at = Moment(allow_none=True, metadata={"description": "Since when the oldest of them has waited."})
     coupled = Int(min=0)
+    in_sync = Part(InSyncAnswer, allow_none=True)
+    restored_at = Moment(
+        allow_none=True,
+        metadata={"description": "The service's state was restored then; the next run looks at everything, with care."},
+    )
 
 
 class MappingAnswer(Answer):

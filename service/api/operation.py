@@ -38,6 +38,7 @@ class Operation:
     etag: str | None = None
     location: bool = False
     body_optional: bool = False
+    waits: bool = False
     refuses: tuple[int, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -51,6 +52,7 @@ def operation(
     location: bool = False,
     body_optional: bool = False,
     at_once: bool = False,
+    afterwards: Callable[[Response], Response] | None = None,
     produces: str = "application/json",
     refuses: tuple[int, ...] = (),
     links: Mapping[str, Mapping[str, str]] | None = None,
@@ -58,9 +60,11 @@ def operation(
     """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional". `etag`: "version"
     where the item's version covers all that is shown, "content" where more is shown.
 
-    `at_once`: everything it does is in our own database, so that a repeated request is told for certain.
+    `at_once`: everything it does is in our own database, and done in the transaction of its idempotency key.
+    `afterwards` is handed the answer once all is committed and no connection is held, and gives the one to be sent.
     """
-    described = Operation(id, scope, if_match, etag, location, body_optional, refuses, links or {})
+    waits = afterwards is not None
+    described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {})
 
     def decorate(view: View) -> View:
         def answered(*args: Any, **kwargs: Any) -> Response:
@@ -81,7 +85,8 @@ def operation(
                 g.setdefault(BODY_OPTIONAL, body_optional)
                 if request.method != "POST":
                     return answered(*args, **kwargs)
-                return answered_once(lambda: answered(*args, **kwargs), at_once=at_once)
+                response = answered_once(lambda: answered(*args, **kwargs), at_once=at_once)
+            return response if afterwards is None else afterwards(response)
 
         admitted._apidoc = {**getattr(view, "_apidoc", {}), "operation": described}  # type: ignore[attr-defined]
         return admitted
@@ -130,6 +135,7 @@ def _described(document: Document, info: Document, *, method: str, **_: Any) -> 
 
 
 _TAG = {"schema": {"type": "string", "pattern": ETAG_PATTERN}, "example": '"v1"'}
+_PREFER = {"schema": {"type": "string"}, "example": "wait=10"}
 _KEY = {"schema": {"type": "string", "pattern": KEY_PATTERN}, "example": "4f1c0c2e-3f0a-4b0e-9a53-0b8a7d1f5c11"}
 
 
@@ -144,22 +150,27 @@ def _header_parameters(own: Operation, method: str) -> list[Document]:
     if method == "post" and own.scope is not None:
         text = "A request with the same key and body is answered as the first one was."
         wanted.append({"name": "Idempotency-Key", "description": text, **_KEY})
+    if own.waits:
+        text = "`wait=10`: answer when the work has ended, or after so many seconds."
+        wanted.append({"name": "Prefer", "description": text, **_PREFER})
     return [{"in": "header", **parameter} for parameter in wanted]
 
 
 def _describe_responses(document: Document, own: Operation, method: str) -> None:
     responses = {code: response for code, response in document["responses"].items() if int(code) < 400}
-    success = next(response for code, response in sorted(responses.items()))
-    headers = _headers(own)
-    if headers:
-        success.setdefault("headers", {}).update(headers)
-    if own.links:
-        success["links"] = {
-            name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in own.links.items()
-        }
+    headers, links = _headers(own), _links(own)
+    for success in responses.values():
+        if headers:
+            success.setdefault("headers", {}).update(headers)
+        if links:
+            success["links"] = links
     if own.etag and method == "get":
         responses[304] = {"description": "The caller has this version already."}
     document["responses"] = responses | {code: f"Problem{code}" for code in sorted(_errors(document, own, method))}
+
+
+def _links(own: Operation) -> Document:
+    return {name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in own.links.items()}
 
 
 def _headers(own: Operation) -> Document:
@@ -169,6 +180,9 @@ def _headers(own: Operation) -> Document:
     if own.location:
         schema = {"type": "string", "format": "uri-reference"}
         described["Location"] = {"description": "Where the item is.", "required": True, "schema": schema}
+    if own.waits:
+        text = "Said when the caller's wish to wait was met."
+        described["Preference-Applied"] = {"description": text, "schema": {"type": "string"}}
     return described
 
 
@@ -177,7 +191,7 @@ def _errors(document: Document, own: Operation, method: str) -> set[int]:
     errors = {406, *own.refuses}
     parameters = [parameter for parameter in document.get("parameters", []) if isinstance(parameter, Mapping)]
     if own.scope is not None:
-        errors |= {401, 403, 503}
+        errors |= {401, 403, 429, 503}
     if "requestBody" in document:
         errors |= {400, 413, 415, 422}
     if any(parameter["in"] == "query" for parameter in parameters):

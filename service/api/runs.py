@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+from flask import Response
 from flask.views import MethodView
 
 from service import wording
@@ -24,10 +26,10 @@ from service.api.fields import (
     Part,
     QueryId,
     Said,
-    refuse,
 )
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
+from service.api.waiting import waited
 from service.core.outcomes import Outcome, no_counts
 from service.core.records import Direction, Side
 from service.operations import runs
@@ -36,17 +38,7 @@ from service.operations.tokens import Scope
 blp = Blueprint("sync-runs", __name__, description="Runs: one execution for one mapping each.")
 
 STATUSES = ("queued", "running", "succeeded", "completedWithErrors", "failed", "cancelled")
-KINDS = (*runs.KINDS, "reconcile")
 EXAMPLE = {"mappingId": 1, "kind": "modified"}
-
-
-class RunKind(Choice):
-    """A kind of run; one that is to come is refused with a sentence of its own."""
-
-    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> str:
-        if value == "reconcile":
-            refuse("run_kind_not_available")
-        return super()._deserialize(value, *rest, **options)
 
 
 class ChosenRecords(Body):
@@ -60,7 +52,7 @@ class NewRun(Body):
     """What is to be run."""
 
     mapping_id = Id(required=True)
-    kind = RunKind(runs.KINDS, load_default="modified")
+    kind = Choice(runs.KINDS, load_default="modified")
     direction = Choice(Direction, allow_none=True, load_default=None, metadata={"description": "Narrows it."})
     records = Part(ChosenRecords, load_default=dict, metadata={"description": "For `records` and `uncouple`."})
     coupling_ids = Items(Id(), load_default=())
@@ -73,7 +65,7 @@ class RunQuery(PageQuery):
 
     mapping_id = QueryId()
     status = Choice(STATUSES)
-    kind = Choice(KINDS)
+    kind = Choice(runs.KINDS)
     created_after = Moment()
 
 
@@ -96,7 +88,7 @@ class RunAnswer(Answer):
 
     id = Id()
     mapping_id = Id()
-    kind = Choice(KINDS)
+    kind = Choice(runs.KINDS)
     direction = Choice(Direction)
     trigger = Choice(runs.TRIGGERS)
     dry_run = Flag()
@@ -129,6 +121,7 @@ class RunRecordAnswer(Answer):
     outcome = Choice(Outcome)
     fields_ = Json(attribute="fields", data_key="fields", metadata={"description": "The fields that changed."})
     rule = Said(allow_none=True, metadata={"description": "The policy or the resolution that decided."})
+    waits_for = Json(metadata={"description": "What it refers to and is not coupled: field, mapping, side and key."})
     error_id = Int(allow_none=True)
 
 
@@ -136,6 +129,20 @@ _SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
 _FIRST = {"runId": "$response.body#/items/0/id"}
 _ONE = {"runId": "$response.body#/id"}
 LINKS = {"getRun": _ONE, "listRunRecords": _ONE, "cancelRun": _ONE}
+
+
+def _at_its_end(response: Response) -> Response:
+    """The answer to starting a run for callers who wait: the run once it has ended, else as it was then."""
+    where = response.headers.get("Location", "")
+    return waited(response, lambda: _look(int(where.rpartition("/")[2])))
+
+
+def _look(run_id: int) -> tuple[bool, Response]:
+    run = runs.get(run_id)
+    ended = run.status in runs.FINISHED
+    body, headers = accepted(run)
+    text = orjson.dumps(RunAnswer().dump(body))
+    return ended, Response(text, 200 if ended else 202, headers, content_type="application/json")
 
 
 @blp.route("/sync-runs")
@@ -148,11 +155,24 @@ class Runs(MethodView):
         body, headers = page(runs.list_runs(**query), query["limit"])
         return {**body, "items": [shown(run) for run in body["items"]]}, headers
 
-    @operation("startRun", Scope.OPERATE, etag="version", location=True, at_once=True, refuses=(404,), links=LINKS)
+    @operation(
+        "startRun",
+        Scope.OPERATE,
+        etag="version",
+        location=True,
+        at_once=True,
+        afterwards=_at_its_end,
+        refuses=(404,),
+        links=LINKS,
+    )
     @blp.arguments(NewRun, example=EXAMPLE)
+    @blp.alt_response(200, schema=RunAnswer, description="The run has ended while the caller waited.", success=True)
     @blp.response(202, RunAnswer)
     def post(self, body: dict[str, Any]) -> Any:
-        """Start a run for a mapping; the same run that is queued already is returned instead."""
+        """Start a run for a mapping; the same run that is queued already is returned instead.
+
+        With `Prefer: wait=10` the answer comes when the run has ended, or when the time is up.
+        """
         return accepted(runs.start(context(), _request(body), actor()))
 
 

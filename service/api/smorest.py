@@ -38,7 +38,8 @@ ERRORS: Mapping[int, str] = {
     422: "Well-formed, but wrong values; `errors` lists all of them.",
     424: "The business application does not answer as it should; `code` says how.",
     428: "`If-Match` is missing.",
-    503: "The service's own database cannot be used now.",
+    429: "Too many requests; `Retry-After` says how long to wait.",
+    503: "The service's own database, or the provider of the token, cannot be used now.",
 }
 """Every status of an error that an operation can answer with, and what it means."""
 

@@ -61,6 +61,7 @@ class AuditAnswer(Answer):
     before = Json(metadata={"type": "object"})
     after = Json(metadata={"type": "object"})
     request_id = Said(allow_none=True)
+    token_id = Int(allow_none=True)
 
 
 @blp.route("/tokens")

@@ -8,7 +8,7 @@ guarded     a write that is refused when the record is no longer in the state th
 
 A connector is made for one connection and used by one thread at a time. It never logs or returns credentials. Every
 method raises `SideFailed` when the application cannot be worked with; what goes wrong with one record is a result.
-`tests/connectors/contract.py` is this page as tests.
+`service/connectors/kit` is this page as tests.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from service.core.failures import Failure
@@ -94,6 +95,10 @@ class Connector(ABC):
 
     overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
+
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Private networks that may be reached by a name, as the administrator of the service lists them; set by whoever
+    makes the connector, before it connects."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:

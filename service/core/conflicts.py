@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal, shown
 from service.core.decide import Decision, Do, Pair, keep
 from service.core.failures import Failure
@@ -15,7 +14,7 @@ from service.core.flow import Coupled, Flow, Line, new_values, settled
 from service.core.mapping import SyncMapping
 from service.core.merge import merge
 from service.core.outcomes import Outcome
-from service.core.records import Record, Scalar, Side
+from service.core.records import FieldType, Record, Scalar, Side
 
 
 class Resolution(StrEnum):
@@ -201,7 +200,7 @@ def _write_choice(
     writes: dict[Side, dict[str, Scalar]],
 ) -> None:
     if isinstance(choice, Mapping):
-        _write_value(records, by_source, choice["value"], writes)
+        _write_value(flows, records, by_source, choice["value"], writes)
         return
     line = by_source.get(Side(choice))
     if line is None:
@@ -213,6 +212,7 @@ def _write_choice(
 
 
 def _write_value(
+    flows: Mapping[Side, Flow],
     records: Mapping[Side, Record],
     by_source: Mapping[Side, Line],
     typed: Scalar,
@@ -226,9 +226,17 @@ def _write_value(
         if not equal(value, records[Side.LOCAL].values[back.destination]):
             writes[Side.LOCAL][back.field.name] = value
     if out is not None:
-        sent = coerce(transforms.apply(out.transforms, value), kind, out.field)
+        sent = _sent(flows[Side.LOCAL], out, value, kind)
         if not equal(sent, records[Side.INTEGRATION].values[out.destination]):
             writes[Side.INTEGRATION][out.field.name] = sent
+
+
+def _sent(flow: Flow, line: Line, value: Scalar, kind: FieldType | None) -> Scalar:
+    if line.pointer is not None:
+        return flow.translated(line, line.pointer, value)
+    if line.transform is not None:
+        value, kind = line.transform(value), line.source_type
+    return coerce(value, kind, line.field)
 
 
 Resolver = Callable[[SyncMapping, Mapping[Side, Flow], Pair, Mapping[str, Any]], Decision]

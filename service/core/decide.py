@@ -6,17 +6,30 @@ side whose candidate it is, and swapping the sides gives the mirrored answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from service.core.compare import Unconvertible
 from service.core.failures import Failure
-from service.core.flow import Coupled, Flow, Line, differences, differs_from_base, is_empty, new_values
+from service.core.flow import (
+    Coupled,
+    Flow,
+    Line,
+    differences,
+    differs_from_base,
+    is_empty,
+    missing,
+    new_values,
+    settled,
+    withheld,
+    without,
+)
 from service.core.mapping import ConflictDetection, DeletionResolution, SyncMapping, UpdateResolution
 from service.core.merge import merge
 from service.core.outcomes import Outcome
 from service.core.records import Record, Scalar, Side
+from service.core.references import NOT_COUPLED, Missing
 
 
 class Do(StrEnum):
@@ -37,7 +50,8 @@ class Do(StrEnum):
 class Decision:
     """The answer. `writes`: per side, the values to be written there by field name. `agreed`: ids of the lines on
     which both sides agree once that is done, None for all. A conflict may come with writes: the fields that it does
-    not concern. `rule`: the policy or the person's word that decided, empty where none was needed."""
+    not concern. `rule`: the policy or the person's word that decided, empty where none was needed. `waits`: references
+    that are left for a later visit, because the records that they lead to are not coupled."""
 
     do: Do
     outcome: Outcome
@@ -45,6 +59,7 @@ class Decision:
     agreed: frozenset[str] | None = None
     failure: Failure | None = None
     rule: str = ""
+    waits: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +76,54 @@ class Pair:
 
 def decide(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair) -> Decision:
     """What happens to a coupled candidate."""
-    try:
-        if pair.destination is None:
-            return _partner_deleted(mapping, flows[pair.source], pair)
-        if mapping.conflict_detection is ConflictDetection.FIELD and mapping.bidirectional:
-            return _decide_by_field(mapping, flows, pair, pair.destination)
-        return _decide_by_record(mapping, flows, pair, pair.destination)
-    except Unconvertible as refusal:
-        return Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
+    return waiting(lambda rest: _decide_pair(mapping, rest, pair), flows, pair)
 
 
-def decide_new(flow: Flow, record: Record) -> Decision:
+def _decide_pair(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair) -> Decision:
+    if pair.destination is None:
+        return _partner_deleted(mapping, flows[pair.source], pair)
+    if mapping.conflict_detection is ConflictDetection.FIELD and mapping.bidirectional:
+        return _decide_by_field(mapping, flows, pair, pair.destination)
+    return _decide_by_record(mapping, flows, pair, pair.destination)
+
+
+def decide_new(flows: Mapping[Side, Flow], source: Side, record: Record) -> Decision:
     """What happens to a candidate without a coupling that is to be created on the other side."""
+
+    def insert(rest: Mapping[Side, Flow]) -> Decision:
+        return Decision(Do.INSERT, Outcome.INSERTED, {source.other: new_values(rest[source], record)})
+
+    return _waiting(insert, flows, missing(flows, None, {source: record}))
+
+
+def waiting(decide_rest: Callable[[Mapping[Side, Flow]], Decision], flows: Mapping[Side, Flow], pair: Pair) -> Decision:
+    """The decision about a pair without the references that are left for a later visit."""
+    records = {pair.source: pair.record, pair.source.other: pair.destination}
+    return _waiting(decide_rest, flows, missing(flows, pair.coupled, records))
+
+
+def _waiting(
+    decide_rest: Callable[[Mapping[Side, Flow]], Decision], flows: Mapping[Side, Flow], open_ones: Sequence[Missing]
+) -> Decision:
+    """Leave the references out that can be written later; one that cannot makes its record wait as a whole."""
+    left = tuple(item for item in open_ones if item.pointer.deferrable)
+    ids = {item.line for item in left}
     try:
-        return Decision(Do.INSERT, Outcome.INSERTED, {flow.source.other: new_values(flow, record)})
+        decision = decide_rest(without(flows, ids))
     except Unconvertible as refusal:
-        return Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
+        waits = tuple(open_ones) if refusal.failure.code == NOT_COUPLED else ()
+        return Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure, waits=waits)
+    if not ids or decision.do in (Do.FAIL, Do.DELETE, Do.UNCOUPLE):
+        return decision
+    everything = frozenset(id for flow in flows.values() for id, _ in flow.remembered)
+    agreed = everything if decision.agreed is None else decision.agreed
+    return replace(decision, agreed=agreed - ids, waits=left)
 
 
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines)
+    agreed = frozenset(line.id for line in flow.lines) - withheld(flow, pair.record, destination, coupled)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -94,7 +135,7 @@ def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pa
             # Looked at again without a new stamp: the edit on the other side travels in its own direction.
             return Decision(Do.NOTHING, Outcome.UNCHANGED)
         back = _fill_back(flows, pair, destination, different)
-    if not source_changed:
+    if not source_changed and not _repointed(flow, pair, destination, different):
         return Decision(Do.NOTHING, Outcome.UNCHANGED)
     writes = {pair.source.other: _values(different), pair.source: back}
     return Decision(Do.WRITE, Outcome.MODIFIED, {side: values for side, values in writes.items() if values}, agreed)
@@ -118,6 +159,11 @@ def _destination_changed(
         else id in different and not is_empty(destination.values[position]) and not is_empty(different[id][1])
         for id, position in back.watched
     )
+
+
+def _repointed(flow: Flow, pair: Pair, destination: Record, different: Mapping[str, tuple[Line, Scalar]]) -> bool:
+    """Whether a value differs although nobody touched it: a reference leads to a new partner."""
+    return any(settled(line, pair.record, destination, pair.coupled, flow.source) for line, _ in different.values())
 
 
 def _fill_back(
@@ -145,12 +191,14 @@ def _record_conflict(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pai
 
 
 def keep(flows: Mapping[Side, Flow], pair: Pair, destination: Record, winner: Side) -> Decision:
-    """Write `winner`'s values to the other side; fields that flow only towards the winner flow too."""
+    """Write `winner`'s values to the other side. Fields that flow only towards the winner flow too, and those that the
+    winner has empty and must not empty on the other side, where they were edited."""
     records = {pair.source: pair.record, pair.source.other: destination}
+    back = withheld(flows[winner], records[winner], records[winner.other], pair.coupled)
     writes: dict[Side, Mapping[str, Scalar]] = {}
     for side in (winner, winner.other):
-        flow = flows[side]
-        found = differences(flow, records[side], records[side.other], pair.coupled, returning=side is winner)
+        here, there = records[side], records[side.other]
+        found = differences(flows[side], here, there, pair.coupled, returning=side is winner, besides=back)
         if found:
             writes[side.other] = _values(found)
     return Decision(Do.WRITE if writes else Do.REFRESH, Outcome.MODIFIED if writes else Outcome.UNCHANGED, writes)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from service.core import transforms
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
+from service.core.references import Lookup, Missing, Pointer
+from service.core.transforms import Chain, chain
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A field mapping in one direction. `source` and `destination` are positions in `Record.values`; a line without
-    a source writes `constant`. `returns`: the same field mapping also flows the other way."""
+    a source writes `constant`. `transform`: what is done to the source's value on the way, None for nothing; the result
+    is of `source_type`. `returns`: the same field mapping also flows the other way."""
 
     id: str
     source: int | None
     source_type: FieldType | None
     destination: int
     field: Field
-    transforms: tuple[str, ...]
+    transform: Callable[[Scalar], Scalar] | None
     constant: Scalar
     returns: bool
     not_null: bool
     is_key: bool
+    pointer: Pointer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +63,35 @@ class Flow:
 
     `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
     the base there is a change of the source. `remembered` are those of every mapped field of the source side.
+    `lookup`: the couplings of the records that those at hand refer to.
     """
 
     source: Side
     lines: tuple[Line, ...]
     watched: tuple[tuple[str, int], ...]
     remembered: tuple[tuple[str, int], ...]
+    lookup: Lookup = field(default_factory=dict)
 
     def desired(self, line: Line, record: Record) -> Scalar:
         """What the line wants the destination to hold. Raises Unconvertible."""
         if line.source is None:
             return coerce(line.constant, None, line.field)
         value = record.values[line.source]
-        if line.transforms:
-            value = transforms.apply(line.transforms, value)
+        if line.pointer is not None:
+            return self.translated(line, line.pointer, value)
+        if line.transform is not None:
+            value = line.transform(value)
         return coerce(value, line.source_type, line.field)
+
+    def translated(self, line: Line, pointer: Pointer, value: Scalar) -> Scalar:
+        """The key of the partner of the record that `value` refers to. Raises Unconvertible."""
+        place = pointer.place(value)
+        if place is None:
+            return coerce(None, None, line.field)
+        partner = self.lookup.get(place)
+        if partner is None and not pointer.clear:
+            raise Unconvertible(pointer.failure(place[2]))
+        return coerce(partner, FieldType.STRING, line.field)
 
     def changed(self, record: Record, known: Known) -> bool:
         """Whether the source record is another than the coupling knows: by its stamp, its version or its values."""
@@ -96,6 +113,15 @@ class Flow:
         if base is None:
             return False
         return any(differs_from_base(record, base, id, position) for id, position in self.watched)
+
+    def drifted(self, record: Record, known: Known) -> bool:
+        """Whether a field that nothing flows out of is not as it was left: somebody wrote over what we wrote."""
+        base, watched = known.base or {}, {id for id, _ in self.watched}
+        return any(
+            differs_from_base(record, base, id, position)
+            for id, position in self.remembered
+            if id in base and id not in watched
+        )
 
     def knows(self, record: Record, known: Known) -> bool:
         """Whether the record is exactly as the coupling left it."""
@@ -137,13 +163,15 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
+    bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
     return Line(
+        pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=None if name is None else origin.fields[name].type,
+        source_type=bound.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transforms=tuple((line.transforms or {}).get(way, ())),
+        transform=bound.function,
         constant=line.constant,
         returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
         not_null=line.not_null,
@@ -166,6 +194,51 @@ def settled(line: Line, source: Record, destination: Record, coupled: Coupled, s
     return here is not None and line.id in here and equal(source.values[line.source], here[line.id])
 
 
+def repointed(flow: Flow, line: Line, source: Record, destination: Record) -> bool:
+    """Whether a reference that nobody touched leads elsewhere now: the record it refers to has got another partner."""
+    if line.pointer is None or line.source is None:
+        return False
+    place = line.pointer.place(source.values[line.source])
+    if place is None or place not in flow.lookup:
+        return False
+    return not equal(flow.desired(line, source), destination.values[line.destination])
+
+
+def missing(
+    flows: Mapping[Side, Flow], coupled: Coupled | None, records: Mapping[Side, Record | None]
+) -> tuple[Missing, ...]:
+    """The references of these records that cannot be translated and would have to be, of both directions."""
+    return tuple(found for side, flow in flows.items() for found in _missing_of(flow, coupled, records, side))
+
+
+def _missing_of(
+    flow: Flow, coupled: Coupled | None, records: Mapping[Side, Record | None], side: Side
+) -> Iterator[Missing]:
+    record, partner = records.get(side), records.get(side.other)
+    for line in flow.lines:
+        if record is None or line.pointer is None or line.source is None or line.pointer.clear:
+            continue
+        place = line.pointer.place(record.values[line.source])
+        if place is None or place in flow.lookup:
+            continue
+        if coupled is None or partner is None or not settled(line, record, partner, coupled, side):
+            yield Missing(side, line.id, line.pointer, place[2])
+
+
+def without(flows: Mapping[Side, Flow], ids: Collection[str]) -> Mapping[Side, Flow]:
+    """The flows as if these lines were not there, for now."""
+    if not ids:
+        return flows
+    return {
+        side: replace(
+            flow,
+            lines=tuple(line for line in flow.lines if line.id not in ids),
+            watched=tuple(item for item in flow.watched if item[0] not in ids),
+        )
+        for side, flow in flows.items()
+    }
+
+
 def is_empty(value: Scalar) -> bool:
     """Whether there is nothing in a field: no value, or a text without characters."""
     return value is None or value == ""
@@ -176,18 +249,47 @@ def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
     return {line.field.name: flow.desired(line, source) for line in flow.lines}
 
 
+def withheld(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> set[str]:
+    """The lines that do not flow because they must not empty a field, although that field was edited: the edit has to
+    flow back, or it would be on one side alone for ever."""
+    base = coupled.known[flow.source.other].base or {}
+    found = set()
+    for line in flow.lines:
+        present = destination.values[line.destination]
+        if not (line.not_null and line.returns) or is_empty(present):
+            continue
+        if differs_from_base(destination, base, line.id, line.destination) and _empties(flow, line, source):
+            found.add(line.id)
+    return found
+
+
+def _empties(flow: Flow, line: Line, source: Record) -> bool:
+    try:
+        return is_empty(flow.desired(line, source))
+    except Unconvertible:
+        return False
+
+
 def differences(
-    flow: Flow, source: Record, destination: Record, coupled: Coupled, *, returning: bool = True
+    flow: Flow,
+    source: Record,
+    destination: Record,
+    coupled: Coupled,
+    *,
+    returning: bool = True,
+    besides: Container[str] = (),
 ) -> dict[str, tuple[Line, Scalar]]:
     """The lines whose destination does not hold what it should, with what it should hold, by line id.
 
-    `returning` False leaves out the lines that also flow the other way. Raises Unconvertible, also for a key that would
-    have to change: the application would make another record of it.
+    `returning` False leaves out the lines that also flow the other way, `besides` those with these ids. Raises
+    Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
     for line in flow.lines:
         present = destination.values[line.destination]
-        if (line.returns and not returning) or settled(line, source, destination, coupled, flow.source):
+        if line.returns and not returning and line.id not in besides:
+            continue
+        if settled(line, source, destination, coupled, flow.source) and not repointed(flow, line, source, destination):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from service.core.records import Condition, Direction, Field, Scalar, Selection, Side, SideTable
+from service.core.references import Reference
+from service.core.transforms import Step, steps_back, steps_of
 
 
 class ConflictDetection(StrEnum):
@@ -38,7 +41,8 @@ class DeletionResolution(StrEnum):
 class FieldMapping:
     """One line of a mapping. `id` changes whenever the line's meaning does: bases are remembered by it.
 
-    A side's field is None where the line writes a constant to the other. `transforms` are names per direction.
+    A side's field is None where the line writes a constant to the other. `transforms`: per direction, as the mapping
+    writes them; a direction that is left out takes the way back of the other.
     """
 
     id: int
@@ -46,13 +50,25 @@ class FieldMapping:
     integration_field: str | None
     direction: Direction
     constant: Scalar = None
-    transforms: Mapping[Direction, tuple[str, ...]] | None = None
+    transforms: Mapping[Direction, Sequence[Any]] | None = None
     not_null: bool = False
     match_key: int | None = None
+    reference: Reference | None = None
 
     def field(self, side: Side) -> str | None:
         """The name of this line's field on a side."""
         return self.local_field if side is Side.LOCAL else self.integration_field
+
+    def steps(self, way: Direction) -> tuple[Step, ...]:
+        """What is done to a value in a one-way direction."""
+        return flowing_steps(self.transforms or {}, way)
+
+
+def flowing_steps(transforms: Mapping[Any, Sequence[Any]], way: Direction) -> tuple[Step, ...]:
+    """The steps in a one-way direction: those written for it, else what undoes those of the other one."""
+    if way in transforms:
+        return steps_of(transforms[way])
+    return steps_back(steps_of(transforms.get(Direction.out_of(way.source.other), ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from service.core.compare import Unconvertible, equal
-from service.core.flow import Coupled, Flow, Line, is_empty, settled
+from service.core.flow import Coupled, Flow, Line, is_empty, repointed, settled
 from service.core.records import Record, Scalar, Side
 
 Goals: TypeAlias = Mapping[Side, tuple[Line, Scalar | Unconvertible]]
@@ -57,7 +57,10 @@ def _line_goals(
     for source, line in by_source.items():
         here, there = records[source], records[source.other]
         if settled(line, here, there, coupled, source):
-            return {}
+            if not repointed(flows[source], line, here, there):
+                return {}
+            goals[source.other] = (line, flows[source].desired(line, here))
+            continue
         wanted = _wanted(flows[source], line, here)
         if not isinstance(wanted, Unconvertible) and equal(wanted, there.values[line.destination]):
             return {}

@@ -11,6 +11,7 @@ from service.core.outcomes import Outcome
 from service.core.records import Record, Side
 from service.engine.detect import PENDING
 from service.engine.match import find_twins
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 
 
@@ -40,28 +41,35 @@ def _decide_coupled(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     partners = task.connectors[source.other].fetch(selection, keys, filtered=False)
     for visit in visits:
         if visit.coupled is not None:
-            _decide_pair(task, source, visit, visit.coupled, partners.get(visit.coupled.keys[source.other]))
+            visit.destination = partners.get(visit.coupled.keys[source.other])
+    decide_pairs(task, source, visits)
 
 
-def _decide_pair(task: Task, source: Side, visit: Visit, coupled: Coupled, destination: Record | None) -> None:
-    visit.destination = destination
-    visit.decision = decide(task.mapping, task.flows, Pair(source, visit.record, coupled, destination, visit.past))
+def decide_pairs(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    """Decide about visits whose partners are known."""
+    partners = [visit.destination for visit in visits]
+    flows = look_up(task.flows, {source: [visit.record for visit in visits], source.other: partners})
+    for visit in visits:
+        if visit.coupled is not None:
+            pair = Pair(source, visit.record, visit.coupled, visit.destination, visit.past)
+            visit.decision = decide(task.mapping, flows, pair)
 
 
 def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     twins = find_twins(task, source, [visit.record for visit in visits])
+    flows = look_up(task.flows, {source: [visit.record for visit in visits]})
     for visit in visits:
         key = visit.record.key
         if key in twins.found:
-            twin = twins.found[key]
-            visit.coupled, visit.first = unsynchronized(source, visit.record, twin), True
-            _decide_pair(task, source, visit, visit.coupled, twin)
+            visit.destination, visit.first = twins.found[key], True
+            visit.coupled = unsynchronized(source, visit.record, twins.found[key])
         elif key in twins.ambiguous:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=twins.ambiguous[key])
         else:
-            visit.decision = decide_new(task.flows[source], visit.record)
+            visit.decision = decide_new(flows, source, visit.record)
+    decide_pairs(task, source, [visit for visit in visits if visit.first])
 
 
 def unsynchronized(source: Side, record: Record, twin: Record) -> Coupled:

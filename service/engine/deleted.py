@@ -12,9 +12,11 @@ from service.core.decide import Decision, Do, Pair, decide
 from service.core.flow import Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
+from service.engine.adopt import adopt
 from service.engine.apply import apply
 from service.engine.guards import count_deleted, guard_sides, refuse_mass_deletion
 from service.engine.journal import write_down
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.store import couplings, retries, skipped, sql
 
@@ -27,10 +29,17 @@ def find_deleted(task: Task) -> None:
             refuse_mass_deletion(task, *count_deleted(task))
         task.progress["deletionsCounted"] = True
     page = couplings.page(task.mapping.id, task.checkpoint.get("after", 0), task.page_size)
-    found = _fetch(task, page)
     task.checkpoint = {"finished": True} if len(page) < task.page_size else {"after": page[-1].id}
+    deal_with_lost(task, page)
+
+
+def deal_with_lost(task: Task, page: Sequence[Coupled]) -> None:
+    """Look both records of these couplings up, and do what is to be done about those that are gone."""
+    found = _fetch(task, page)
     visits = {source: _visits(task, source, page, found) for source in Side}
     for source in Side:
+        if task.restored:
+            adopt(task, source, visits[source])
         apply(task, source, visits[source])
     with sql.transaction():
         for source in Side:
@@ -55,6 +64,7 @@ def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side,
     keys = [coupled.keys[source] for coupled in lost]
     aside = skipped.keys_set_aside(task.mapping.id, source, keys) if keys else set()
     waiting = retries.by_keys(task.mapping.id, source, keys)
+    flows = look_up(task.flows, {source: [here[key] for key in keys if key in here]})
     visits = []
     for coupled in lost:
         key = coupled.keys[source]
@@ -65,6 +75,6 @@ def _visits(task: Task, source: Side, page: Sequence[Coupled], found: dict[Side,
         elif key in aside:
             visits.append(Visit(here[key], coupled, Decision(Do.NOTHING, Outcome.SKIPPED)))
         else:
-            decision = decide(task.mapping, task.flows, Pair(source, here[key], coupled, None, past=True))
+            decision = decide(task.mapping, flows, Pair(source, here[key], coupled, None, past=True))
             visits.append(Visit(here[key], coupled, decision, waiting=waiting.get(key)))
     return visits

@@ -6,7 +6,7 @@ and is as its coupling left it is dropped here, at the cost of a read: it is no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,16 @@ from service.store.watermarks import Mark
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be."""
+    """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be.
+    `gone`: keys that need not wait any more. `read`: all records that the side showed. `usual`: the stamp from which a
+    run of changes would have read, None where it would have read everything."""
 
     visits: list[Visit]
     position: dict[str, Any] | None
     mark: Mark | None = None
     gone: Sequence[str] = ()
+    read: Sequence[Record] = ()
+    usual: Stamp | None = None
 
 
 PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
@@ -51,18 +55,28 @@ def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Bat
 def _start(task: Task, source: Side) -> dict[str, Any]:
     if task.kind == "records":
         return {"phase": "chosen", "from": 0}
-    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": _begin_reading(task, source)}
+    reading = None if task.revisiting else _begin_reading(task, source)
+    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": reading}
 
 
 def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
-    page = retries.page(task.mapping.id, source, here["after"], here["until"], task.page_size)
+    page = retries.page(
+        task.mapping.id,
+        source,
+        here["after"],
+        here["until"],
+        task.page_size,
+        released=task.revisiting,
+        held=task.full and not task.revisiting,
+    )
     by_key = {item.key: item for item in page}
     selection = task.mapping.side(source).selection
     found = task.connectors[source].fetch(selection, by_key, filtered=True) if page else {}
-    alone = [record for record in found.values() if not _comes_anyway(record, here["reading"]["since"])]
+    reading = here["reading"]
+    alone = [record for record in found.values() if reading is None or not _comes_anyway(record, reading["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
-    _tell_fresh(visits, here["reading"]["fresh"])
-    position = here["reading"] if len(page) < task.page_size else {**here, "after": page[-1].id}
+    _tell_fresh(visits, reading["fresh"] if reading is not None else None)
+    position = reading if len(page) < task.page_size else {**here, "after": page[-1].id}
     # What is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
     gone += [visit.record.key for visit in visits if visit.outcome is Outcome.IGNORED]
@@ -117,15 +131,16 @@ def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
 def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
-    visits = select(task, source, page.records, here["past"], force=task.full)
-    _join_waiting(task, source, visits)
+    waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
+    visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
     _tell_fresh(visits, here["fresh"])
     last = [[record.modified_on, record.key] for record in page.records[-1:] if record.modified_on is not None]
     recent = counted(here["recent"], page.records, connector.overlap)
     here = {**here, "cursor": page.cursor, "recent": recent, "latest": sorted([*here["latest"], *last])[-1:]}
     if page.cursor is None:
-        return Batch(visits, None, _finished(here))
-    return Batch(visits, here, None if page.behind is None else _reached(here, last, page.behind))
+        return Batch(visits, None, _finished(here), read=page.records, usual=here["usual"])
+    mark = None if page.behind is None else _reached(here, last, page.behind)
+    return Batch(visits, here, mark, read=page.records, usual=here["usual"])
 
 
 def _reached(here: dict[str, Any], last: Sequence[Any], behind: Stamp) -> Mark | None:
@@ -146,11 +161,13 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
     clock, ahead, at_least = look(connector, selection, task.steady)
     mark = watermarks.get(task.mapping.id, source)
     horizon = None if mark is None else horizon_of(mark, clock, at_least)
-    since = None if mark is None or horizon is None or task.full else begin(connector, selection, mark, horizon)
+    usual = None if mark is None or horizon is None or task.full else begin(connector, selection, mark, horizon)
+    since = None if task.kind == "reconcile" else usual
     return {
         "phase": "read",
         "cursor": None,
         "since": since,
+        "usual": usual,
         "recent": kept(mark, since),
         "past": None if mark is None else mark.modified_on,
         "latest": [] if mark is None else [[mark.modified_on, mark.key]],
@@ -158,12 +175,6 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
         "readAt": clock.horizon,
         "ahead": ahead,
     }
-
-
-def _join_waiting(task: Task, source: Side, visits: Sequence[Visit]) -> None:
-    waiting = retries.by_keys(task.mapping.id, source, [visit.record.key for visit in visits])
-    for visit in visits:
-        visit.waiting = waiting.get(visit.record.key)
 
 
 def _tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
@@ -184,14 +195,14 @@ def select(
     """The candidates among `records`, those without anything to do already with their outcome.
 
     `past`: the stamp up to which this side was read before, None when it never was. `force`: look at records that are
-    as their coupling left them, too. `uncoupled`: take records without a coupling even where the mapping synchronizes
-    only coupled ones.
+    as their coupling left them, too; at the `waiting` ones that is done always. `uncoupled`: take records without a
+    coupling even where the mapping synchronizes only coupled ones.
     """
     if not records:
         return []
-    flow = task.flows[source]
+    flow, waiting = task.flows[source], waiting or {}
     if not force:
-        records = _unknown(task, source, records, past)
+        records = _unknown(task, source, records, past, waiting)
     keys = [record.key for record in records]
     coupled = couplings.by_keys(task.mapping.id, source, keys)
     aside = skipped.keys_set_aside(task.mapping.id, source, keys)
@@ -206,8 +217,8 @@ def select(
             visits += _quietly(record, pair, Outcome.SKIPPED, counted=is_past or force)
         elif pair is None and (only_coupled or record.key in excluded):
             visits += _quietly(record, pair, Outcome.IGNORED, counted=is_past or force)
-        elif pair is None or force or not _is_known(flow, record, pair.known[source], is_past):
-            item = waiting.get(record.key) if waiting else None
+        elif pair is None or force or record.key in waiting or not _is_known(flow, record, pair.known[source], is_past):
+            item = waiting.get(record.key)
             visits.append(Visit(record, pair, PENDING, past=is_past, waiting=item))
     return visits
 
@@ -226,7 +237,9 @@ def _is_known(flow: Flow, record: Record, known: Known, past: bool) -> bool:
     return (not past or known.echo) and flow.knows(record, known)
 
 
-def _unknown(task: Task, source: Side, records: Sequence[Record], past: Stamp | None) -> list[Record]:
+def _unknown(
+    task: Task, source: Side, records: Sequence[Record], past: Stamp | None, waiting: Container[str]
+) -> list[Record]:
     """The records without those that are, to the letter, as their coupling left them: the cheap half of `_is_known`,
     which decides about the rest. Most of what a reading finds again behind the watermark ends here."""
     states = couplings.states(task.mapping.id, source, [record.key for record in records])
@@ -234,7 +247,7 @@ def _unknown(task: Task, source: Side, records: Sequence[Record], past: Stamp | 
     rest = []
     for record in records:
         state = states.get(record.key)
-        if state is not None and state[:2] == (record.modified_on, record.version):
+        if state is not None and record.key not in waiting and state[:2] == (record.modified_on, record.version):
             base, echo = state[2:]
             if (echo or not _is_past(record, past)) and base == sql.dump(
                 {id: record.values[at] for id, at in remembered}

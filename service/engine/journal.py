@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.core.compare import shown
@@ -14,8 +14,9 @@ from service.core.flow import Coupled, Flow, remember
 from service.core.mapping import DeletionResolution
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
+from service.core.references import NOT_COUPLED, Missing
 from service.engine.task import Task, Visit
-from service.store import couplings, intents, problems, retries, runs, skipped, sql, watermarks
+from service.store import couplings, intents, mappings, problems, retries, runs, skipped, sql, watermarks
 from service.store.couplings import Saved
 from service.store.problems import Problem
 from service.store.retries import Postponed
@@ -27,6 +28,7 @@ SKIP_REASONS: Mapping[str, str] = {
     "destination_modified_later": "conflict",
     "partner_deleted": "deleted",
     "ambiguous_match": "ambiguous",
+    "uncertain_after_restore": "ambiguous",
 }
 """Why a record is set aside, by the code of its error; any other is a repeated failure."""
 
@@ -45,7 +47,7 @@ class Entries:
     inserted: list[Coupled] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skips: list[tuple[Visit, str, int]] = field(default_factory=list)
-    postponed: list[tuple[Visit, int, int]] = field(default_factory=list)
+    postponed: list[tuple[Visit, int, int | None]] = field(default_factory=list)
     done: list[tuple[Visit, Outcome, int | None]] = field(default_factory=list)
 
 
@@ -86,6 +88,8 @@ def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
         entries.waits_no_more.append(visit.record.key)
     elif visit.waiting is not None:
         entries.healed.append(visit.record.key)
+    if problem is None and visit.decision.waits:
+        entries.postponed.append((visit, 0, None))
     _enter_coupling(task, source, visit, entries)
     if visit.outcome is not Outcome.UNCHANGED:
         entries.done.append((visit, visit.outcome, problem))
@@ -136,6 +140,8 @@ def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
 
 def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
     """Log the error; the second identical failure in a row sets the record aside, a transient one never does."""
+    if failure.code == NOT_COUPLED and not visit.resolving:
+        return _enter_waiting(visit, failure, entries)
     problem = _problem(task, source, visit, failure, entries)
     outcome = Outcome.FAILED
     if visit.coupled is not None and visit.coupled.id:
@@ -145,7 +151,7 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         pass
     elif failure.code == "record_not_found":
         entries.waits_no_more.append(visit.record.key)
-    elif again and not failure.transient:
+    elif (again and not failure.transient) or _at_once(task, failure):
         entries.skips.append((visit, SKIP_REASONS.get(failure.code, "repeatedFailure"), problem))
         entries.waits_no_more.append(visit.record.key)
         _set_aside(task)
@@ -155,6 +161,23 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         entries.postponed.append((visit, attempts, problem))
     entries.done.append((visit, outcome, problem))
     return outcome
+
+
+def _enter_waiting(visit: Visit, failure: Failure, entries: Entries) -> Outcome:
+    """The record waits until what it refers to is coupled. One error stands for all records that wait so."""
+    params = {name: value for name, value in failure.params.items() if name != "key"}
+    entries.problems.append(Problem(replace(failure, params=params), None, None, None, standing=True))
+    problem = len(entries.problems) - 1
+    if visit.coupled is not None and visit.coupled.id:
+        entries.failed.append(visit.coupled.id)
+    entries.postponed.append((visit, 0, problem))
+    entries.done.append((visit, Outcome.FAILED, problem))
+    return Outcome.FAILED
+
+
+def _at_once(task: Task, failure: Failure) -> bool:
+    """Whether a person has to look before another run does: it would go by what the state does not know any more."""
+    return failure.code == "uncertain_after_restore" or (task.restored and failure.code == "partner_deleted")
 
 
 def _set_aside(task: Task) -> None:
@@ -194,6 +217,8 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     couplings.remove(entries.removed)
     retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
     couplings.save(mapping_id, run_id, entries.saved)
+    if any(coupled.id for coupled in entries.inserted):
+        mappings.read_referring_in_full(mapping_id)
     couplings.mark(run_id, "failure", entries.failed)
     intents.remove(mapping_id, source.other, entries.settled)
     ids = problems.save(mapping_id, run_id, now, entries.problems)
@@ -206,10 +231,13 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
         now,
         [_skip(source, visit, reason, ids[at], made) for visit, reason, at in entries.skips],
     )
-    retries.save(mapping_id, now, [_postponed(source, visit, n, ids[at]) for visit, n, at in entries.postponed])
-    retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)
+    retries.save(mapping_id, now, [_postponed(source, visit, n, at, ids) for visit, n, at in entries.postponed])
+    waiting = {visit.record.key for visit, _, _ in entries.postponed}
+    retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)
     retries.remove(mapping_id, source.other, entries.partners)
     problems.resolve(mapping_id, source, entries.healed)
+    if any(line.pointer is not None for flow in task.flows.values() for line in flow.lines):
+        problems.resolve_waits(mapping_id)
     runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
 
 
@@ -260,9 +288,18 @@ def _skip(source: Side, visit: Visit, reason: str, error_id: int, made: Mapping[
     return Skip(reason, _coupling_id(source, visit, made), keys, error_id, seen)
 
 
-def _postponed(source: Side, visit: Visit, attempts: int, error_id: int) -> Postponed:
-    assert visit.failure is not None
-    return Postponed(source, visit.record.key, attempts, visit.failure.code, visit.failure.fingerprint, error_id)
+def _postponed(source: Side, visit: Visit, attempts: int, at: int | None, ids: Sequence[int]) -> Postponed:
+    key, error_id = visit.record.key, None if at is None else ids[at]
+    if visit.failure is None:
+        return Postponed(source, key, attempts, NOT_COUPLED, awaited=visit.decision.waits)
+    code, fingerprint = visit.failure.code, visit.failure.fingerprint
+    return Postponed(source, key, attempts, code, fingerprint, error_id, _waits(visit))
+
+
+def _waits(visit: Visit) -> tuple[Missing, ...]:
+    """What a visit waits for, unless it failed for another reason."""
+    waits = visit.failure is None or visit.failure.code == NOT_COUPLED
+    return visit.decision.waits if waits else ()
 
 
 def _done(
@@ -284,7 +321,15 @@ def _done(
         _changes(task, source, visit),
         visit.decision.rule or None,
         ids[problem] if problem is not None and ids else None,
+        [_awaited(missing) for missing in _waits(visit)] or None,
     )
+
+
+def _awaited(missing: Missing) -> dict[str, Any]:
+    """What a record waits for, as the run shows it."""
+    pointer = missing.pointer
+    named = {"mappingId": pointer.mapping_id, "mapping": pointer.mapping, "side": pointer.side.value}
+    return {"field": pointer.field, **named, "key": missing.key}
 
 
 def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | None:

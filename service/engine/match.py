@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.core.compare import Unconvertible, equal
 from service.core.failures import Failure
-from service.core.flow import Line, is_empty
+from service.core.flow import Flow, Line, is_empty
 from service.core.records import Record, Scalar, Side
+from service.engine.references import look_up
 from service.engine.task import Task
 from service.store import couplings, skipped
 
@@ -29,12 +30,14 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
     found: dict[str, Record] = {}
     ambiguous: dict[str, Failure] = {}
     rest = list(records)
-    for lines in match_lines(task, source):
+    groups = match_lines(task, source)
+    flow = _match_flow(task, source, groups, records)
+    for lines in groups:
         if not rest:
             break
-        wanted = {record.key: values for record in rest if (values := _values(task, source, lines, record))}
+        wanted = {record.key: values for record in rest if (values := _values(flow, lines, record))}
         hits = _hits(task, source, lines, set(wanted.values()))
-        free = _free(task, source.other, hits)
+        free = free_keys(task, source.other, hits)
         claims = _claims(wanted)
         for key, values in wanted.items():
             candidates = [hit for hit in hits if _agrees(lines, hit, values)]
@@ -68,30 +71,49 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
         return None
     target = task.mapping.side(source.other)
     name = target.selection.fields[line.source]
+    pointer = None
+    if line.pointer is not None:
+        here = task.mapping.side(source).selection.fields[line.destination]
+        pointer = replace(line.pointer, side=line.pointer.side.other, field=here)
     return Line(
         id=line.id,
         source=line.destination,
         source_type=line.field.type,
         destination=line.source,
         field=target.fields[name],
-        transforms=(),
+        transform=None,
         constant=None,
         returns=True,
         not_null=line.not_null,
         is_key=name == target.selection.key,
+        pointer=pointer,
     )
 
 
-def _values(task: Task, source: Side, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
+def matchable(task: Task, source: Side, records: Sequence[Record]) -> set[str]:
+    """The keys of those records that have anything their twins could be found by."""
+    groups = match_lines(task, source)
+    flow = _match_flow(task, source, groups, records)
+    return {record.key for record in records if any(_values(flow, lines, record) is not None for lines in groups)}
+
+
+def _match_flow(task: Task, source: Side, groups: Sequence[Sequence[Line]], records: Sequence[Record]) -> Flow:
+    """The match keys as a flow, with what the records refer to looked up."""
+    keys = replace(task.flows[source], lines=tuple(line for group in groups for line in group))
+    return look_up({source: keys}, {source: records})[source]
+
+
+def _values(flow: Flow, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
     """What the twin's match fields would hold; None where one is empty: a blank matches nothing."""
     try:
-        values = tuple(_bare(task.flows[source].desired(line, record)) for line in lines)
+        values = tuple(bare(flow.desired(line, record)) for line in lines)
     except Unconvertible:
         return None
     return None if any(is_empty(value) for value in values) else values
 
 
-def _bare(value: Scalar) -> Scalar:
+def bare(value: Scalar) -> Scalar:
+    """A value as connectors are asked for it: without trailing blanks."""
     return value.rstrip(" ") if isinstance(value, str) else value
 
 
@@ -102,7 +124,7 @@ def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Sca
     return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
 
 
-def _free(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
+def free_keys(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
     """The keys of those hits that are neither coupled nor excluded."""
     keys = [hit.key for hit in hits]
     if not keys:

@@ -8,15 +8,18 @@ conflict at once where a person decides, and otherwise waits for the next run, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from service.core.decide import Decision, Do, Pair, decide
 from service.core.failures import Failure
+from service.core.flow import Flow
 from service.core.outcomes import Outcome
 from service.core.records import Direction, Record, Side
 from service.engine.decisions import unsynchronized
 from service.engine.detect import PENDING, select
 from service.engine.journal import write_down
 from service.engine.match import find_twins
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.store import retries, sql
 from service.store.retries import Postponed
@@ -50,6 +53,7 @@ def select_uncoupled(task: Task, source: Side, records: Sequence[Record]) -> lis
 def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     twins = find_twins(task, source, [visit.record for visit in visits])
     rivals = _rivals(task, source, twins.found)
+    flows = look_up(task.flows, {source: [visit.record for visit in visits], source.other: list(twins.found.values())})
     for visit in visits:
         key = visit.record.key
         failure = twins.ambiguous.get(key)
@@ -58,7 +62,7 @@ def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         elif key in rivals:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=rivals[key])
         elif key in twins.found:
-            _first_coupling(task, source, visit, twins.found[key])
+            _first_coupling(task, flows, source, visit, twins.found[key])
         else:
             visit.decision = Decision(Do.NOTHING, Outcome.IGNORED)
 
@@ -70,12 +74,12 @@ def _rivals(task: Task, source: Side, found: Mapping[str, Record]) -> dict[str, 
     return {partner[key]: failure for key, failure in back.ambiguous.items() if key in partner}
 
 
-def _first_coupling(task: Task, source: Side, visit: Visit, twin: Record) -> None:
+def _first_coupling(task: Task, flows: Mapping[Side, Flow], source: Side, visit: Visit, twin: Record) -> None:
     """Couple; equal records are in step from now on, different ones are settled by the update policy, not silently."""
     visit.coupled, visit.first, visit.destination = unsynchronized(source, visit.record, twin), True, twin
-    decision = decide(task.mapping, task.flows, Pair(source, visit.record, visit.coupled, twin, past=True))
+    decision = decide(task.mapping, flows, Pair(source, visit.record, visit.coupled, twin, past=True))
     if decision.do in (Do.REFRESH, Do.CONFLICT):
-        visit.decision = Decision(decision.do, decision.outcome, agreed=decision.agreed, failure=decision.failure)
+        visit.decision = replace(decision, writes={})
     else:
         visit.decision = Decision(Do.COUPLE, Outcome.COUPLED)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.core.compare import Unconvertible
 from service.core.conflicts import RESOLVERS, Resolution
-from service.core.decide import Decision, Do, Pair
-from service.core.flow import Coupled
-from service.core.outcomes import Outcome
-from service.core.records import Record, Side, state_of
+from service.core.decide import Pair, waiting
+from service.core.flow import Coupled, Flow
+from service.core.records import Record, Scalar, Side, state_of
 from service.engine.apply import apply
 from service.engine.decisions import decide_page, unsynchronized
 from service.engine.detect import PENDING
 from service.engine.journal import write_down
+from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.engine.uncouple import exclude
 from service.store import couplings, problems, skipped, sql
@@ -88,7 +87,8 @@ def _offer_again(task: Task, cases: Sequence[Case]) -> None:
 def _decide_and_write(task: Task, cases: Sequence[Case]) -> None:
     for source in Side:
         some = [case for case in cases if case.source is source]
-        visits = [_visit(task, case) for case in some]
+        flows = look_up(task.flows, {side: [case.records[side] for case in some] for side in Side}, _typed(some))
+        visits = [_visit(task, flows, case) for case in some]
         apply(task, source, visits)
         with sql.transaction():
             write_down(task, source, visits)
@@ -96,18 +96,22 @@ def _decide_and_write(task: Task, cases: Sequence[Case]) -> None:
                 _conclude(task, case, visit)
 
 
-def _visit(task: Task, case: Case) -> Visit:
+def _typed(cases: Sequence[Case]) -> list[Scalar]:
+    """The values that people wrote themselves."""
+    choices = [choice for case in cases for choice in (case.item.choices or {}).values()]
+    return [choice["value"] for choice in choices if isinstance(choice, Mapping)]
+
+
+def _visit(task: Task, flows: Mapping[Side, Flow], case: Case) -> Visit:
     record = case.records[case.source] or Record(_key(case.item, case.source) or "", None, ())
     destination = case.records[case.source.other]
     resolution = Resolution(case.item.resolution or Resolution.RETRY)
     visit = Visit(record, case.coupled, PENDING, destination, past=True, resolving=True)
     coupled = case.coupled or unsynchronized(case.source, record, record)
-    try:
-        pair = Pair(case.source, record, coupled, destination, past=True)
-        decision = RESOLVERS[resolution](task.mapping, task.flows, pair, case.item.choices or {})
-        visit.decision = replace(decision, rule=resolution.value)
-    except Unconvertible as refusal:
-        visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=refusal.failure)
+    pair = Pair(case.source, record, coupled, destination, past=True)
+    resolver, choices = RESOLVERS[resolution], case.item.choices or {}
+    decision = waiting(lambda rest: resolver(task.mapping, rest, pair, choices), flows, pair)
+    visit.decision = replace(decision, rule="" if decision.failure else resolution.value)
     return visit
 
 

@@ -10,9 +10,10 @@ from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Line, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
 from service.engine.journal import about, retire
-from service.engine.match import match_lines
+from service.engine.match import bare, match_lines
+from service.engine.references import look_up
 from service.engine.task import Task
-from service.store import couplings, intents, problems, runs, skipped, sql
+from service.store import couplings, intents, mappings, problems, runs, skipped, sql
 from service.store.couplings import Saved
 from service.store.intents import Intent
 from service.store.problems import Problem
@@ -35,6 +36,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     keys = [item.source_key for item in noted]
     records = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False)
     existing = couplings.by_keys(task.mapping.id, source, keys)
+    flow = look_up(task.flows, {source: list(records.values())})[source]
     saved: list[Saved] = []
     doubtful: list[Intent] = []
     for item in noted:
@@ -43,11 +45,14 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
             doubtful.append(item)
         elif hits and item.source_key in records:
             known = existing.get(item.source_key)
-            saved.append(_coupling(task, side, item, records[item.source_key], hits[0], known.id if known else 0))
+            id = known.id if known else 0
+            saved.append(_coupling(task, flow, item, records[item.source_key], hits[0], id))
     with sql.transaction():
         runs.assert_held(task.lease)
         retire(task, side, {item.coupled.keys[side]: item.coupled.id for item in saved})
         couplings.save(task.mapping.id, task.lease.run_id, saved)
+        if any(item.coupled.id for item in saved):
+            mappings.read_referring_in_full(task.mapping.id)
         _set_aside(task, side, doubtful, made)
         intents.remove(task.mapping.id, side, keys)
 
@@ -77,7 +82,7 @@ def _find(task: Task, side: Side, item: Intent) -> list[Record]:
     ) or [name for name, value in item.values.items() if value is not None]
     if not names:
         return []
-    wanted = tuple(_bare(item.values[name]) for name in names)
+    wanted = tuple(bare(item.values[name]) for name in names)
     hits = connector.find(mapped.selection, names, {wanted})
     return [
         hit
@@ -94,20 +99,16 @@ def _written(names: Sequence[str], values: Mapping[str, Scalar]) -> list[str] | 
     return list(names) if all(values.get(name) not in (None, "") for name in names) else None
 
 
-def _bare(value: Scalar) -> Scalar:
-    return value.rstrip(" ") if isinstance(value, str) else value
-
-
-def _coupling(task: Task, side: Side, item: Intent, source: Record, made: Record, id: int) -> Saved:
+def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record, id: int) -> Saved:
     """The coupling of a record and what we made of it. What the source became since then still counts as a change.
 
     A record that was found by what was written, and does not hold all of it, may be somebody else's: the two are
     coupled as a pair that was never synchronized, so that what differs is settled by the mapping's rules.
     """
+    side = flow.source.other
     keys = {side.other: source.key, side: made.key}
     if item.chosen_key is None and not _holds(task, side, item, made):
         return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
-    flow = task.flows[side.other]
     same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
     known = {
         side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),

@@ -15,13 +15,12 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from service.core.failures import SideFailed
 from service.core.records import Side
-from service.engine.apply import apply
-from service.engine.decisions import decide_page
 from service.engine.deleted import find_deleted
 from service.engine.detect import next_batch
 from service.engine.guards import guard_sides
-from service.engine.journal import write_down
 from service.engine.matching import match_existing
+from service.engine.page import work_through
+from service.engine.reconcile import reconcile
 from service.engine.resolve import resolve_skipped
 from service.engine.settle import settle
 from service.engine.task import Task
@@ -54,24 +53,18 @@ def synchronize(task: Task) -> None:
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
         guard_sides(task)
-    if number >= len(task.sources):
+    if number >= len(task.passes):
         task.checkpoint = {"finished": True}
         return
-    _page(task, task.sources[number])
+    _page(task, task.passes[number])
 
 
 def _page(task: Task, source: Side) -> None:
-    batch = next_batch(task, source, task.checkpoint.get("position"))
-    decide_page(task, source, batch.visits)
-    apply(task, source, batch.visits)
+    batch, number = next_batch(task, source, task.checkpoint.get("position")), task.checkpoint["pass"]
+    ahead: dict[str, Any] = {"pass": number, "position": batch.position}
     if batch.position is None:
-        task.checkpoint = {"pass": task.checkpoint["pass"] + 1}
-        if task.checkpoint["pass"] >= len(task.sources):
-            task.checkpoint["finished"] = True
-    else:
-        task.checkpoint = {"pass": task.checkpoint["pass"], "position": batch.position}
-    task.progress["read"] = task.progress.get("read", 0) + len(batch.visits)
-    write_down(task, source, batch.visits, batch.mark, batch.gone)
+        ahead = {"pass": number + 1} if number + 1 < len(task.passes) else {"finished": True}
+    work_through(task, source, batch, ahead)
 
 
 KINDS: Mapping[str, Callable[[Task], None]] = {
@@ -81,6 +74,7 @@ KINDS: Mapping[str, Callable[[Task], None]] = {
     "match": match_existing,
     "findDeleted": find_deleted,
     "uncouple": uncouple,
+    "reconcile": reconcile,
 }
 """What one step of a run does, by the run's kind."""
 

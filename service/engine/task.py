@@ -9,17 +9,22 @@ from enum import StrEnum
 from typing import Any
 
 from service.connectors.base import Connector
-from service.core.decide import Decision
+from service.core.decide import Decision, Do
 from service.core.failures import Failure
 from service.core.flow import Coupled, Flow
 from service.core.mapping import SyncMapping
 from service.core.outcomes import Counts, Outcome, no_counts
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.seen import Seen
 from service.store.retries import Waiting
 from service.store.runs import Lease
 
 PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
+
+
+SYNCHRONIZING = ("modified", "full")
+"""The kinds of runs that go through all records there are, or all that changed, and carry them to the other side."""
 
 
 class Stop(StrEnum):
@@ -67,6 +72,13 @@ class Visit:
             return Outcome.FAILED
         return Outcome.COUPLED if self.first else self.decision.outcome
 
+    @property
+    def still_waits(self) -> bool:
+        """Whether a record that was merely read again waits for another, as it did before."""
+        idle = self.decision.do in (Do.FAIL, Do.NOTHING, Do.REFRESH)
+        waits = len(self.decision.waits)
+        return idle and not self.past and self.waiting is not None and 0 < waits == self.waiting.awaited
+
 
 def _never() -> Stop | None:
     return None
@@ -75,7 +87,8 @@ def _never() -> Stop | None:
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
-    pages and are written down with each. `steady`: a clock of our own that nobody sets while this process lives."""
+    pages and are written down with each. `restored`: our own state is an older one than the records are. `steady`: a
+    clock of our own that nobody sets while this process lives."""
 
     lease: Lease
     kind: str
@@ -92,12 +105,14 @@ class Task:
     steady: Callable[[], Stamp]
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
+    restored: bool = False
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
     counts: dict[str, Counts] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
     def __post_init__(self) -> None:
         for side in Side:
@@ -107,6 +122,23 @@ class Task:
     def sources(self) -> list[Side]:
         """The sides that this run reads as sources, in order: the local one first, as the origin has it."""
         return [side for side in Side if self.flows[side].lines and self.direction.allows(Direction.out_of(side))]
+
+    @property
+    def passes(self) -> list[Side]:
+        """The sources of the run's passes. Where records refer to others of their own mapping, each side is gone
+        through again for those that waited for a record of this very run."""
+        again = not self.request.get("released") and self._refers_to_itself()
+        return self.sources * 2 if again and self.kind in SYNCHRONIZING else self.sources
+
+    @property
+    def revisiting(self) -> bool:
+        """Whether this pass looks only at records that waited for others which are coupled now."""
+        again = self.kind in SYNCHRONIZING and self.checkpoint.get("pass", 0) >= len(self.sources)
+        return again or bool(self.request.get("released"))
+
+    def _refers_to_itself(self) -> bool:
+        pointers = [line.pointer for flow in self.flows.values() for line in flow.lines]
+        return any(pointer is not None and pointer.mapping_id == self.mapping.id for pointer in pointers)
 
     def check_stop(self) -> None:
         """Raise Stopped between two pages when somebody asked for it."""

@@ -14,6 +14,9 @@ from service.store.models import AuditEntry
 REQUEST_ID = "trace_id"
 """The name under which the rims bind the id of the request to the log's context."""
 
+ASKED_WITH = "token_id"
+"""The name under which they bind the id of the token: names of tokens may be there twice."""
+
 
 def record(
     context: Context,
@@ -35,6 +38,7 @@ def record(
             "before": None if before is None else dict(before),
             "after": None if after is None else dict(after),
             "request_id": get_contextvars().get(REQUEST_ID),
+            "token_id": get_contextvars().get(ASKED_WITH),
         }
     )
 

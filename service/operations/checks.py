@@ -42,7 +42,8 @@ def _mapped(connector: Connector, connection_id: int) -> tuple[list[Selection], 
     findings: list[Check] = []
     rows = mappings.of_connection(connection_id)
     lines = mappings.lines([row.id for row in rows])
-    for draft in (draft_of_row(row, lines[row.id]) for row in rows):
+    names = mappings.names()
+    for draft in (draft_of_row(row, lines[row.id], names) for row in rows):
         for side in Side:
             if draft.side(side).connection_id == connection_id:
                 try:

@@ -135,7 +135,9 @@ def _open(context: Context, row: Connection) -> Connector:
     try:
         secrets = _secrets(context, row)
         settings, _ = unmask(row.settings, secrets.settings)
-        return connector_class(row.kind)(settings, secrets.credentials)
+        connector = connector_class(row.kind)(settings, secrets.credentials)
+        connector.networks = context.private_networks
+        return connector
     except SecretLost as error:
         raise SideFailed(Failure("secret_lost", {"connection": row.name}, (row.name,))) from error
     except KeyError as error:

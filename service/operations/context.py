@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import orjson
@@ -49,15 +50,23 @@ def steady_clock() -> Callable[[], Stamp]:
     return lambda: (started + time.monotonic_ns()) // 1000
 
 
+def _nowhere_to_note(_run_id: int) -> None:
+    """No note is kept of the last run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
-    `wake` is called after a run was committed; `now` is our own clock, in microseconds. `steady` tells how much time
-    passed between two moments.
+    `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
+    committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
+    microseconds;
+    `steady` tells how much time passed between two moments.
     """
 
     secrets: SecretBox
+    private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     wake: Callable[[], None] = field(default=_nobody_to_wake)
+    note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
     steady: Callable[[], Stamp] = field(default_factory=steady_clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from service.core.decide import Decision, Do, Pair, decide
@@ -11,6 +11,7 @@ from service.core.errors import NotFound
 from service.core.failures import SideFailed
 from service.core.flow import Coupled
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.references import look_up
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
 from service.store import couplings as store
@@ -113,7 +114,9 @@ def _standing(mapping: MappingRow, coupled: Coupled) -> Iterator[Reason]:
         yield Reason("set_aside", {"id": item.id, "reason": item.reason})
     for side in Side:
         waiting = retries.by_keys(mapping.id, side, [coupled.keys[side]]).get(coupled.keys[side])
-        if waiting is not None and waiting.fingerprint is not None:
+        for awaited in retries.awaited(mapping.id, side, coupled.keys[side]) if waiting is not None else ():
+            yield Reason("waiting_for_reference", {**asdict(awaited), "side": side.value})
+        if waiting is not None and waiting.attempts:
             yield Reason("waiting_for_retry", {"side": side.value, "attempts": waiting.attempts})
     last = runs.last_finished(mapping.id)
     if last is not None and last.code in GUARDS:
@@ -149,7 +152,8 @@ def _decision(parts: Bound, coupled: Coupled, source: Side, records: Mapping[Sid
         return None
     mark = watermarks.get(parts.mapping.id, source)
     past = mark is None or (record.modified_on is not None and record.modified_on > mark.modified_on)
-    return decide(parts.mapping, parts.flows, Pair(source, record, coupled, records[source.other], past))
+    flows = look_up(parts.flows, {side: [record] for side, record in records.items()})
+    return decide(parts.mapping, flows, Pair(source, record, coupled, records[source.other], past))
 
 
 def _reason(way: str, decision: Decision) -> Iterator[Reason]:

@@ -10,8 +10,10 @@ from service.core.errors import Conflict, Invalid, NotFound, Problem, Unavailabl
 from service.core.failures import SideFailed
 from service.core.flow import NOTHING_KNOWN, Coupled, differences, remember
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.references import look_up
 from service.operations import audit
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_binding import Bound, bound
 from service.store import couplings as store
 from service.store import mappings, retries, skipped, sql
@@ -98,9 +100,10 @@ def create(context: Context, mapping_id: int, local_key: str, integration_key: s
     except SideFailed as error:
         raise Unavailable(error.failure) from error
     try:
-        with sql.transaction():
+        with effect():
             store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
+            skipped.close_for_records(mapping_id, keys, actor, context.now())
             if not in_step:
                 retries.save(mapping_id, context.now(), _both(row, keys))
             id = store.ids_by_key(mapping_id, Side.LOCAL, [local_key])[local_key]
@@ -137,11 +140,10 @@ def _records(parts: Bound, keys: dict[Side, str]) -> dict[Side, Record]:
 def _coupled(parts: Bound, keys: dict[Side, str], records: dict[Side, Record]) -> tuple[Coupled, bool]:
     """The coupling, and whether both records already hold what the other says."""
     new = Coupled(0, {side: records[side].key for side in keys}, dict.fromkeys(Side, NOTHING_KNOWN))
+    flows = look_up(parts.flows, {side: [record] for side, record in records.items()})
     try:
         same = not any(
-            differences(parts.flows[side], records[side], records[side.other], new)
-            for side in Side
-            if parts.flows[side].lines
+            differences(flows[side], records[side], records[side.other], new) for side in Side if flows[side].lines
         )
     except Unconvertible:
         same = False

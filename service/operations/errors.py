@@ -68,9 +68,10 @@ def list_groups(
 def delete(context: Context, id: int, actor: str) -> None:
     """Delete one error."""
     with transaction():
-        if not store.delete(id):
+        found = store.get(id)
+        if found is None or not store.delete(id):
             raise NotFound("error", id)
-        audit.record(context, actor, "delete", "error", id)
+        audit.record(context, actor, "delete", "error", id, before={"mappingId": found.mapping_id, "code": found.code})
 
 
 def clean_up(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow
+from service.core.mapping import DeletionResolution, SyncMapping, UpdateResolution
 from service.core.records import Direction, Side
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
+from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
-from service.store import mappings, problems, skipped, sql
+from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
 from service.store.models import SyncRun
@@ -29,7 +33,10 @@ log = structlog.get_logger()
 def claim(context: Context, owner: str) -> Lease | None:
     """Take the next run that can be worked on."""
     now = context.now()
-    return store.claim(owner, now, now + LEASE)
+    lease = store.claim(owner, now, now + LEASE)
+    if lease is not None:
+        context.note_run(lease.run_id)
+    return lease
 
 
 def keep_lease(context: Context, lease: Lease) -> bool:
@@ -77,6 +84,7 @@ def _work(task: Task, row: MappingRow) -> None:
 
 
 def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
+    restored = row.restored_at is not None and "skipped" not in run.request
     return Task(
         lease=lease,
         kind=run.kind,
@@ -85,10 +93,11 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         allow_mass_delete=run.allow_mass_delete,
         request=run.request,
         requested_by=run.requested_by,
-        mapping=parts.mapping,
+        mapping=careful(parts.mapping) if restored else parts.mapping,
+        restored=restored,
         flows=parts.flows,
         connectors=parts.connectors,
-        full=run.kind == "full" or (run.kind == "modified" and row.full_read_due),
+        full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
         steady=context.steady,
         max_delete_percent=row.max_delete_percent,
@@ -99,17 +108,39 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
     )
 
 
+def careful(mapping: SyncMapping) -> SyncMapping:
+    """The mapping without the policies that decide in a person's place: they would go by a state that is too old."""
+    return replace(mapping, update_resolution=UpdateResolution.NONE, deletion_resolution=DeletionResolution.NONE)
+
+
 def _finish(context: Context, task: Task, row: MappingRow) -> None:
     failed = any(counts["failed"] for counts in task.counts.values())
     aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
-    with sql.transaction():
+    with ending(context, task.lease.run_id):
         store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
         if task.dry_run:
             return
         problems.resolve_setup(row.id)
         if task.full and _covers(task.sources, task.flows):
-            mappings.full_read_done(row.id, row.version)
+            mappings.full_read_done(row.id, row.version, row.restored_at)
+        if task.kind == "reconcile" and _covers(task.sources, task.flows):
+            mappings.reconciled(row.id, _statement(task, store.get(task.lease.run_id)))
     log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+def _statement(task: Task, run: SyncRun | None) -> dict[str, Any]:
+    """What a reconcile run found out: how many pairs were in step when it began, and how many there were."""
+    progress = task.progress
+    return {
+        "as_of": run.started_at if run else None,
+        "run_id": task.lease.run_id,
+        "coupled": progress["coupled"],
+        "in_sync": progress["inSync"],
+        "slipped": progress["slipped"],
+        "drifted": progress["drifted"],
+        "out_of_filter": progress["outOfFilter"],
+        "uncoupled": progress["uncoupled"],
+    }
 
 
 def _covers(sources: list[Side], flows: Mapping[Side, Flow]) -> bool:
@@ -121,7 +152,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with sql.transaction():
+    with ending(context, lease.run_id):
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
 
@@ -129,7 +160,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
     try:
-        with sql.transaction():
+        with ending(context, lease.run_id):
             store.finish(lease, "failed", context.now(), failure.code, failure.params)
             problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
             skipped.reopen_of_run(lease.run_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.core.errors import AccordError, Conflict
@@ -22,6 +24,17 @@ _ABANDONED = 10 * 60 * 1_000_000
 """After this long a request that was never answered is taken to be dead, wherever its process was."""
 
 _LIFE = secrets.token_hex(8)
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """A request with a key, being carried out; `kept` holds the transaction of its effect once that has begun."""
+
+    kept: ExitStack
+    begun: bool = field(default=False)
+
+
+_keeping: ContextVar[_Keeping | None] = ContextVar("accord_idempotency", default=None)
 
 
 class KeyReused(AccordError):
@@ -91,22 +104,47 @@ def _is_dead(other: str) -> bool:
     return False
 
 
+@contextmanager
+def effect() -> Iterator[None]:
+    """The transaction of what a request changes. Under a key it stays open until the answer is kept too.
+
+    For work that talks to a business application first: that is over when its effect begins.
+    """
+    keeping = _keeping.get()
+    if keeping is not None and not keeping.begun:
+        keeping.kept.enter_context(transaction())
+        keeping.begun = True
+    with transaction():
+        yield
+
+
 def carry_out(context: Context, id: int, work: Callable[[], tuple[Any, Answer]], *, at_once: bool) -> Any:
     """Do the work and keep its answer, if it is a success; what was refused changed nothing and is forgotten.
 
-    `at_once`: in one transaction with the work's own, so that a crash leaves both or neither. Not for work that
-    talks to a business application, since a transaction is never open meanwhile.
+    The answer is kept in the transaction of the effect, so that a crash leaves both or neither. `at_once`: all of the
+    work is inside it. Other work talks to a business application first, and begins it by `effect`.
     """
     try:
-        if not at_once:
-            return _keep(context, id, *work())
-        with transaction():
-            result = _keep(context, id, *work())
+        with ExitStack() as kept:
+            if at_once:
+                kept.enter_context(transaction())
+            before = _keeping.set(_Keeping(kept, begun=at_once))
+            try:
+                result = _keep(context, id, *work())
+            finally:
+                _keeping.reset(before)
     except BaseException:
         store.release(id)
         raise
     context.wake()
     return result
+
+
+def answer_otherwise(context: Context, principal: str, key: str, answer: Answer) -> None:
+    """Give another answer from now on: the one that the caller got in the end, after waiting."""
+    known = store.find(principal, key)
+    if known is not None:
+        _keep(context, known.id, None, answer)
 
 
 def _keep(context: Context, id: int, result: Any, answer: Answer) -> Any:

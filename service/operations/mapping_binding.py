@@ -19,8 +19,11 @@ from service.core.mapping import (
     UpdateResolution,
 )
 from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
+from service.core.references import Reference
+from service.core.transforms import unfitting
 from service.operations import connections
 from service.operations.context import Context
+from service.operations.mapping_order import is_turned, order
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
 from service.store.models import FieldMapping as FieldMappingRow
@@ -52,13 +55,27 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             direction=Direction(row.direction),
             local=sides[Side.LOCAL],
             integration=sides[Side.INTEGRATION],
-            field_mappings=tuple(map(_line, lines)),
+            field_mappings=tuple(_lines(row, lines)),
             synch_only_coupled_records=row.synch_only_coupled_records,
             conflict_detection=ConflictDetection(row.conflict_detection),
             update_resolution=UpdateResolution(row.update_conflict_resolution),
             deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
         )
+        _assert_bindable(mapping)
         yield Bound(mapping, flows(mapping), connectors)
+
+
+def _assert_bindable(mapping: SyncMapping) -> None:
+    """A field may have become one of another type since the mapping was saved."""
+    for source in Side:
+        for line in mapping.flows(source):
+            name, goal = line.field(source), line.field(source.other)
+            if name is None or goal is None:
+                continue
+            origin = mapping.side(source).fields[name]
+            steps = line.steps(Direction.out_of(source))
+            if any(True for _ in unfitting(steps, origin, mapping.side(source.other).fields[goal])):
+                raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
 def _open(context: Context, row: MappingRow, side: Side) -> Connector:
@@ -100,14 +117,34 @@ def _filter(stored: list[dict[str, Any]]) -> tuple[Condition, ...]:
     return tuple(Condition(line["field"], line["op"], line.get("value")) for line in stored)
 
 
-def _line(row: FieldMappingRow) -> FieldMapping:
+def _lines(row: MappingRow, lines: list[FieldMappingRow]) -> Iterator[FieldMapping]:
+    if any(line.reference_id is not None for line in lines):
+        others, deferred = mapping_rows.by_ids({line.reference_id for line in lines}), order().deferred
+        for line in lines:
+            yield _line(line, _reference(row, line, others[line.reference_id], deferred) if line.reference_id else None)
+    else:
+        yield from (_line(line, None) for line in lines)
+
+
+def _reference(row: MappingRow, line: FieldMappingRow, other: MappingRow, deferred: frozenset[int]) -> Reference:
+    return Reference(
+        mapping_id=other.id,
+        mapping=other.name,
+        turned=bool(is_turned(row.local_connection_id, row.integration_connection_id, other)),
+        clear=line.clear_on_failed_lookup,
+        deferrable=line.id in deferred,
+    )
+
+
+def _line(row: FieldMappingRow, reference: Reference | None) -> FieldMapping:
     return FieldMapping(
         id=row.id,
         local_field=row.local_field,
         integration_field=row.integration_field,
         direction=Direction(row.direction),
         constant=row.constant[0] if row.constant else None,
-        transforms={Direction(way): tuple(names) for way, names in row.transforms.items()},
+        transforms={Direction(way): steps for way, steps in row.transforms.items()},
         not_null=row.not_null,
         match_key=row.match_key,
+        reference=reference,
     )

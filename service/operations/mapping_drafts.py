@@ -52,15 +52,17 @@ class SideDraft:
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """One field mapping. `constant` is in a list of one, None where there is none."""
+    """One field mapping. `constant` is in a list of one, None where there is none. `reference`: the name of the mapping
+    whose records the fields refer to."""
 
     local_field: str | None
     integration_field: str | None
     direction: Direction
     constant: tuple[Scalar] | None
-    transforms: Mapping[str, Sequence[str]]
+    transforms: Mapping[str, Sequence[Any]]
     match_key: int | None
     enabled: bool
+    reference: str | None = None
 
     def field(self, side: Side) -> str | None:
         return self.local_field if side is Side.LOCAL else self.integration_field
@@ -82,18 +84,19 @@ class MappingDraft:
         return self.local if side is Side.LOCAL else self.integration
 
 
-def document_of(row: MappingRow, lines: Sequence[FieldMapping]) -> Document:
-    """A stored mapping in the words of the API."""
+def document_of(row: MappingRow, lines: Sequence[FieldMapping], names: Mapping[int, str]) -> Document:
+    """A stored mapping in the words of the API. `names`: those of the mappings it may refer to, by id."""
     document: Document = {name: getattr(row, name) for name in PLAIN_COLUMNS}
     for side in Side:
         document[side.value] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
-    document["field_mappings"] = [_line_document(line) for line in lines]
+    document["field_mappings"] = [_line_document(line, names) for line in lines]
     return document
 
 
-def _line_document(line: FieldMapping) -> Document:
+def _line_document(line: FieldMapping, names: Mapping[int, str]) -> Document:
     constant = {} if line.constant is None else {"constant": line.constant[0]}
-    return {name: getattr(line, name) for name in LINE_COLUMNS} | constant
+    reference = None if line.reference_id is None else {"mapping": names[line.reference_id]}
+    return {name: getattr(line, name) for name in LINE_COLUMNS} | {"reference": reference} | constant
 
 
 def merged(document: Document, changes: Mapping[str, Any]) -> Document:
@@ -117,9 +120,9 @@ def draft_of(document: Document) -> MappingDraft:
     )
 
 
-def draft_of_row(row: MappingRow, lines: Sequence[FieldMapping]) -> MappingDraft:
+def draft_of_row(row: MappingRow, lines: Sequence[FieldMapping], names: Mapping[int, str]) -> MappingDraft:
     """A stored mapping as the rules look at it."""
-    return draft_of(document_of(row, lines))
+    return draft_of(document_of(row, lines, names))
 
 
 def _side_draft(side: Mapping[str, Any]) -> SideDraft:
@@ -139,6 +142,7 @@ def _line_draft(line: Mapping[str, Any]) -> LineDraft:
         transforms=line["transforms"],
         match_key=line["match_key"],
         enabled=line["enabled"],
+        reference=(line.get("reference") or {}).get("mapping"),
     )
 
 
@@ -150,16 +154,20 @@ def columns_of(document: Document) -> dict[str, Any]:
     return columns
 
 
-def line_columns(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a field mapping's row, without its place."""
+def line_columns(line: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, Any]:
+    """The columns of a field mapping's row, without its place. `ids`: of the mappings it may refer to, by name."""
+    reference = line.get("reference")
     return {name: line[name] for name in LINE_COLUMNS} | {
-        "constant": [line["constant"]] if "constant" in line else None
+        "constant": [line["constant"]] if "constant" in line else None,
+        "reference_id": None if reference is None else ids[reference["mapping"]],
     }
 
 
 def meaning(columns: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes a field mapping the one it is: while this stays the same, so does its row."""
-    transforms = {way: list(names) for way, names in columns["transforms"].items() if names}
+    transforms = columns["transforms"]
+    if not any(transforms.values()):
+        transforms = {}
     return (
         columns["local_field"],
         columns["integration_field"],
@@ -168,4 +176,5 @@ def meaning(columns: Mapping[str, Any]) -> tuple[Any, ...]:
         repr(sorted(transforms.items())),
         columns["clear_on_failed_lookup"],
         columns["not_null"],
+        columns["reference_id"],
     )

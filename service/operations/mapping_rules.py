@@ -10,6 +10,7 @@ from service.connectors.base import Connector
 from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.failures import SideFailed
+from service.core.mapping import flowing_steps
 from service.core.records import (
     FILTER_OPERATORS,
     Condition,
@@ -20,7 +21,7 @@ from service.core.records import (
     SideTable,
     Table,
 )
-from service.core.transforms import TRANSFORMS
+from service.core.transforms import chain, unfitting, wrong
 from service.operations import schedules
 from service.operations.connections import open_connector
 from service.operations.context import Context
@@ -48,8 +49,9 @@ def standing_problems(draft: MappingDraft, own_id: int | None) -> list[Problem]:
     return [*_dependency_problems(draft, own_id), *schedules.problems(draft.schedule)]
 
 
-def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
-    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now."""
+def live_problems(context: Context, draft: MappingDraft) -> tuple[list[Problem], dict[Side, Bound | None]]:
+    """What is wrong with the tables, the fields and what flows between them, as the connections tell it now; and the
+    two sides, None where they are not known."""
     problems: list[Problem] = []
     bound: dict[Side, Bound | None] = {}
     with ExitStack() as opened:
@@ -60,7 +62,7 @@ def live_problems(context: Context, draft: MappingDraft) -> list[Problem]:
         problems.append(Problem("/integration/table", "same_table_twice"))
     problems += _line_problems(draft, bound)
     problems += _flow_problems(draft, bound)
-    return problems
+    return problems, bound
 
 
 def _dependency_problems(draft: MappingDraft, own_id: int | None) -> Iterator[Problem]:
@@ -198,11 +200,9 @@ def _form_problems(line: LineDraft, pointer: str) -> Iterator[Problem]:
         yield Problem(f"{pointer}/constant", "constant_with_both_fields")
     if sides < 2 and line.match_key is not None:
         yield Problem(f"{pointer}/matchKey", "match_key_needs_both_fields")
-    for way, names in line.transforms.items():
-        for place, name in enumerate(names):
-            if name not in TRANSFORMS:
-                params = {"name": name, "names": sorted(TRANSFORMS)}
-                yield Problem(f"{pointer}/transforms/{way}/{place}", "transform_unknown", params)
+    for way, steps in line.transforms.items():
+        for place, code, params in wrong(steps):
+            yield Problem(f"{pointer}/transforms/{way}{place}", code, params)
 
 
 def _existence_problems(line: LineDraft, bound: Mapping[Side, Bound | None], pointer: str) -> Iterator[Problem]:
@@ -256,9 +256,23 @@ def _write_problems(
     if line.constant is not None:
         yield from _constant_problems(line, field, pointer)
     origin = source.field(line.field(way.source)) if source else None
-    if origin is not None and not convertible(origin.type, field.type):
-        types = {"source_type": origin.type.value, "destination_type": field.type.value}
-        yield Problem(place, "types_not_convertible", {"source": origin.name, "destination": field.name, **types})
+    if origin is not None and line.reference is None:
+        yield from _way_problems(line, way, origin, field, pointer)
+
+
+def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, pointer: str) -> Iterator[Problem]:
+    """What keeps values of one field from becoming values of the other, once their form is right."""
+    if any(True for steps in line.transforms.values() for _ in wrong(steps)):
+        return
+    steps = flowing_steps(line.transforms, way)
+    found = list(unfitting(steps, origin, field))
+    for place, code, params in found:
+        yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
+    type = None if found else chain(steps, origin, field).type
+    if type is not None and not convertible(type, field.type):
+        types = {"source_type": type.value, "destination_type": field.type.value}
+        params = {"source": origin.name, "destination": field.name, **types}
+        yield Problem(f"{pointer}/{way.source.other}Field", "types_not_convertible", params)
 
 
 def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[Problem]:

@@ -8,8 +8,9 @@ from typing import Any
 from service.core.errors import Conflict, Invalid, NotFound, Stale
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import Direction, Side
-from service.operations import audit, schedules
+from service.operations import audit, mapping_references, schedules
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
     SIDE_COLUMNS,
     Document,
@@ -68,12 +69,12 @@ def id_of(name: str) -> int:
 def create(context: Context, given: Document, actor: str) -> Document:
     """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
     document = {**DEFAULTS, **given}
-    _assert_valid(context, document, None, live=True)
+    optional = _assert_valid(context, document, None, live=True)
     now = context.now()
     columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with transaction(), refusals(noun="mapping", name=document["name"]):
+    with effect(), refusals(noun="mapping", name=document["name"]):
         id = store.insert({**columns, "created_at": now, "updated_at": now})
-        store.replace_lines(id, {}, [line_columns(line) for line in document["field_mappings"]])
+        store.replace_lines(id, {}, _line_rows(document, id, optional))
         audit.record(context, actor, "create", "mapping", id, after=document)
     return get(id)
 
@@ -87,7 +88,7 @@ def replace(context: Context, id: int, given: Document, expected: int | None, ac
 def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Document:
     """Change some of a mapping; its field mappings as a list, its sides one level deep."""
     row = _row(id)
-    current = document_of(row, store.lines([id])[id])
+    current = document_of(row, store.lines([id])[id], store.names())
     return _save(context, row, merged(current, changes), expected, actor)
 
 
@@ -96,6 +97,9 @@ def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
     row = _row(id)
     with transaction():
         _assert_not_running(id)
+        others = store.referring(id)
+        if others:
+            raise Conflict("mapping_referenced", mappings=others)
         if not store.delete(id, expected or row.version):
             raise Stale("mapping", id)
         store.forget_dependency(id)
@@ -122,12 +126,14 @@ def _row(id: int) -> MappingRow:
 
 def _documents(rows: Sequence[MappingRow]) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings = store.lines(ids), store.standings(ids)
-    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
+    lines, standings, names = store.lines(ids), store.standings(ids), store.names()
+    return [_document(row, lines[row.id], standings[row.id], names) for row in rows]
 
 
-def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing) -> Document:
-    return document_of(row, lines) | {
+def _document(
+    row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing, names: Mapping[int, str]
+) -> Document:
+    return document_of(row, lines, names) | {
         "id": row.id,
         "version": row.version,
         "created_at": row.created_at,
@@ -139,18 +145,35 @@ def _document(row: MappingRow, lines: Sequence[FieldMapping], standing: store.St
             "open_errors": standing.open_errors,
             "open_skipped": standing.open_skipped,
             "oldest_skipped_at": standing.oldest_skipped_at,
+            "waiting": standing.waiting,
+            "oldest_waiting_at": standing.oldest_waiting_at,
             "coupled": standing.coupled,
+            "in_sync": row.reconciled,
+            "restored_at": row.restored_at,
         },
     }
 
 
-def _assert_valid(context: Context, document: Document, own_id: int | None, *, live: bool) -> None:
+def _assert_valid(context: Context, document: Document, own_id: int | None, *, live: bool) -> list[bool] | None:
+    """Raise Invalid with every problem. Returns for each field mapping whether a new record can do without it for a
+    while, None where the connections were not asked."""
     draft = draft_of(document)
     problems = standing_problems(draft, own_id)
     if live:
-        problems += live_problems(context, draft)
+        found, bound = live_problems(context, draft)
+        problems += found + mapping_references.problems(draft, document["name"], own_id, bound)
     if problems:
         raise Invalid(problems)
+    return [mapping_references.is_optional(draft, line, bound) for line in draft.field_mappings] if live else None
+
+
+def _line_rows(document: Document, id: int, optional: Sequence[bool] | None) -> list[dict[str, Any]]:
+    """The columns of the field mappings; what the connections were not asked for stays as it is."""
+    ids = {name: id for id, name in store.names().items()} | {document["name"]: id}
+    rows = [line_columns(line, ids) for line in document["field_mappings"]]
+    if optional is None:
+        return rows
+    return [{**row, "reference_optional": free} for row, free in zip(rows, optional, strict=True)]
 
 
 def _assert_not_running(id: int) -> None:
@@ -161,16 +184,17 @@ def _assert_not_running(id: int) -> None:
 
 def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
     lines = store.lines([row.id])[row.id]
-    current = document_of(row, lines)
+    current = document_of(row, lines, store.names())
     # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
-    _assert_valid(context, document, row.id, live=_works_otherwise(current, document))
-    kept = _kept(lines, [line_columns(line) for line in document["field_mappings"]])
+    optional = _assert_valid(context, document, row.id, live=_works_otherwise(current, document))
+    rows = _line_rows(document, row.id, optional)
+    kept = _kept(lines, rows)
     with transaction(), refusals(noun="mapping", name=document["name"]):
         _assert_allowed(row.id, current, document)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
-        store.replace_lines(row.id, kept, [line_columns(line) for line in document["field_mappings"]])
+        store.replace_lines(row.id, kept, rows)
         store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
         audit.record_change(context, actor, "mapping", row.id, current, document)
     return get(row.id)
@@ -178,7 +202,7 @@ def _save(context: Context, row: MappingRow, document: Document, expected: int |
 
 def _works_otherwise(current: Document, document: Document) -> bool:
     """Whether anything changed that the connections have a say in."""
-    parts = (*_SCOPE, "field_mappings")
+    parts = (*_SCOPE, "field_mappings", "depends_on")
     sides = [name for name in SIDE_COLUMNS if name != "caption"]
     return any(current[name] != document[name] for name in parts) or any(
         current[side][name] != document[side][name] for side in Side for name in sides

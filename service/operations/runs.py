@@ -12,13 +12,16 @@ from service.core.errors import Conflict, Invalid, NotFound, Problem
 from service.core.outcomes import no_counts
 from service.core.records import Direction, Side, Stamp
 from service.operations import audit
+from service.operations.announcements import run_ended
 from service.operations.context import Context
 from service.store import couplings, mappings, sql
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
 from service.store.models import RunRecord, SyncRun
 
-KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple")
+KINDS = ("modified", "full", "records", "match", "findDeleted", "uncouple", "reconcile")
+
+FINISHED = store.FINISHED
 
 TRIGGERS = ("api", "schedule", "resolution", "console", "cli", "change")
 
@@ -157,7 +160,9 @@ def cancel(context: Context, run_id: int, actor: str) -> SyncRun:
     if run.status in store.FINISHED:
         raise Conflict("already_finished", status=run.status)
     with sql.transaction():
-        if not store.cancel_queued(run_id, context.now()):
+        if store.cancel_queued(run_id, context.now()):
+            run_ended(context, run_id)
+        else:
             store.ask_to_cancel(run_id)
         audit.record(context, actor, "cancel", "sync_run", run_id)
     context.wake()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.core.compare import shown
@@ -13,8 +13,10 @@ from service.core.failures import SideFailed
 from service.core.flow import Coupled
 from service.core.mapping import MappedSide
 from service.core.records import Record, Scalar, Side, state_of
+from service.engine.references import look_up
 from service.operations import audit, runs
 from service.operations.context import Context
+from service.operations.idempotency import effect
 from service.operations.mapping_binding import Bound, bound
 from service.store import couplings, mappings, retries, sql
 from service.store import skipped as store
@@ -45,6 +47,15 @@ class _Live:
     @property
     def seen(self) -> dict[str, str | None]:
         return {side.value: state_of(self.records[side]) for side in Side}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Skipped records of one mapping; those that are still open with both sides as they are now, by id."""
+
+    row: MappingRow
+    items: Sequence[SkippedRecord]
+    live: Mapping[int, _Live]
 
 
 def list_skipped(
@@ -107,6 +118,8 @@ def _read(context: Context, row: MappingRow, items: Sequence[SkippedRecord]) -> 
                 pair.id: pair for pair in couplings.by_ids(row.id, [i.coupling_id for i in items if i.coupling_id])
             }
             found = {side: _fetch(parts, side, items) for side in Side}
+            flows = look_up(parts.flows, {side: list(records.values()) for side, records in found.items()})
+            parts = replace(parts, flows=flows)
             return {
                 item.id: _Live(
                     parts,
@@ -144,8 +157,8 @@ def resolve(
     item = get(id)
     if expected_version is not None and item.version != expected_version:
         raise Stale("skipped", id)
-    results = _resolve_all(context, _mapping(item), [item], Resolution(resolution), choices, actor)
-    _, _, error = results[0]
+    look = _look(context, _mapping(item), [item])
+    _, _, error = _resolve_all(context, look, Resolution(resolution), choices, actor)[0]
     if error is not None:
         raise error
     resolved = get(id)
@@ -168,32 +181,41 @@ def resolve_many(
     wanted = list(dict.fromkeys(ids)) if ids is not None else store.open_ids(mapping_id, reason, 500)
     items = {item.id: item for item in store.by_ids(wanted)}
     errors: dict[int, AccordError | None] = {id: NotFound("skipped", id) for id in wanted if id not in items}
+    looks = []
     for own in {item.mapping_id for item in items.values()}:
         some = [item for item in items.values() if item.mapping_id == own]
         try:
-            results = _resolve_all(context, _mapping(some[0]), some, Resolution(resolution), choices, actor)
-            errors |= {id: error for id, _, error in results}
+            looks.append(_look(context, _mapping(some[0]), some))
         except (NotFound, Unavailable, Conflict) as refusal:
             errors |= dict.fromkeys((item.id for item in some), refusal)
+    # Every application has been asked before the first record is taken: no transaction is open meanwhile.
+    for look in looks:
+        results = _resolve_all(context, look, Resolution(resolution), choices, actor)
+        errors |= {id: error for id, _, error in results}
     now = {item.id: item for item in store.by_ids(wanted)}
     return [
         (id, now.get(id), now[id].run_id if id in now and errors[id] is None else None, errors[id]) for id in wanted
     ]
 
 
+def _look(context: Context, row: MappingRow, items: Sequence[SkippedRecord]) -> _Look:
+    """Look at both sides of records of one mapping. Raises Conflict (`mapping_disabled`) and Unavailable."""
+    if not row.enabled:
+        raise Conflict("mapping_disabled", mapping=row.name)
+    open_ones = [item for item in items if item.status == "open"]
+    return _Look(row, items, _read(context, row, open_ones) if open_ones else {})
+
+
 def _resolve_all(
     context: Context,
-    row: MappingRow,
-    items: Sequence[SkippedRecord],
+    look: _Look,
     resolution: Resolution,
     choices: Mapping[str, Any] | None,
     actor: str,
 ) -> list[tuple[int, int | None, AccordError | None]]:
     """Resolve records of one mapping in one run; (id, run, refusal) for each."""
-    if not row.enabled:
-        raise Conflict("mapping_disabled", mapping=row.name)
-    open_ones = [item for item in items if item.status == "open"]
-    live = _read(context, row, open_ones) if open_ones else {}
+    row, items, live = look.row, look.items, look.live
+    open_ones = [item for item in items if item.id in live]
     refused: dict[int, AccordError] = {
         item.id: Conflict("already_resolved", status=item.status) for item in items if item.status != "open"
     }
@@ -234,10 +256,13 @@ def _choice_problems(live: _Live, resolution: Resolution, choices: Mapping[str, 
         Problem(f"/fields/{name}", "field_not_mapped", {"field": name}) for name in choices or {} if name not in names
     ]
     views = compare_fields(live.parts.mapping, live.parts.flows, live.coupled, live.records)
+    # A field that flows one way leaves nothing to choose.
+    both_ways = {line.id for line in live.parts.flows[Side.LOCAL].lines if line.returns}
+    open_ones = [line.local_field for line in live.parts.mapping.field_mappings if str(line.id) in both_ways]
     return problems + [
         Problem(f"/fields/{view.local_field}", "choice_missing", {"field": view.local_field})
         for view in views
-        if view.state == "changedInBoth" and (view.local_field or view.integration_field) not in (choices or {})
+        if view.state == "changedInBoth" and view.local_field in open_ones and view.local_field not in (choices or {})
     ]
 
 
@@ -252,7 +277,7 @@ def _take(
 ) -> int | None:
     """Queue the run and bind the records to it, in one transaction; somebody faster is told apart by the version."""
     request = runs.RunRequest(row.id, kind="records")
-    with sql.transaction():
+    with effect():
         run = runs.enqueue(context, request, row, actor, "resolution", {"skipped": [item.id for item in items]})
         for item in items:
             columns = {"status": "resolving", "resolution": resolution, "choices": dict(choices or {}) or None}

@@ -36,11 +36,12 @@ _ORDER = tuple(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks."""
+    """Who asks. `identity` is the same for two requests of one caller, and of nobody else."""
 
-    token_id: int
+    identity: str
     name: str
     scopes: tuple[str, ...]
+    token_id: int | None = None
 
     @property
     def actor(self) -> str:
@@ -70,7 +71,7 @@ def authenticate(context: Context, text: str) -> Principal | None:
         return None
     if token.last_used_at is None or now - token.last_used_at >= _REMEMBER_USE_EVERY:
         store.used(token.id, now)
-    return Principal(token.id, token.name, tuple(token.scopes))
+    return Principal(f"token:{token.id}", token.name, tuple(token.scopes), token.id)
 
 
 def create(
@@ -82,7 +83,8 @@ def create(
     columns = {"name": name, "digest": digest(text), "scopes": ordered, "expires_at": expires_at}
     with transaction():
         token = store.insert({**columns, "created_at": context.now()})
-        audit.record(context, actor, "create", "token", token.id, after={"name": name, "scopes": ordered})
+        shown = {"name": name, "scopes": ordered, "expiresAt": expires_at}
+        audit.record(context, actor, "create", "token", token.id, after=shown)
     return token, text
 
 
@@ -105,6 +107,7 @@ def revoke(context: Context, id: int, principal: Principal) -> None:
     if id == principal.token_id:
         raise Conflict("token_in_use")
     with transaction():
-        if not store.revoke(id, context.now()):
+        ended = store.revoke(id, context.now())
+        if ended is None:
             raise NotFound("token", id)
-        audit.record(context, principal.actor, "delete", "token", id)
+        audit.record(context, principal.actor, "delete", "token", id, before={"name": ended.name})

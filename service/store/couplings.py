@@ -99,6 +99,16 @@ def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]
     return {key for (key,) in found}
 
 
+def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
+    """The keys of the partners of these records of one side, by key."""
+    found = sql.rows(
+        f"SELECT {side}_key, {side.other}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return dict(found)
+
+
 def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int]:
     """The ids of the couplings of these records, by key."""
     found = sql.rows(
@@ -114,6 +124,19 @@ def count(mapping_id: int, at_most: int | None = None) -> int:
     if at_most is None:
         return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
     return len(sql.rows("SELECT 1 FROM couplings WHERE mapping_id = ? LIMIT ?", mapping_id, at_most))
+
+
+def out_of_step(mapping_id: int) -> int:
+    """How many pairs were never synchronized, are set aside for a person, or wait for a retry."""
+    found = sql.rows(
+        "SELECT count(*) FROM couplings AS pair WHERE mapping_id = ?"
+        " AND (local_base IS NULL OR integration_base IS NULL"
+        " OR EXISTS (SELECT 1 FROM skipped_records WHERE coupling_id = pair.id AND status <> 'resolved')"
+        " OR EXISTS (SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
+        " AND ((side = 'local' AND key = pair.local_key) OR (side = 'integration' AND key = pair.integration_key))))",
+        mapping_id,
+    )
+    return int(found[0][0])
 
 
 def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:

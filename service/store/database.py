@@ -24,9 +24,9 @@ _SQLITE_PRAGMAS = {
     "busy_timeout": 10_000,
     "journal_mode": "wal",
     "foreign_keys": 1,
-    # With a write-ahead log, NORMAL keeps the database whole after a power cut and loses at most the last commits,
-    # which the next run finds again by reading the same records.
-    "synchronous": "normal",
+    # The intents of a page have to be on the disk before its inserts are sent: NORMAL could lose them in a power cut,
+    # and then the same records would be inserted again. It costs about half a millisecond a commit.
+    "synchronous": "full",
     "cache_size": -16_384,
     "wal_autocheckpoint": 10_000,
 }
@@ -110,6 +110,19 @@ def migrate() -> list[str]:
     # Even the first connection to a new file changes it: it switches to the write-ahead log.
     with _migration_lock(), database.connection_context():
         return list(Runner(database.obj, str(MIGRATIONS)).up())
+
+
+def copy_to(path: Path) -> int:
+    """Copy the open database to a new file, as it is at one instant, while others go on using it; returns its bytes.
+
+    The caller has a connection open. Raises FileExistsError, OSError, and DatabaseRefused for PostgreSQL.
+    """
+    if is_postgresql():
+        raise DatabaseRefused("A PostgreSQL database is backed up with pg_dump.")
+    # Made by us, and for its owner alone, before anything is in it.
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    database.execute_sql("VACUUM INTO ?", (str(path),))
+    return path.stat().st_size
 
 
 def pending_migrations() -> list[str]:

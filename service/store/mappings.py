@@ -9,6 +9,7 @@ from typing import Any
 import peewee as pw
 
 from service.core.records import Stamp
+from service.core.references import NOT_COUPLED
 from service.store import sql
 from service.store.models import FieldMapping, SyncRun
 from service.store.models import Mapping as MappingRow
@@ -23,6 +24,8 @@ class Standing:
     open_skipped: int
     oldest_skipped_at: Stamp | None
     coupled: int
+    waiting: int
+    oldest_waiting_at: Stamp | None
     watermarks: Mapping[str, Stamp]
 
 
@@ -39,6 +42,48 @@ def lines(mapping_ids: Collection[int]) -> dict[int, list[FieldMapping]]:
     for line in query.order_by(FieldMapping.mapping_id, FieldMapping.position):
         by_mapping[line.mapping_id].append(line)
     return by_mapping
+
+
+def names() -> dict[int, str]:
+    """The name of every mapping."""
+    return dict(sql.rows("SELECT id, name FROM mappings"))
+
+
+def all_enabled() -> list[MappingRow]:
+    """Every enabled mapping, in the order in which they were made."""
+    return list(MappingRow.select().where(MappingRow.enabled).order_by(MappingRow.id))
+
+
+def by_name(name: str) -> MappingRow | None:
+    """The mapping with this name."""
+    found: MappingRow | None = MappingRow.get_or_none(MappingRow.name == name)
+    return found
+
+
+def references() -> list[tuple[int, int, int, bool]]:
+    """Every enabled field mapping that refers to a mapping's records: its own mapping's id, that of the other, its own,
+    and whether its field can be written after its record was made."""
+    found = sql.rows(
+        "SELECT mapping_id, reference_id, id, reference_optional FROM field_mappings"
+        " WHERE reference_id IS NOT NULL AND enabled ORDER BY id"
+    )
+    return [(owner, other, line, bool(optional)) for owner, other, line, optional in found]
+
+
+def referring(id: int) -> list[str]:
+    """The names of the other mappings that refer to records of this one."""
+    found = sql.rows(
+        "SELECT DISTINCT mappings.name FROM field_mappings JOIN mappings ON mappings.id = field_mappings.mapping_id"
+        " WHERE field_mappings.reference_id = ? AND mappings.id <> ? ORDER BY mappings.name",
+        id,
+        id,
+    )
+    return [name for (name,) in found]
+
+
+def by_ids(ids: Collection[int | None]) -> dict[int, MappingRow]:
+    """The mappings with these ids."""
+    return {row.id: row for row in MappingRow.select().where(MappingRow.id.in_([id for id in ids if id is not None]))}
 
 
 def page(before: int | None, limit: int) -> list[MappingRow]:
@@ -124,7 +169,7 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     """What has become of these mappings so far: one query for each kind of thing, however many mappings."""
     runs = _last_runs(ids)
     errors = _counted("errors", "status = 'open'", ids)
-    skipped = _skipped(ids)
+    skipped, waiting = _skipped(ids), _waiting(ids)
     coupled = _counted("couplings", "1 = 1", ids)
     marks = _watermarks(ids)
     nobody: tuple[int, Stamp | None] = (0, None)
@@ -132,7 +177,13 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     for id in ids:
         open_skipped, oldest = skipped.get(id, nobody)
         standing[id] = Standing(
-            runs.get(id), errors.get(id, 0), open_skipped, oldest, coupled.get(id, 0), marks.get(id, {})
+            runs.get(id),
+            errors.get(id, 0),
+            open_skipped,
+            oldest,
+            coupled.get(id, 0),
+            *waiting.get(id, nobody),
+            marks.get(id, {}),
         )
     return standing
 
@@ -160,6 +211,17 @@ def _skipped(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
     return {id: (number, oldest) for id, number, oldest in found}
 
 
+def _waiting(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
+    """How many records of each mapping wait for one they refer to, and since when the oldest does."""
+    found = sql.rows(
+        f"SELECT mapping_id, count(*), min(since) FROM retries WHERE code = ? AND {sql.among('mapping_id')}"
+        " GROUP BY mapping_id",
+        NOT_COUPLED,
+        sql.values(ids),
+    )
+    return {id: (number, oldest) for id, number, oldest in found}
+
+
 def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:
     marks: dict[int, dict[str, Stamp]] = {}
     for id, side, modified_on, read_at in sql.rows(
@@ -170,6 +232,16 @@ def _watermarks(ids: Collection[int]) -> dict[int, dict[str, Stamp]]:
     return marks
 
 
+def read_referring_in_full(id: int) -> None:
+    """A record of this mapping has got another partner: what refers to it is to be looked at once more."""
+    sql.execute(
+        "UPDATE mappings SET full_read_due = ?, version = version + 1"
+        " WHERE id IN (SELECT mapping_id FROM field_mappings WHERE reference_id = ? AND enabled)",
+        True,
+        id,
+    )
+
+
 def forget_dependency(id: int) -> None:
     """No mapping depends on this one any more."""
     for other, needed in dependencies().items():
@@ -177,9 +249,26 @@ def forget_dependency(id: int) -> None:
             MappingRow.update(depends_on=[one for one in needed if one != id]).where(MappingRow.id == other).execute()
 
 
-def full_read_done(id: int, version: int) -> None:
-    """Everything was read once more, by the mapping as it was in this version."""
-    sql.execute("UPDATE mappings SET full_read_due = ? WHERE id = ? AND version = ?", False, id, version)
+def full_read_done(id: int, version: int, restored_at: Stamp | None) -> None:
+    """Everything was read once more, by the mapping as it was in this version, with the state as it was then."""
+    sql.execute(
+        "UPDATE mappings SET full_read_due = ?, restored_at = NULL"
+        " WHERE id = ? AND version = ? AND coalesce(restored_at, 0) = ?",
+        False,
+        id,
+        version,
+        restored_at or 0,
+    )
+
+
+def declare_restored(now: Stamp) -> int:
+    """The state is an older one than the records are; returns how many mappings there are."""
+    return sql.execute("UPDATE mappings SET restored_at = ?, full_read_due = ?", now, True)
+
+
+def reconciled(id: int, found: Mapping[str, Any]) -> None:
+    """Keep what a reconcile run found."""
+    sql.execute("UPDATE mappings SET reconciled = ? WHERE id = ?", sql.dump(found), id)
 
 
 def claim_due(now: Stamp) -> list[MappingRow]:

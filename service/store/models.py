@@ -55,7 +55,9 @@ class Mapping(State):
     """An integration table mapping; its field mappings are rows of their own.
 
     `*_key` and `*_modified_on` are None where the connection tells; a modified-on is a field's name or
-    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once. `next_due`: when the
+    `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
+    `reconciled`: what the last reconcile run found.
+    `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
     schedule starts it next.
     """
 
@@ -84,6 +86,8 @@ class Mapping(State):
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
+    reconciled = JsonField(null=True)
+    restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
@@ -96,7 +100,8 @@ class Mapping(State):
 class FieldMapping(State):
     """A line of a mapping. Its id changes when its meaning does, because bases are remembered by it.
 
-    `constant` is None, or the constant in a list of one: a constant may itself be null.
+    `constant` is None, or the constant in a list of one: a constant may itself be null. `reference_id`: the mapping
+    whose records the fields refer to; `reference_optional`: no side needs the field for a new record.
     """
 
     id = pw.BigAutoField()
@@ -107,6 +112,8 @@ class FieldMapping(State):
     direction = pw.TextField(default=Direction.BIDIRECTIONAL)
     constant = JsonField(null=True)
     transforms = JsonField(default=dict)
+    reference_id = pw.BigIntegerField(null=True)
+    reference_optional = pw.BooleanField(default=False)
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
@@ -202,7 +209,8 @@ class SyncRun(State):
 class RunRecord(State):
     """What a run did, or in a dry run would do, with one record that was not simply unchanged.
 
-    `rule`: the policy, or the resolution of a person, that decided; None where none was needed.
+    `rule`: the policy, or the resolution of a person, that decided; None where none was needed. `waits_for`: what it
+    refers to and is not coupled.
     """
 
     id = pw.BigAutoField()
@@ -215,6 +223,7 @@ class RunRecord(State):
     outcome = pw.TextField()
     fields = JsonField(null=True)
     rule = pw.TextField(null=True)
+    waits_for = JsonField(null=True)
     error_id = pw.BigIntegerField(null=True)
 
     class Meta:
@@ -307,6 +316,20 @@ class Retry(State):
         table_name = "retries"
 
 
+class AwaitedRecord(State):
+    """A record that a waiting one refers to in its `field`: `key` of `side` of the mapping `mapping_id`."""
+
+    id = pw.BigAutoField()
+    retry_id = pw.BigIntegerField()
+    field = pw.TextField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+
+    class Meta:
+        table_name = "awaited_records"
+
+
 class Intent(State):
     """An insert that was about to be sent: into `side`, for the other side's `source_key`, under `chosen_key`."""
 
@@ -382,9 +405,60 @@ class AuditEntry(State):
     before = JsonField(null=True)
     after = JsonField(null=True)
     request_id = pw.TextField(null=True)
+    token_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "audit_entries"
+
+
+class Webhook(State):
+    """Whom we tell what happened. `secret` is encrypted JSON. `disabled_code`: why we stopped telling; None: we did
+    not, or a person said so."""
+
+    id = pw.BigAutoField()
+    url = pw.TextField()
+    description = pw.TextField()
+    events = JsonField()
+    secret = pw.TextField()
+    enabled = pw.BooleanField(default=True)
+    disabled_code = pw.TextField(null=True)
+    version = pw.BigIntegerField(default=1)
+    created_at = pw.BigIntegerField()
+    updated_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "webhooks"
+
+
+class WebhookEvent(State):
+    """Something that happened, as it is told: `payload` is the body, to the byte. Written with what it tells of."""
+
+    id = pw.BigAutoField()
+    message_id = pw.TextField(unique=True)
+    type = pw.TextField(column_name="type_")
+    payload = pw.TextField()
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "webhook_events"
+
+
+class WebhookDelivery(State):
+    """An event on its way to a webhook, and what came of it: the status of the last answer, or a code where there was
+    none."""
+
+    id = pw.BigAutoField()
+    webhook_id = pw.BigIntegerField()
+    event_id = pw.BigIntegerField()
+    status = pw.TextField(default="waiting")
+    attempts = pw.BigIntegerField(default=0)
+    next_due = pw.BigIntegerField()
+    last_attempt_at = pw.BigIntegerField(null=True)
+    last_status = pw.BigIntegerField(null=True)
+    last_code = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "webhook_deliveries"
 
 
 MODELS: tuple[type[State], ...] = (
@@ -399,9 +473,13 @@ MODELS: tuple[type[State], ...] = (
     SyncError,
     SkippedRecord,
     Retry,
+    AwaitedRecord,
     Intent,
     Exclusion,
     Token,
     IdempotencyKey,
     AuditEntry,
+    Webhook,
+    WebhookEvent,
+    WebhookDelivery,
 )

@@ -42,6 +42,7 @@ class Done:
     fields: Sequence[Mapping[str, Any]] | None
     rule: str | None
     error_id: int | None
+    waits_for: Sequence[Mapping[str, Any]] | None = None
 
 
 def get(run_id: int) -> SyncRun | None:
@@ -56,6 +57,11 @@ def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:
         (SyncRun.mapping_id == mapping_id) & (SyncRun.request_key == request_key) & (SyncRun.status == "queued")
     )
     return found
+
+
+def newest_id() -> int:
+    """The number of the newest run; 0 when there never was one."""
+    return int(sql.rows("SELECT coalesce(max(id), 0) FROM sync_runs")[0][0])
 
 
 def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
@@ -195,7 +201,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
     sql.execute_many(
         "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
-        " rule, error_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " rule, error_id, waits_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 run_id,
@@ -208,6 +214,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
                 sql.dump(item.fields),
                 item.rule,
                 item.error_id,
+                sql.dump(item.waits_for),
             )
             for item in done
         ],

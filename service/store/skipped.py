@@ -173,6 +173,17 @@ def close_for_couplings(
         ).execute()
 
 
+def close_for_records(mapping_id: int, keys: Mapping[Side, str], by: str | None, now: Stamp) -> None:
+    """A person has coupled these records: which is whose partner is no question any more."""
+    local, integration = keys[Side.LOCAL], keys[Side.INTEGRATION]
+    SkippedRecord.update(status="resolved", resolved_by=by, resolved_at=now, version=SkippedRecord.version + 1).where(
+        (SkippedRecord.mapping_id == mapping_id)
+        & (SkippedRecord.status == "open")
+        & SkippedRecord.coupling_id.is_null()
+        & ((SkippedRecord.local_key == local) | (SkippedRecord.integration_key == integration))
+    ).execute()
+
+
 def reopen_of_run(run_id: int) -> None:
     """A run ended before it came to these: they are open again."""
     SkippedRecord.update(

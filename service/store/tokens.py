@@ -27,10 +27,10 @@ def insert(columns: Mapping[str, Any]) -> Token:
     return made
 
 
-def revoke(id: int, now: Stamp) -> bool:
-    """End a token; whether there was one to end."""
+def revoke(id: int, now: Stamp) -> Token | None:
+    """End a token; the token, or None where there is none to end."""
     query = Token.update(revoked_at=now).where((Token.id == id) & Token.revoked_at.is_null())
-    return bool(query.execute())
+    return Token.get_by_id(id) if query.execute() else None
 
 
 def used(id: int, now: Stamp) -> None:

@@ -77,6 +77,26 @@ _FAILURES = {
         "The destination refused the record: {detail}.",
         "Correct the source record; it is tried again in the next run.",
     ),
+    "value_rejected.grew_too_long": Words(
+        "A text grew too long",
+        "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+        "Shorten the text in the source record, or change the transformation in the mapping.",
+    ),
+    "value_rejected.expression_failed": Words(
+        "An expression failed",
+        "The expression for the field {field} gives no value for this record: {detail}.",
+        "Correct the value in the source record, or let the expression in the mapping deal with it.",
+    ),
+    "value_not_mapped": Words(
+        "A value is not in the table",
+        "The value {value} of the field {field} is not in the value map of the mapping.",
+        "Add {value} to the value map, say what becomes of other values with `unmapped`, or correct the source record.",
+    ),
+    "value_not_mapped.bare": Words(
+        "A value is not in the table",
+        "A value of the record is not in the value map of the mapping.",
+        "Add the value to the value map, or correct the source record.",
+    ),
     "value_too_long": Words(
         "A text is too long",
         "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
@@ -89,13 +109,24 @@ _FAILURES = {
     ),
     "reference_not_coupled": Words(
         "A referenced record is not coupled yet",
-        "The field {field} refers to a record that is not coupled yet.",
+        "The field {field} refers to the record {key} of the mapping {mapping}, which is not coupled yet.",
         "Synchronize the record that is referred to; this one follows by itself.",
+    ),
+    "reference_not_coupled.bare": Words(
+        "Referenced records are not coupled yet",
+        "Records wait because those that their field {field} refers to are not coupled yet.",
+        "Synchronize the mapping that they belong to; these follow by themselves. Their status says how many wait.",
     ),
     "ambiguous_match": Words(
         "Several records match",
         "More than one record could be the partner of this one: {candidates}.",
         "Couple the record by hand, or make the match fields unique.",
+    ),
+    "uncertain_after_restore": Words(
+        "Possibly there already",
+        "The {source} record may have been synchronized after the backup that the service's state was restored from,"
+        " and no {destination} record equals it.",
+        "If its partner exists, couple the two by hand; if not, resolve it with retry, and it is inserted.",
     ),
     "record_not_found": Words(
         "The record does not exist",
@@ -146,6 +177,26 @@ _FAILURES = {
         "The field does not exist",
         "A field that the mapping names does not exist in {table} any more.",
         "Check the names of the fields; the connection's tables list what there is.",
+    ),
+    "address_refused": Words(
+        "The address may not be reached",
+        "{host} may not be reached.",
+        "Check the address of the connection.",
+    ),
+    "address_refused.private": Words(
+        "The address is in a private network",
+        "{host} leads to {address}, which is in a private network.",
+        "If that is meant, name the address itself in the connection, or list its network in ACCORD_PRIVATE_NETWORKS.",
+    ),
+    "address_refused.forbidden": Words(
+        "The address may not be reached",
+        "{host} leads to {address}, which is never an application: a link-local, multicast or metadata address.",
+        "Check the address of the connection; no setting allows this one.",
+    ),
+    "address_refused.elsewhere": Words(
+        "The application leads elsewhere",
+        "The application leads on to {address}, which is not the address of the connection.",
+        "Check the address of the connection; credentials are never sent to another one.",
     ),
     "not_a_database": Words(
         "This is no database",
@@ -268,6 +319,11 @@ _REFUSALS = {
         "The connection cannot be deleted because mappings use it: {mappings}.",
         "Delete these mappings first.",
     ),
+    "mapping_referenced": Words(
+        "Other mappings refer to it",
+        "Field mappings of other mappings refer to records of this one: {mappings}.",
+        "Take the references out of those mappings first.",
+    ),
     "mapping_has_couplings": Words(
         "The mapping has couplings",
         "The tables, keys and connections of a mapping cannot be changed while {coupled} records are coupled by it.",
@@ -304,6 +360,11 @@ _REFUSALS = {
         "The {side} record failed and waits for the next run; failures of this cause in a row: {attempts}.",
         "See the error; the next run tries again by itself.",
     ),
+    "waiting_for_reference": Words(
+        "Waiting for another record",
+        "The {side} record refers, in {field}, to the record {key} of the mapping {mapping}, which is not coupled yet.",
+        "Synchronize that record; this one follows by itself.",
+    ),
     "outside_filter": Words(
         "Outside the filter",
         "The {table} record {key} is outside the mapping's filter, so that no run starts from it.",
@@ -334,6 +395,23 @@ _REFUSALS = {
         "If-Match is missing",
         "This request must say in `If-Match` which version it is about.",
         "Send the `ETag` of the item as you read it.",
+    ),
+    "identity_provider_unreachable": Words(
+        "The identity provider does not answer",
+        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "webhook_url_wrong": Words(
+        "No address",
+        "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
+    ),
+    "too_many_webhooks": Words(
+        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
+    ),
+    "too_many_requests": Words(
+        "Too many requests",
+        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
     ),
     "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
     "unsupported_media_type": Words(
@@ -387,7 +465,6 @@ _VALUES = {
     "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
-    "run_kind_not_available": Words("Not available yet", "Runs of kind reconcile are not available yet."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
     "filter_empty": Words("Say which", "The filter needs at least one of `mappingId` and `reason`."),
 }
@@ -461,6 +538,47 @@ _MAPPING_PROBLEMS = {
         "Map a field or a constant to it, or synchronize only coupled records.",
     ),
     "transform_unknown": Words("Unknown transformation", "There is no transformation {name}; there are: {names}."),
+    "transform_form": Words(
+        "Not a transformation",
+        "A transformation is its name, or an object of one name and its parameters.",
+        'Write `"trim"` or `{{"truncate": {{"length": 20}}}}`.',
+    ),
+    "transform_parameter_unknown": Words(
+        "Unknown parameter", "The transformation {name} has no parameter {parameter}; it has: {parameters}."
+    ),
+    "transform_parameter_missing": Words("Incomplete", "The transformation {name} needs the parameter {parameter}."),
+    "transform_parameter_wrong": Words("Wrong parameter", "{parameter} of the transformation {name} is {expected}."),
+    "transform_type_wrong": Words(
+        "Wrong type",
+        "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
+        "Put another transformation before it, or leave it out.",
+    ),
+    "transform_needs_several_fields": Words(
+        "One field only",
+        "The transformation {name} is for several fields at once, and {field} is one.",
+        "Name the fields in `localFields` or `integrationFields`.",
+    ),
+    "pattern_wrong": Words(
+        "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
+    ),
+    "pattern_group_unknown": Words(
+        "Unknown group", "The replacement names a group that the pattern does not have; it has {groups}."
+    ),
+    "factor_wrong": Words("Wrong factor", "This is a number other than zero, at most thirty digits away from one."),
+    "separators_equal": Words("Wrong separator", "The two separators must be different."),
+    "separator_wrong": Words("Wrong separator", "{separator} can be part of a number and cannot separate anything."),
+    "date_format_wrong": Words("Wrong format", "A format has at least one of these: {codes}. Each occurs once."),
+    "map_key_twice": Words("Twice in the map", "The map says twice what becomes of {key}."),
+    "expression_wrong": Words(
+        "Wrong expression",
+        "The expression cannot be used: {detail}.",
+        "`value` is the field's value; several fields have their own names.",
+    ),
+    "expression_grows": Words(
+        "Too dear",
+        "An expression may use `replace` or `join` once.",
+        "Put a second replacement into a transformation of its own.",
+    ),
     "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
     "nothing_flows": Words(
         "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
@@ -468,6 +586,19 @@ _MAPPING_PROBLEMS = {
     "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
     "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
+    "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
+    "reference_with_transforms": Words(
+        "Reference with transformations", "A key is translated by couplings; it cannot be transformed as well."
+    ),
+    "reference_unknown": Words("Unknown mapping", "There is no mapping {name}."),
+    "reference_elsewhere": Words(
+        "Another pair of connections", "The mapping {name} does not join the two connections of this one."
+    ),
+    "reference_ring": Words(
+        "A ring",
+        "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
+        "Map one of the references to a field that may be empty, or take one out.",
+    ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
     "time_zone_unknown": Words("Unknown time zone", "There is no time zone {name}."),

@@ -34,7 +34,10 @@ def accord(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize("command", ["", "start", "serve", "work", "migrate", "check", "sync", "token", "token create"])
+COMMANDS = ("", "start", "serve", "work", "migrate", "backup", "restored", "check", "sync", "token", "token create")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_everywhere(tmp_path: Path, command: str) -> None:
     helped = accord(tmp_path, *command.split(), "--help")
     assert helped.returncode == 0
@@ -83,6 +86,8 @@ def test_operations_from_a_shell(world: World) -> None:
     assert synced.returncode == 0, synced.stderr
     assert "toIntegration: 1 read, 1 modified" in synced.stdout
     assert world.sql("crm", "SELECT count(*) FROM account WHERE name = 'Changed'") == [(1,)]
+    reconciled = accord(world.folder, "sync", "customers", "--reconcile", **environ)
+    assert "in sync: 3 of 3 pairs" in reconciled.stdout
     unknown = accord(world.folder, "sync", "nix", **environ)
     assert (unknown.returncode, unknown.stderr) == (2, "Error: There is no mapping nix.\n")
 

@@ -40,8 +40,8 @@ def whole(**values: Any) -> Change:
 PROBLEMS: list[tuple[str, str, list[Change]]] = [
     ("/local/connectionId", "connection_unknown", [side("local", connectionId=77)]),
     ("/local/table", "table_not_found", [side("local", table="nix")]),
-    ("/local/key", "key_undeterminable", [side("local", table="nameless")]),
-    ("/local/modifiedOn", "modified_on_undeterminable", [side("local", table="nameless")]),
+    ("/local/key", "key_undeterminable", [side("local", table="nameless", key=None)]),
+    ("/local/modifiedOn", "modified_on_undeterminable", [side("local", table="nameless", modifiedOn=None)]),
     ("/local/key", "field_not_found", [side("local", key="nix")]),
     ("/local/modifiedOn", "field_not_found", [side("local", modifiedOn="nix")]),
     (
@@ -77,6 +77,26 @@ PROBLEMS: list[tuple[str, str, list[Change]]] = [
         "/fieldMappings/1/transforms/toIntegration/0",
         "transform_unknown",
         [line(1, transforms={"toIntegration": ["shout"]})],
+    ),
+    (
+        "/fieldMappings/1/transforms/toIntegration/1/pad/length",
+        "transform_parameter_missing",
+        [line(1, transforms={"toIntegration": ["trim", {"pad": {}}]})],
+    ),
+    (
+        "/fieldMappings/1/transforms/fromIntegration/0/regex/pattern",
+        "pattern_wrong",
+        [line(1, transforms={"fromIntegration": [{"regex": {"pattern": "(", "to": ""}}]})],
+    ),
+    (
+        "/fieldMappings/1/transforms/toIntegration/0/expression",
+        "expression_wrong",
+        [line(1, transforms={"toIntegration": [{"expression": "name + 1"}]})],
+    ),
+    (
+        "/fieldMappings/1/transforms/toIntegration/1",
+        "transform_type_wrong",
+        [line(1, transforms={"toIntegration": [{"parseDate": {"format": "%Y%m%d"}}, {"round": {}}]})],
     ),
     ("/fieldMappings/4/integrationField", "field_written_twice", [add(localField="city", integrationField="name")]),
     (
@@ -225,6 +245,34 @@ def test_a_line_keeps_its_id_while_it_means_the_same(world: World) -> None:
 def test_what_changes_the_scope_makes_a_full_read_due(world: World, change: dict[str, Any], due: int) -> None:
     assert world.ask("PATCH", "/mappings/1", change, If_Match="*").status_code == 200
     assert world.sql("accord", "SELECT full_read_due FROM mappings") == [(due,)]
+
+
+def test_a_value_map_works_both_ways_and_says_what_is_not_in_it(world: World) -> None:
+    world.sql("erp", "ALTER TABLE customer ADD COLUMN country VARCHAR(20)")
+    world.sql("crm", "ALTER TABLE account ADD COLUMN code VARCHAR(2)")
+    steps = {"toIntegration": [{"valueMap": {"map": {"Norway": "NO", "Sweden": "SE"}}}]}
+    lines = world.get("/mappings/1")["fieldMappings"]
+    country = {"localField": "country", "integrationField": "code", "transforms": steps}
+    answer = world.ask("PATCH", "/mappings/1", {"fieldMappings": [*lines, country]}, If_Match="*")
+    assert answer.json["fieldMappings"][-1]["transforms"] == steps
+    world.sql("erp", "UPDATE customer SET country = CASE id WHEN 'c1' THEN 'Norway' ELSE 'Mars' END")
+    world.run()
+    assert {code for (code,) in world.sql("crm", "SELECT code FROM account")} == {"NO", None}
+    found = [error["params"] for error in world.get("/errors")["items"] if error["code"] == "value_not_mapped"]
+    assert found[0] == {"field": "country", "value": "Mars"}
+    world.sql("crm", "UPDATE account SET code = 'SE' WHERE code = 'NO'")
+    world.run()
+    assert ("Sweden",) in world.sql("erp", "SELECT country FROM customer")
+
+
+def test_a_transformation_that_fits_no_more_stops_the_run(world: World) -> None:
+    lines = world.get("/mappings/1")["fieldMappings"]
+    lines[1]["transforms"] = {"toIntegration": [{"expression": "value.trim()"}]}
+    assert world.ask("PATCH", "/mappings/1", {"fieldMappings": lines}, If_Match="*").status_code == 200
+    world.sql("accord", "UPDATE field_mappings SET transforms = replace(transforms, 'trim', 'nix')")
+    world.run()
+    run = world.get("/sync-runs")["items"][0]
+    assert (run["status"], run["code"]) == ("failed", "mapping_invalid")
 
 
 def test_tables_stay_while_records_are_coupled(world: World) -> None:

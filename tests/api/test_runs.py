@@ -39,10 +39,23 @@ def test_a_run_for_a_disabled_mapping_is_refused(world: World) -> None:
     assert world.contents() == before
 
 
-def test_a_kind_that_is_to_come_is_refused_with_a_sentence(world: World) -> None:
-    answer = world.ask("POST", "/sync-runs", {"mappingId": 1, "kind": "reconcile"})
-    assert answer.status_code == 422
-    assert answer.json["errors"][0]["detail"] == "Runs of kind reconcile are not available yet."
+def test_a_reconcile_run_says_how_many_pairs_are_in_step(world: World) -> None:
+    assert world.ask("GET", "/mappings/1").json["status"]["inSync"] is None
+    run = world.ask("POST", "/sync-runs", {"mappingId": 1, "kind": "reconcile"})
+    assert run.status_code == 202
+    world.work()
+    run = world.ask("GET", f"/sync-runs/{run.json['id']}")
+    status = world.ask("GET", "/mappings/1").json["status"]
+    assert status["inSync"] == {
+        "asOf": run.json["startedAt"],
+        "runId": run.json["id"],
+        "coupled": status["coupled"],
+        "inSync": status["coupled"] - status["openSkipped"],
+        "slipped": {"local": 0, "integration": 0},
+        "drifted": 0,
+        "outOfFilter": 0,
+        "uncoupled": {"local": 0, "integration": 0},
+    }
 
 
 @pytest.mark.parametrize(

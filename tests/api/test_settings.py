@@ -31,6 +31,10 @@ def test_defaults() -> None:
         ("ACCORD_SECRET_KEY", "one,,three"),
         ("ACCORD_LOG_FORMAT", "xml"),
         ("ACCORD_THREADS", "0"),
+        ("ACCORD_RATE_LIMIT", "100"),
+        ("ACCORD_RATE_LIMIT", "0/second"),
+        ("ACCORD_PRIVATE_NETWORKS", "10.0.0.0/8,home"),
+        ("ACCORD_PRIVATE_NETWORKS", "10.0.0.1/8"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:

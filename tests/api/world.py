@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
 from service.operations.tokens import create, ensure_first
@@ -21,7 +24,9 @@ from service.worker import run_until_idle
 from tests.api.contract import assert_documented
 
 TOKEN = os.environ.setdefault("ACCORD_TEST_TOKEN", "accord_token-of-the-tests")
-SETTINGS = read_settings({"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests"})
+SETTINGS = read_settings(
+    {"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests", "ACCORD_RATE_LIMIT": "off"}
+)
 CONTEXT = Context(secret_box(SETTINGS))
 
 ERP = """
@@ -44,7 +49,7 @@ CREATE TRIGGER account_stamp AFTER UPDATE ON account BEGIN
 CUSTOMERS = [("c1", "10000", "Bergström & Söner"), ("c2", "20000", "Café Noir"), ("c3", "30000", "Ødegård AS")]
 MAPPING: dict[str, Any] = {
     "name": "customers",
-    "local": {"connectionId": 1, "table": "customer", "caption": "Customer"},
+    "local": {"connectionId": 1, "table": "customer", "key": "id", "modifiedOn": "modified_at", "caption": "Customer"},
     "integration": {"connectionId": 2, "table": "account", "caption": "Account"},
     "fieldMappings": [
         {"localField": "number", "integrationField": "accountnumber", "matchKey": 1},
@@ -124,6 +129,13 @@ class World:
         self.run()
         return self.get("/skipped?status=open")["items"][0]
 
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until something is so, for half a minute at most."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def contents(self) -> list[str]:
         """Everything that our own database holds and a request could change, to tell that one changed nothing.
 
@@ -191,5 +203,7 @@ def restore(kept: Path, folder: Path) -> None:
 
 
 def make_app() -> Flask:
-    """The service's application, with its own context."""
-    return create_app(SETTINGS, CONTEXT)
+    """The service's application, with its own context. Nobody works while a made-up request waits: it waits little."""
+    app = create_app(SETTINGS, CONTEXT)
+    app.config[LONGEST] = 0.05
+    return app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,8 @@ from tests.conformance.words import (
     total,
     watermarks,
 )
-from tests.world import LINES, World, couple, errors
+from tests.trade import MAPPINGS, Trade
+from tests.world import LINES, World, couple, errors, line
 
 SIDES = list(Side)
 
@@ -584,3 +586,39 @@ def test_39_a_full_run_when_stamps_were_in_the_future(world: World, side: Side) 
     assert both(world.run()) == {Direction.out_of(side): {"read": 1, "modified": 1}}
     assert names(world, customer, account) == ("Again", "Again")
     assert (errors(), world.skips()) == ([], [])
+
+
+# Records that refer to others
+
+
+@pytest.mark.parametrize("clearing", [True, False])
+def test_32_a_lookup_that_finds_nothing(state: str, tmp_path: Path, clearing: bool) -> None:
+    trade = Trade(tmp_path)
+    lines = [{**one, "clear_on_failed_lookup": clearing} for one in MAPPINGS["orders"][2]]
+    trade.map("currencies", "customers", "contacts")
+    trade.map("orders", field_mappings=[line(**one) for one in lines])
+    euro, bolt = trade.add("currency", code="EUR"), trade.add("customer", number="1")
+    ann = trade.add("contact", email="ann", customer_id=bolt)
+    trade.add("sales_order", number="7", customer_id=bolt, currency_id=euro, contact_id=ann)
+    for name in ("currencies", "customers"):
+        trade.run(name)
+    run = trade.run("orders")
+    if clearing:
+        assert (run.status, both(run)) == ("succeeded", {"toIntegration": {"read": 1, "inserted": 1}})
+        assert trade.one("salesorder", "contactid", ordernumber="7") is None
+    else:
+        assert (run.status, both(run)) == ("completedWithErrors", {"toIntegration": {"read": 1, "failed": 1}})
+        assert [error.code for error in errors(status="open")] == ["reference_not_coupled"]
+        assert trade.rows("salesorder") == []
+
+
+def test_38_a_contact_whose_account_is_not_coupled(state: str, tmp_path: Path) -> None:
+    trade = Trade(tmp_path)
+    trade.map("customers", "contacts")
+    bolt = trade.add("customer", number="1")
+    trade.add("contact", email="ann", customer_id=bolt)
+    trade.run("contacts")
+    assert trade.rows("crm_contact") == []
+    trade.run("customers")
+    assert both(trade.run("contacts")) == {"toIntegration": {"read": 1, "inserted": 1}}
+    assert errors(status="open") == []

@@ -8,49 +8,11 @@ from collections.abc import Iterable
 import pytest
 
 from service.connectors.base import Connector, Insert, SettingsRefused, Update
-from service.connectors.memory import STORES, MemoryConnector, MemoryStore, open_store
+from service.connectors.kit import CUSTOMERS, T0, ConnectorContract, keys_of, read_all, record_of
+from service.connectors.memory import STORES, MemoryConnector, open_store
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, FieldType, Scalar, Selection, SideTable, Stamp
-from tests.connectors.contract import CUSTOMERS, T0, ConnectorContract, keys_of, read_all, record_of
-
-CUSTOMER_FIELDS = [
-    Field("number", FieldType.STRING, length=20),
-    Field("name", FieldType.STRING, length=50, required=True, nullable=False),
-    Field("city", FieldType.STRING),
-    Field("credit", FieldType.DECIMAL, precision=10, scale=2),
-    Field("blocked", FieldType.BOOLEAN),
-    Field("born", FieldType.DATE),
-    Field("seen", FieldType.DATETIME),
-    Field("visits", FieldType.INTEGER),
-]
-
-
-class MemoryApplication:
-    def __init__(self, store: MemoryStore, name: str) -> None:
-        self.store = store
-        self.name = name
-        store.create_table("customer", CUSTOMER_FIELDS, modified_on="modified_at", unique=("number",))
-        name_field = Field("name", FieldType.STRING, length=50, required=True, nullable=False)
-        store.create_table("numbered", [name_field], modified_on="modified_at", generates_keys=True)
-
-    def connector(self) -> Connector:
-        return MemoryConnector({"store": self.name}, {})
-
-    def put(self, key: str, *, stamp: Stamp | None = None, **values: Scalar) -> None:
-        self.store.put("customer", id=key, **values)
-        if stamp is not None:
-            table = self.store.tables["customer"]
-            self.store.stamp(table, key, table.rows[key], stamp)
-
-    def put_many(self, rows: Iterable[tuple[str, Stamp, dict[str, Scalar]]]) -> None:
-        for key, stamp, values in rows:
-            self.put(key, stamp=stamp, **values)
-
-    def remove(self, key: str) -> None:
-        self.store.remove("customer", key)
-
-    def unstamp(self, key: str) -> None:
-        self.store.unstamp("customer", key)
+from service.core.records import Field, FieldType, Selection, SideTable
+from tests.connectors.memory_application import MemoryApplication
 
 
 @pytest.fixture

@@ -13,20 +13,21 @@ import pytest
 from psycopg import sql
 
 from service.connectors.base import Deletion, Insert, Update
-from service.connectors.sql import SqlConnector
-from service.core.failures import Failure, SideFailed
-from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
-from tests.connectors.contract import (
+from service.connectors.kit import (
     CUSTOMERS,
     NUMBERED,
     SECOND,
     T0,
+    Application,
     ConnectorContract,
     failure_of,
     keys_of,
     read_all,
     record_of,
 )
+from service.connectors.sql import SqlConnector
+from service.core.failures import Failure, SideFailed
+from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
 from tests.servers import PostgresServer
 
 SCHEMA = """
@@ -52,7 +53,7 @@ CREATE TABLE numbered (
 """
 
 
-class PostgresApplication:
+class PostgresApplication(Application):
     def __init__(self, url: str) -> None:
         self.url = url
         self.database = psycopg.connect(url, autocommit=True)
@@ -64,7 +65,7 @@ class PostgresApplication:
     def execute(self, statement: str, *params: Any) -> Any:
         return self.database.execute(statement.encode(), params or None)
 
-    def put(self, key: str, *, stamp: Stamp | None = None, **values: Scalar) -> None:
+    def put(self, key: str, /, *, stamp: Stamp | None = None, **values: Scalar) -> None:
         given: dict[str, Any] = {"id": key, **values}
         if stamp is not None:
             given["modified_at"] = moment_of(stamp)

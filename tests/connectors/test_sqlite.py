@@ -14,20 +14,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from service.connectors.base import Deletion, Insert, Update
-from service.connectors.sql import SqlConnector
-from service.core.failures import Failure, SideFailed
-from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
-from tests.connectors.contract import (
+from service.connectors.kit import (
     CUSTOMERS,
     NUMBERED,
     SECOND,
     T0,
+    Application,
     ConnectorContract,
     failure_of,
     keys_of,
     read_all,
     record_of,
 )
+from service.connectors.sql import SqlConnector
+from service.core.failures import Failure, SideFailed
+from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
 
 SCHEMA = """
 CREATE TABLE customer (
@@ -45,7 +46,7 @@ END;
 """
 
 
-class SqliteApplication:
+class SqliteApplication(Application):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = sqlite3.connect(path, isolation_level=None)
@@ -57,7 +58,7 @@ class SqliteApplication:
     def execute(self, statement: str, *params: Any) -> None:
         self.database.execute(statement, params)
 
-    def put(self, key: str, *, stamp: Stamp | None = None, **values: Scalar) -> None:
+    def put(self, key: str, /, *, stamp: Stamp | None = None, **values: Scalar) -> None:
         given = {**values} if stamp is None else {**values, "modified_at": text_of(stamp)}
         if self.database.execute("SELECT 1 FROM customer WHERE id = ?", [key]).fetchone():
             # Another stamp in between, so that the trigger sees the one that is to be kept as a new one.

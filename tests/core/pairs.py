@@ -75,6 +75,12 @@ class Situation:
     def base(self, side: Side) -> Mapping[str, Scalar]:
         return self.coupled.known[side].base or {}
 
+    def held_elsewhere(self, side: Side, line: FieldMapping) -> Scalar:
+        """What this side holds after it was given the other side's value of a line that flows both ways."""
+        back = line_of(self.flows[side.other], str(line.id))
+        given = None if back is None else wanted(self.flows[side.other], back, self.records[side.other])
+        return None if isinstance(given, Unconvertible) else self.held(side, given)
+
     def held(self, side: Side, value: Scalar) -> Scalar:
         """What the application holds after it was given a value."""
         return self.behaves[side](value)
@@ -200,16 +206,56 @@ def _lines(draw: st.DrawFn, number: int, sides: dict[Side, dict[str, Field]], fi
         side = draw(st.sampled_from(list(Side)))
         del sides[side][name]
         direction = Direction.out_of(side)
-    transforms = st.sampled_from([(), (), ("upper",), ("trim",), ("trim", "lower")])
     return FieldMapping(
         number,
         names[Side.LOCAL] if name in sides[Side.LOCAL] else None,
         names[Side.INTEGRATION] if name in sides[Side.INTEGRATION] else None,
         direction,
         draw(_value(sides[direction.source.other][name])) if constant else None,
-        {} if constant else {way: draw(transforms) for way in map(Direction.out_of, Side)},
+        {} if constant else draw(_transforms({Side.LOCAL: one, Side.INTEGRATION: other}, fitting)),
         draw(st.sampled_from([False, False, True])),
     )
+
+
+_TEXT_STEPS: tuple[tuple[Any, ...], ...] = (
+    ("upper",),
+    ("trim",),
+    ("trim", "lower"),
+    ("title",),
+    ({"truncate": {"length": 1}},),
+    ({"pad": {"length": 2}},),
+    ({"unpad": {"with": "a", "side": "right"}},),
+    ({"replace": {"from": "a", "to": "b"}},),
+    ({"regex": {"pattern": "^(a)(.*)$", "to": r"\2\1"}},),
+    ({"valueMap": {"map": {"a": "b", "b": "a"}, "unmapped": "keep"}},),
+    ({"default": {"value": "b"}},),
+    ({"expression": "value.lowerAscii()"},),
+)
+_NUMBER_STEPS: tuple[tuple[Any, ...], ...] = (
+    ({"multiply": {"by": 10}},),
+    ({"round": {"scale": 0}},),
+    ({"default": {"value": 1}},),
+    ({"expression": "value == null ? 0 : int(value) + 1"},),
+)
+_REFUSING_STEPS: tuple[tuple[Any, ...], ...] = (
+    ({"valueMap": {"map": {"a": "b", "1": "2"}}},),
+    ({"divide": {"by": 8}},),
+    ({"numberFormat": {"decimals": 1}},),
+    ({"expression": "[1][2]"},),
+)
+"""What makes of some values something that the other side cannot hold, or nothing at all."""
+
+
+@st.composite
+def _transforms(draw: st.DrawFn, types: Mapping[Side, FieldType], fitting: bool) -> dict[Direction, tuple[Any, ...]]:
+    """Transformations for both ways; a way may be left out, so that it undoes the other one."""
+    drawn = {}
+    for side in Side:
+        steps = [(), (), *(_TEXT_STEPS if types[side] is FieldType.STRING else _NUMBER_STEPS)]
+        refusing = [] if fitting or types[side] is FieldType.STRING else _REFUSING_STEPS
+        drawn[Direction.out_of(side)] = draw(st.sampled_from([*steps, *refusing]))
+    left_out = draw(st.sampled_from([None, None, *drawn]))
+    return {way: steps for way, steps in drawn.items() if way is not left_out}
 
 
 def _mapped(side: Side, fields: Mapping[str, Field]) -> MappedSide:

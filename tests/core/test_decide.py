@@ -167,11 +167,11 @@ def test_each_sides_clock_is_its_own(source: Side) -> None:
 def test_a_new_record_is_inserted_with_all_that_flows_to_it() -> None:
     rules = mapping()
     record = Record("1", 1, ("n", "c", "l"))
-    assert do(decide_new(flows(rules)[Side.LOCAL], record)) == (Do.INSERT, Outcome.INSERTED)
-    assert decide_new(flows(rules)[Side.LOCAL], record).writes == {
+    assert do(decide_new(flows(rules), Side.LOCAL, record)) == (Do.INSERT, Outcome.INSERTED)
+    assert decide_new(flows(rules), Side.LOCAL, record).writes == {
         Side.INTEGRATION: {"name": "n", "city": "c", "limit": "l"}
     }
-    assert decide_new(flows(rules)[Side.INTEGRATION], record).writes == {Side.LOCAL: {"name": "n", "city": "c"}}
+    assert decide_new(flows(rules), Side.INTEGRATION, record).writes == {Side.LOCAL: {"name": "n", "city": "c"}}
 
 
 def test_only_differing_fields_are_written() -> None:
@@ -260,3 +260,26 @@ def test_field_mode_loses_nothing_that_was_typed(
             typed = values_here[place]
             if typed.rstrip(" ") != base[place].rstrip(" "):
                 assert equal(found.writes.get(own, {}).get(name, typed), typed)
+
+
+NOT_NULL = replace(
+    mapping(),
+    field_mappings=(
+        FieldMapping(1, "name", "name", Direction.BIDIRECTIONAL, not_null=True),
+        FieldMapping(2, "city", "city", Direction.BIDIRECTIONAL),
+    ),
+)
+
+
+@pytest.mark.parametrize("source", list(Side))
+def test_an_edit_of_a_field_that_the_source_must_not_empty_still_counts(source: Side) -> None:
+    """Emptied here, edited there: nothing flows out of here, and the edit has not arrived here yet."""
+    found = decide(NOT_NULL, flows(NOT_NULL), pair(source, ("", "c", "l"), ("N", "c", "l"), stamps=(2, 2)))
+    assert (do(found), found.agreed) == ((Do.REFRESH, Outcome.UNCHANGED), frozenset({"2"}))
+
+
+@pytest.mark.parametrize("source", list(Side))
+def test_whoever_wins_with_an_empty_field_takes_the_edit_that_it_must_not_empty(source: Side) -> None:
+    rules = replace(NOT_NULL, update_resolution=UpdateResolution.NEWEST_WINS)
+    found = decide(rules, flows(rules), pair(source, ("", "C", "l"), ("N", "c2", "l"), stamps=(3, 2)))
+    assert found.writes == {source.other: {"city": "C"}, source: {"name": "N"}}

@@ -206,6 +206,8 @@ def survives(was: Situation, now: Situation, found: Decision, line: FieldMapping
     flowing, back = line_of(was.flows[side], id), line_of(was.flows[side.other], id)
     if flowing is None:
         return  # A field that only receives is the other side's.
+    if line.not_null and is_empty(value) and equal(now.value(side, name), was.held_elsewhere(side, line)):
+        return  # That it was emptied does not travel, and what was typed on the other side does.
     if not equal(now.value(side, name), value):
         assert overruled(was, now, side, name, back), "only a policy may overrule what was typed"
     elif id in now.base(side) and not equal(now.base(side)[id], was.base(side)[id]):

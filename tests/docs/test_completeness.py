@@ -113,7 +113,7 @@ def test_commands_and_their_options() -> None:
         ("docs/synchronization.md", "Deleted partners", DeletionResolution),
         ("docs/synchronization.md", "Skipped records and resolutions", Resolution),
         ("docs/synchronization.md", "Skipped records and resolutions", REASONS),
-        ("docs/synchronization.md", "Field mappings", TRANSFORMS),
+        ("docs/field-mappings.md", "Transformations", TRANSFORMS),
         ("docs/api.md", "Conventions", Scope),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -160,6 +160,6 @@ def test_members_of_a_mapping() -> None:
 
 
 def test_members_of_a_field_mapping() -> None:
-    told = first_words(section(page("docs/synchronization.md"), "Field mappings"))
+    told = first_words(section(page("docs/field-mappings.md"), "Members"))
     lines = NewMapping().fields["field_mappings"]
     assert {field.data_key for field in lines.inner.schema.fields.values()} <= told  # type: ignore[attr-defined]

@@ -398,3 +398,18 @@ def test_when_both_records_are_gone_the_coupling_and_its_conflict_end(world: Wor
     run = world.run("findDeleted")
     assert tally(run, "toIntegration") == {"read": 1, "uncoupled": 1}
     assert skipped.get(item.id).status == "resolved"
+
+
+def test_a_merge_needs_no_choice_for_a_field_that_flows_one_way(world: World) -> None:
+    world.map()
+    key, partner = couple(world, number="1", name="One")
+    world.edit("local", key, name="Here", credit_limit=5)
+    world.edit("integration", partner, name="There", creditlimit=7)
+    world.run()
+    (item,) = world.skips()
+    with pytest.raises(Invalid) as refused:
+        world.resolve(item, "merge", {"city": "local"})
+    assert [(one.pointer, one.code) for one in refused.value.problems] == [("/fields/name", "choice_missing")]
+    world.resolve(item, "merge", {"name": "integration"})
+    assert (world.get("local", key) or {})["name"] == "There"
+    assert (world.get("integration", partner) or {})["creditlimit"] == 5

@@ -25,6 +25,7 @@ from service.store.database import (
 )
 from service.store.models import MODELS, State
 from service.store.runs import FINISHED, OPEN
+from service.store.webhooks import STATUSES as DELIVERY_STATUSES
 
 NAMES = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
 
@@ -47,6 +48,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "exclusions": {("mapping_id", "side", "key")},
     "tokens": {("digest",)},
     "idempotency_keys": {("principal", "key")},
+    "webhook_events": {("message_id",)},
 }
 """What may be there only once, always."""
 
@@ -57,6 +59,7 @@ PARTIAL = {
     "skipped_records_one_local": (True, ("mapping_id", "local_key"), "resolved"),
     "skipped_records_one_integration": (True, ("mapping_id", "integration_key"), "resolved"),
     "run_records_coupling": (False, ("coupling_id", "id"), "coupling_id"),
+    "webhook_deliveries_waiting": (False, ("webhook_id", "next_due"), "waiting"),
     "errors_open_source": (False, ("mapping_id", "source_side", "source_key"), "open"),
 }
 """Indexes on some rows only: whether they are unique, on what, and a word of their condition."""
@@ -82,6 +85,7 @@ CHECKS: dict[tuple[str, str], Iterable[str]] = {
     ("retries", "side"): Side,
     ("intents", "side"): Side,
     ("exclusions", "side"): Side,
+    ("webhook_deliveries", "status"): DELIVERY_STATUSES,
 }
 """Columns that hold one of a few words, and the words that we use."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
@@ -19,10 +19,11 @@ from service.connectors.base import (
     TableName,
     Update,
 )
-from service.connectors.memory.store import MemoryTable, Values, open_store, rejected
+from service.connectors.filters import passes, without_blanks
+from service.connectors.memory.store import MemoryTable, open_store, rejected
 from service.core.compare import parse_datetime
 from service.core.failures import Failure, SideFailed
-from service.core.records import Condition, Page, Record, Scalar, Selection, Stamp, Table, stamp_of
+from service.core.records import Page, Record, Scalar, Selection, Stamp, Table, stamp_of
 
 
 class MemoryConnector(Connector):
@@ -87,7 +88,7 @@ class MemoryConnector(Connector):
                 for key, row in target.rows.items()
                 if (position := _order(self._stamp_of(selection, target, key), key)) > after
                 and (since is None or position[0] == 0 or position[1] >= since)
-                and _passes(row.values, selection.filter)
+                and passes(row.values, selection.filter)
             )
             found = nsmallest(limit + 1, rows)
             records = [self._record(selection, target, key) for _, key in found[:limit]]
@@ -100,7 +101,7 @@ class MemoryConnector(Connector):
             stamps = (
                 self._stamp_of(selection, target, key)
                 for key, row in target.rows.items()
-                if _passes(row.values, selection.filter)
+                if passes(row.values, selection.filter)
             )
             return sum(1 for stamp in stamps if stamp is not None and since <= stamp <= until)
 
@@ -110,7 +111,7 @@ class MemoryConnector(Connector):
             return {
                 key: self._record(selection, target, key)
                 for key in keys
-                if key in target.rows and (not filtered or _passes(target.rows[key].values, selection.filter))
+                if key in target.rows and (not filtered or passes(target.rows[key].values, selection.filter))
             }
 
     def find(
@@ -118,12 +119,12 @@ class MemoryConnector(Connector):
     ) -> Sequence[Record]:
         with self._store.lock:
             target = self._enter("find", selection)
-            sought = {tuple(_trimmed(value) for value in values) for values in wanted}
+            sought = {tuple(without_blanks(value) for value in values) for values in wanted}
             return [
                 self._record(selection, target, key)
                 for key, row in sorted(target.rows.items())
-                if tuple(_trimmed(row.values[name]) for name in fields) in sought
-                and _passes(row.values, selection.filter)
+                if tuple(without_blanks(row.values[name]) for name in fields) in sought
+                and passes(row.values, selection.filter)
             ]
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
@@ -224,39 +225,3 @@ def _position(cursor: str | None) -> _Position:
         return (0, 0, "")
     phase, stamp, key = cursor.split(":", 2)
     return (int(phase), int(stamp), key)
-
-
-def _trimmed(value: Scalar) -> Scalar:
-    return value.rstrip(" ") if isinstance(value, str) else value
-
-
-def _passes(values: Values, conditions: Sequence[Condition]) -> bool:
-    return all(_OPERATORS[line.op](values[line.field], line.value) for line in conditions)
-
-
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Scalar, Any], bool]:
-    """Comparison by size: of numbers where both can be numbers (a decimal is a text), else of texts. Empty fails."""
-
-    def passes(value: Scalar, wanted: Any) -> bool:
-        if value is None or wanted is None:
-            return False
-        try:
-            return compare(float(value), float(wanted))
-        except (ValueError, TypeError):
-            return compare(str(value), str(wanted))
-
-    return passes
-
-
-_OPERATORS: Mapping[str, Callable[[Scalar, Any], bool]] = {
-    "eq": lambda value, wanted: value == wanted,
-    "ne": lambda value, wanted: value != wanted,
-    "lt": _ordered(lambda one, other: one < other),
-    "le": _ordered(lambda one, other: one <= other),
-    "gt": _ordered(lambda one, other: one > other),
-    "ge": _ordered(lambda one, other: one >= other),
-    "in": lambda value, wanted: value in wanted,
-    "isNull": lambda value, wanted: (value is None) == (wanted is not False),
-    "startsWith": lambda value, wanted: isinstance(value, str) and value.startswith(wanted),
-    "contains": lambda value, wanted: isinstance(value, str) and wanted in value,
-}

@@ -51,7 +51,7 @@ def _password(days: float | None) -> Check:
 
 
 def _horizon(sees_all: bool) -> Check:
-    """Where others' transactions cannot be seen, as on a standby, one that commits late is covered by the overlap only."""
+    """Where others' transactions are not seen, as on a standby, the overlap alone covers those that commit late."""
     return Check("open_transactions", "pass" if sees_all else "warn", "administrator")
 
 

@@ -50,6 +50,8 @@ CREATE TABLE mappings (
     schedule TEXT,
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
+    reconciled TEXT,
+    restored_at BIGINT,
     next_due BIGINT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -67,6 +69,8 @@ CREATE TABLE field_mappings (
     direction TEXT NOT NULL CHECK (direction IN ('bidirectional', 'toIntegration', 'fromIntegration')),
     constant TEXT,
     transforms TEXT NOT NULL,
+    reference_id BIGINT REFERENCES mappings (id),
+    reference_optional BOOLEAN NOT NULL,
     clear_on_failed_lookup BOOLEAN NOT NULL,
     not_null BOOLEAN NOT NULL,
     match_key BIGINT,
@@ -151,6 +155,7 @@ CREATE TABLE run_records (
     outcome TEXT NOT NULL,
     fields TEXT,
     rule TEXT,
+    waits_for TEXT,
     error_id BIGINT
 );
 CREATE INDEX run_records_run ON run_records (run_id, id);
@@ -231,6 +236,17 @@ CREATE TABLE retries (
     since BIGINT NOT NULL,
     UNIQUE (mapping_id, side, key)
 );
+CREATE INDEX retries_error ON retries (error_id) WHERE error_id IS NOT NULL;
+
+CREATE TABLE awaited_records (
+    id {identity},
+    retry_id BIGINT NOT NULL REFERENCES retries (id) ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL
+);
+CREATE INDEX awaited_records_retry ON awaited_records (retry_id);
 
 CREATE TABLE intents (
     id {identity},
@@ -288,8 +304,46 @@ CREATE TABLE audit_entries (
     item_id BIGINT,
     before TEXT,
     after TEXT,
-    request_id TEXT
+    request_id TEXT,
+    token_id BIGINT
 );
+
+CREATE TABLE webhooks (
+    id {identity},
+    url TEXT NOT NULL,
+    description TEXT NOT NULL,
+    events TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    disabled_code TEXT,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE webhook_events (
+    id {identity},
+    message_id TEXT NOT NULL UNIQUE,
+    type_ TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX webhook_events_created ON webhook_events (created_at);
+
+CREATE TABLE webhook_deliveries (
+    id {identity},
+    webhook_id BIGINT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event_id BIGINT NOT NULL REFERENCES webhook_events (id) ON DELETE CASCADE,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'delivered', 'failed')),
+    attempts BIGINT NOT NULL,
+    next_due BIGINT NOT NULL,
+    last_attempt_at BIGINT,
+    last_status BIGINT,
+    last_code TEXT
+);
+CREATE INDEX webhook_deliveries_webhook ON webhook_deliveries (webhook_id, id);
+CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id);
+CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_id, next_due) WHERE status = 'waiting';
 """
 
 # SQLite obeys foreign keys only on connections that ask for it, so that a hand-written INSERT could name a direction

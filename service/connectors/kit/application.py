@@ -1,0 +1,140 @@
+"""What the kit asks of an application: two tables, and somebody who works in it at the same time as Accord does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from service.connectors.base import Connector
+from service.core.failures import Failure
+from service.core.records import FieldType, Record, Scalar, Selection, Stamp
+
+T0: Stamp = 1_767_168_000_000_000
+"""2025-12-31T08:00:00Z: earlier than any clock that stamps what the tests write."""
+
+SECOND: Stamp = 1_000_000
+
+FIELDS = ("number", "name", "city", "credit", "blocked", "born", "seen", "visits")
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is peculiar to an application. The tests then ask for something else, they do not ask for less.
+
+    `customer`, `numbered`: the names of the two tables; `key`, `modified_on`: of their key's and stamp's fields.
+    `key_type`: the type of the key of `customer`. `chosen_keys`: a new customer has the key that it is given.
+    `resolution`: microseconds to which stamps are cut. `unstamped`: a record may have no stamp.
+    `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
+    `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
+    `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
+    `plenty`: how many records the larger tests make.
+    """
+
+    customer: str = "customer"
+    numbered: str = "numbered"
+    key: str = "id"
+    modified_on: str = "modified_at"
+    key_type: FieldType = FieldType.STRING
+    chosen_keys: bool = True
+    resolution: Stamp = 1
+    unstamped: bool = True
+    same_stamp_noticed: bool = True
+    ignores_case: bool = False
+    counts: bool = True
+    rules: frozenset[str] = frozenset({"unique", "not_null"})
+    plenty: int = 2500
+
+    @property
+    def customers(self) -> Selection:
+        return Selection(self.customer, self.key, self.modified_on, FIELDS)
+
+    @property
+    def numbers(self) -> Selection:
+        return Selection(self.numbered, self.key, self.modified_on, ("name",))
+
+
+class Application(Protocol):
+    """An application as its own users see it. They call each customer by a name, which is its key where keys are
+    chosen. A stamp that they give is a multiple of `Traits.resolution`."""
+
+    def connector(self) -> Connector:
+        """A new connector to it."""
+
+    def put(self, who: str, /, *, stamp: Stamp | None = None, **values: Scalar) -> None:
+        """Create or change a customer, with this stamp or the application's own."""
+
+    def put_many(self, rows: Iterable[tuple[str, Stamp, dict[str, Scalar]]]) -> None:
+        """Create customers: name, stamp, values. Later ones have greater keys."""
+        for who, stamp, values in rows:
+            self.put(who, stamp=stamp, **values)
+
+    def remove(self, name: str) -> None:
+        """Delete a customer."""
+
+    def unstamp(self, name: str) -> None:
+        """Take a customer's stamp away; not asked of an application whose records always have one."""
+
+    def key(self, name: str) -> str:
+        """The key of a customer that was put; of one that was deleted, the key it had."""
+        return name
+
+
+class People:
+    """The users of an application, who remember the names of the customers they made."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+        self._names: dict[str, str] = {}
+
+    def put(self, who: str, /, *, stamp: Stamp | None = None, **values: Scalar) -> None:
+        self.app.put(who, stamp=stamp, **values)
+        self._names[self.app.key(who)] = who
+
+    def put_many(self, rows: Iterable[tuple[str, Stamp, dict[str, Scalar]]]) -> None:
+        listed = list(rows)
+        self.app.put_many(listed)
+        self._names |= {self.app.key(name): name for name, _, _ in listed}
+
+    def remove(self, name: str) -> None:
+        self.app.remove(name)
+
+    def unstamp(self, name: str) -> None:
+        self.app.unstamp(name)
+
+    def keys(self, names: Iterable[str]) -> list[str]:
+        return [self.app.key(name) for name in names]
+
+    def names(self, keys: Iterable[str]) -> list[str]:
+        """Their names for these keys; a key that is not theirs stands for itself."""
+        return [self._names.get(key, key) for key in keys]
+
+
+def read_all(connector: Connector, selection: Selection, since: Stamp | None = None, limit: int = 1000) -> list[Record]:
+    """Every record of a reading, page by page. A cursor that comes a second time would never end."""
+    records: list[Record] = []
+    cursor: str | None = None
+    seen: set[str] = set()
+    while True:
+        page = connector.read(selection, since, cursor, limit)
+        assert len(page.records) <= limit
+        records += page.records
+        cursor = page.cursor
+        if cursor is None:
+            return records
+        assert cursor not in seen, "the reading goes round in circles"
+        seen.add(cursor)
+
+
+def keys_of(records: Iterable[Record]) -> list[str]:
+    return [record.key for record in records]
+
+
+def record_of(result: Any) -> Record:
+    assert isinstance(result, Record), result
+    return result
+
+
+def failure_of(result: Any) -> Failure:
+    assert isinstance(result, Failure), result
+    return result

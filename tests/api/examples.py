@@ -1,0 +1,48 @@
+"""For each operation of the document, a request that succeeds in the lively world, made of the document's examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.api.world import World
+
+FITTING: Mapping[str, Mapping[str, Any]] = {
+    "deleteConnection": {"connectionId": 3},
+    "revokeToken": {"tokenId": 2},
+    "cleanUpErrors": {"?": "all=true&includeOpen=true"},
+    "getTable": {"table": "customer"},
+}
+"""What an operation needs where the first item of its kind, or the example alone, would not do: by its id."""
+
+_HOOK = {"url": "https://example.com/accord"}
+
+FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
+    **dict.fromkeys(
+        ("getWebhook", "updateWebhook", "deleteWebhook", "listWebhookDeliveries"),
+        lambda world: {"webhookId": world.ask("POST", "/webhooks", _HOOK).json["id"]},
+    ),
+    "cancelRun": lambda world: {"runId": world.ask("POST", "/sync-runs", {"mappingId": 1}).json["id"]},
+}
+"""What has to be there before, and gives what fits: by the id of the operation."""
+
+
+def request_of(
+    method: str, path: str, described: Mapping[str, Any], made: Mapping[str, Any]
+) -> tuple[str, str, Any, dict[str, str]]:
+    """Method, address, body and headers."""
+    own = {**FITTING.get(described["operationId"], {}), **made}
+    examples = {item["name"]: item.get("example") for item in described.get("parameters", []) if item["in"] == "path"}
+    address = re.sub(r"\{(\w+)\}", lambda found: str(own.get(found[1], examples.get(found[1], 1))), path)
+    content = described.get("requestBody", {}).get("content", {})
+    body = next((one["example"] for one in content.values()), None)
+    headers = {"If_Match": "*"} if method in ("PUT", "PATCH", "DELETE") else {}
+    return method, address + (f"?{own['?']}" if "?" in own else ""), own.get("body", body), headers
+
+
+def prepared(world: World, operation: tuple[str, str, Any]) -> Callable[..., Any]:
+    """Everything is there; what is given sends the request, with more headers, and gives the answer."""
+    first = FIRST.get(operation[2]["operationId"])
+    method, address, body, own = request_of(*operation, made={} if first is None else first(world))
+    return lambda **headers: world.ask(method, address, body, **own, **headers)

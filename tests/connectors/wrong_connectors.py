@@ -1,0 +1,333 @@
+"""Connectors with one fault each, put to the kit. Run by test_wrong_connectors.py, which wants every one refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from service.connectors.base import Deletion, Insert, Result, Update
+from service.connectors.kit import ConnectorContract, Traits
+from service.connectors.memory import STORES, MemoryConnector, open_store
+from service.core.failures import Failure, SideFailed
+from service.core.records import Page, Record, Scalar, Selection, Stamp
+from tests.connectors.memory_application import MemoryApplication
+
+_SECOND: Stamp = 1_000_000
+
+
+class SkipsEqualStamps(MemoryConnector):
+    """The cursor is a stamp without a key: what shares the last stamp of a page is lost."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        page = super().read(selection, since, cursor, limit)
+        stamp = page.records[-1].modified_on if page.cursor else None
+        return page if stamp is None else replace(page, cursor=f"1:{stamp}:\uffff")
+
+
+class RepeatsTheLastRow(MemoryConnector):
+    """The next page begins with the row that ended the one before."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        page = super().read(selection, since, cursor, limit)
+        return page if page.cursor is None or limit == 1 else replace(page, cursor=page.cursor[:-1])
+
+
+class NeverEnds(MemoryConnector):
+    """The cursor stays where it is."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        page = super().read(selection, since, cursor, limit)
+        return page if page.cursor is None or cursor is None else replace(page, cursor=cursor)
+
+
+class PagesByOffset(MemoryConnector):
+    """The cursor counts rows, and rows move."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        start = int(cursor or 0)
+        records = super().read(selection, since, None, start + limit + 1).records
+        more = len(records) > start + limit
+        return Page(records[start : start + limit], str(start + limit) if more else None)
+
+
+class SinceIsExclusive(MemoryConnector):
+    """Reads what is later than the moment, not what is of it."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        return super().read(selection, None if since is None else since + 1, cursor, limit)
+
+
+class CutsStamps(MemoryConnector):
+    """Stamps lose their fraction of a second on the way."""
+
+    def _stamp_of(self, *args: Any) -> Stamp | None:
+        stamp = super()._stamp_of(*args)
+        return None if stamp is None else stamp - stamp % _SECOND
+
+
+class ForgetsRowsWithoutStamp(MemoryConnector):
+    """A reading since a moment leaves out what has no stamp."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        page = super().read(selection, since, cursor, limit)
+        kept = [record for record in page.records if since is None or record.modified_on is not None]
+        return replace(page, records=kept)
+
+
+class FetchesOutsideTheFilter(MemoryConnector):
+    """`filtered` makes no difference."""
+
+    def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
+        return super().fetch(selection, keys, filtered=False)
+
+
+class FetchesInsideTheFilterOnly(MemoryConnector):
+    """A record that left the filter looks deleted."""
+
+    def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
+        return super().fetch(selection, keys, filtered=True)
+
+
+class FindsOutsideTheFilter(MemoryConnector):
+    """Finding forgets the filter."""
+
+    def find(
+        self, selection: Selection, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...]]
+    ) -> Sequence[Record]:
+        return super().find(replace(selection, filter=()), fields, wanted)
+
+
+class FindsEachFieldByItself(MemoryConnector):
+    """Of two wanted pairs it knows only the first."""
+
+    def find(
+        self, selection: Selection, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...]]
+    ) -> Sequence[Record]:
+        return super().find(selection, fields, list(wanted)[:1])
+
+
+class CountsWithoutTheEnd(MemoryConnector):
+    """Leaves out what has the last stamp."""
+
+    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int:
+        return super().count(selection, since, until - 1)
+
+
+class IgnoresTheGuard(MemoryConnector):
+    """Overwrites and deletes what has moved."""
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        return super().update(selection, [replace(item, guarded=False) for item in items])
+
+    def delete(self, selection: Selection, items: Sequence[Deletion]) -> Sequence[Failure | None]:
+        return super().delete(selection, [replace(item, guarded=False) for item in items])
+
+
+class GuardsByStampAlone(MemoryConnector):
+    """An edit within the same tick of the clock is overwritten."""
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        now = self.fetch(selection, [item.record.key for item in items], filtered=False)
+        return super().update(selection, [self._eased(item, now) for item in items])
+
+    def _eased(self, item: Update, now: Mapping[str, Record]) -> Update:
+        there = now.get(item.record.key)
+        same = there is not None and there.modified_on == item.record.modified_on
+        return replace(item, guarded=item.guarded and not same)
+
+
+class DeletesTheMoved(MemoryConnector):
+    """Guards updates and not deletions."""
+
+    def delete(self, selection: Selection, items: Sequence[Deletion]) -> Sequence[Failure | None]:
+        return super().delete(selection, [replace(item, guarded=False) for item in items])
+
+
+class AnswersOutOfOrder(MemoryConnector):
+    """Puts the results of what was refused at the end."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        return sorted(super().insert(selection, items), key=lambda result: isinstance(result, Failure))
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        return sorted(super().update(selection, items), key=lambda result: isinstance(result, Failure))
+
+
+class SwallowsFailures(MemoryConnector):
+    """Has no result for what was refused."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        return [result for result in super().insert(selection, items) if isinstance(result, Record)]
+
+
+class RaisesForOneRecord(MemoryConnector):
+    """One bad record fails the side."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        results = super().insert(selection, items)
+        for result in results:
+            if isinstance(result, Failure):
+                raise SideFailed(result)
+        return results
+
+
+class AllOrNothing(MemoryConnector):
+    """Refuses every record of a call because of one."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        results = super().insert(selection, items)
+        bad = next((result for result in results if isinstance(result, Failure)), None)
+        if bad is None:
+            return results
+        written = [result for result in results if isinstance(result, Record)]
+        self.delete(selection, [Deletion(record, guarded=False) for record in written])
+        return [bad] * len(items)
+
+
+class AnswersWhatWasSent(MemoryConnector):
+    """Does not look what became of a write."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        results = super().insert(selection, items)
+        return [_as_sent(selection, result, item.values) for result, item in zip(results, items, strict=True)]
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        results = super().update(selection, items)
+        return [_as_sent(selection, result, item.values) for result, item in zip(results, items, strict=True)]
+
+
+def _as_sent(selection: Selection, result: Result, sent: Mapping[str, Scalar]) -> Result:
+    if isinstance(result, Failure):
+        return result
+    pairs = zip(selection.fields, result.values, strict=True)
+    return replace(result, values=tuple(sent.get(name, value) for name, value in pairs))
+
+
+class WritesWholeRecords(MemoryConnector):
+    """Empties the fields that an update does not name."""
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        table = self.describe(selection.table)
+        empty = {
+            name: None
+            for name, field in table.fields.items()
+            if field.nullable and not field.read_only and name not in (table.key, table.modified_on)
+        }
+        return super().update(selection, [replace(item, values={**empty, **item.values}) for item in items])
+
+
+class CreatesWhatIsGone(MemoryConnector):
+    """An update of a deleted record brings it back."""
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        results = []
+        for item, result in zip(items, super().update(selection, items), strict=True):
+            if isinstance(result, Failure) and result.code == "partner_deleted":
+                [result] = self.insert(selection, [Insert(item.values, key=item.record.key)])
+            results.append(result)
+        return results
+
+
+class MakesItsOwnKeys(MemoryConnector):
+    """Says that it takes keys, and stores records under others."""
+
+    accepts_keys: ClassVar[bool] = True
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        return super().insert(
+            selection, [item if item.key is None else replace(item, key=f"own-{item.key}") for item in items]
+        )
+
+
+class WritesKeysDifferently(MemoryConnector):
+    """A reading shows keys in capitals."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        page = super().read(selection, since, cursor, limit)
+        return replace(page, records=[replace(record, key=record.key.upper()) for record in page.records])
+
+
+class GivesNativeValues(MemoryConnector):
+    """Decimals are floats, as the driver had them."""
+
+    def _record(self, *args: Any) -> Record:
+        record = super()._record(*args)
+        return replace(record, values=tuple(_native(value) for value in record.values))
+
+
+def _native(value: Scalar) -> Scalar:
+    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdecimal() else value
+
+
+class CutsTexts(MemoryConnector):
+    """Makes a text fit its field."""
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        return super().insert(selection, [replace(item, values=_cut(item.values)) for item in items])
+
+
+def _cut(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {name: value[:255] if isinstance(value, str) else value for name, value in values.items()}
+
+
+class NamesNothing(MemoryConnector):
+    """What is missing fails as something unexpected."""
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        try:
+            return super().read(selection, since, cursor, limit)
+        except SideFailed:
+            raise SideFailed(Failure("internal_error")) from None
+
+
+WRONG: Mapping[type[MemoryConnector], str] = {
+    SkipsEqualStamps: "test_pages_hold_everything_once_in_order",
+    RepeatsTheLastRow: "test_pages_hold_everything_once_in_order",
+    NeverEnds: "test_pages_hold_everything_once_in_order",
+    PagesByOffset: "test_rows_that_stay_are_read_once_while_others_change",
+    SinceIsExclusive: "test_since_includes_its_own_moment",
+    CutsStamps: "test_stamps_are_as_fine_as_the_application_keeps_them",
+    ForgetsRowsWithoutStamp: "test_rows_without_a_stamp_come_first_whatever_since_says",
+    FetchesOutsideTheFilter: "test_records_are_fetched_by_key",
+    FetchesInsideTheFilterOnly: "test_records_are_fetched_by_key",
+    FindsOutsideTheFilter: "test_finding_stays_inside_the_filter",
+    FindsEachFieldByItself: "test_records_are_found_by_value",
+    CountsWithoutTheEnd: "test_counting_includes_both_ends",
+    IgnoresTheGuard: "test_a_guarded_update_of_a_record_that_moved_is_refused",
+    GuardsByStampAlone: "test_a_change_within_the_same_stamp_is_noticed",
+    DeletesTheMoved: "test_delete",
+    AnswersOutOfOrder: "test_one_bad_record_does_not_spoil_the_others",
+    SwallowsFailures: "test_one_bad_record_does_not_spoil_the_others",
+    RaisesForOneRecord: "test_one_bad_record_does_not_spoil_the_others",
+    AllOrNothing: "test_one_bad_record_does_not_spoil_the_others",
+    AnswersWhatWasSent: "test_an_answer_is_what_is_stored_not_what_was_sent",
+    WritesWholeRecords: "test_update_writes_what_it_is_given_and_nothing_else",
+    CreatesWhatIsGone: "test_an_unguarded_update_overwrites",
+    MakesItsOwnKeys: "test_the_connector_says_whether_it_takes_keys",
+    WritesKeysDifferently: "test_a_key_is_the_same_wherever_it_is_met",
+    GivesNativeValues: "test_values_are_canonical",
+    CutsTexts: "test_values_come_back_as_they_were_written",
+    NamesNothing: "test_what_is_missing_is_named",
+}
+"""Each wrong connector, and the test of the kit that has to refuse it, whatever else does."""
+
+
+class Put(ConnectorContract):
+    """The kit, put to a connector."""
+
+    traits = Traits(plenty=300)
+    connector_class: ClassVar[type[MemoryConnector]] = MemoryConnector
+
+    @pytest.fixture
+    def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:
+        name = request.node.nodeid
+        yield MemoryApplication(open_store(name), name, self.connector_class)
+        del STORES[name]
+
+
+globals().update(
+    {f"Test{wrong.__name__}": type(f"Test{wrong.__name__}", (Put,), {"connector_class": wrong}) for wrong in WRONG}
+)
