@@ -41,6 +41,8 @@ PLANTED = ("tests/engine/test_planted.py",)
 CONFLICTS = ("tests/engine/test_conflicts.py",)
 FAILURES = ("tests/engine/test_failures.py",)
 CRASH = ("tests/engine/test_crash.py",)
+MOMENTS = ("tests/engine/test_crash_moments.py",)
+SEEDS = ("tests/simulation/test_simulation.py::test_the_first_seeds",)
 JOB = ("tests/engine/test_main_job.py",)
 MATCH = ("tests/engine/test_match.py",)
 
@@ -150,7 +152,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a healed record is still waiting",
         "service/engine/journal.py",
-        "    retries.remove(mapping_id, source, entries.healed + entries.waits_no_more)\n",
+        "    retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)\n",
         "",
         (*FAILURES, *MATCH),
     ),
@@ -245,10 +247,81 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "a worker that lost its lease still writes to an application",
-        "service/engine/apply.py",
-        "    if inserting or writing or deleting:\n        runs.assert_held(task.lease)\n",
-        "",
+        "service/engine/pending.py",
+        "        runs.assert_held(task.lease)\n        pending.save(",
+        "        pending.save(",
         PLANTED,
+    ),
+    Bug(
+        "a worker that wakes after its lease sends what it was about to send",
+        "service/engine/task.py",
+        "        if self.now() >= self.lease.until - self.margin:\n",
+        "        if False:\n",
+        MOMENTS,
+    ),
+    Bug(
+        "a sign of life keeps a run that was handed over",
+        "service/store/runs.py",
+        " SET lease_until = 0, owner = NULL",
+        " SET lease_until = 0",
+        MOMENTS,
+    ),
+    Bug(
+        "what was overwritten before a crash is in no history",
+        "service/engine/pending.py",
+        "            runs.record(run_id, done)\n",
+        "            pass\n",
+        MOMENTS,
+    ),
+    Bug(
+        "a key that was sent is not sent again",
+        "service/engine/settle.py",
+        "            task.chosen[side, item.source_key] = item.chosen_key\n",
+        "            pass\n",
+        MOMENTS,
+    ),
+    # What only chance meets, within the first seeds of the simulation
+    Bug(
+        "by chance: an insert is sent without an intent",
+        "service/engine/apply.py",
+        "        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)\n",
+        "        pass\n",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: the watermark is too far",
+        "service/store/watermarks.py",
+        "        return min(self.modified_on, self.read_at)\n",
+        "        return self.modified_on\n",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: an intent is settled by repeating the insert",
+        "service/engine/settle.py",
+        "        elif hits and item.source_key in records:\n",
+        "        elif False:\n",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: a worker that lost its lease goes on",
+        "service/engine/task.py",
+        "        if self.now() >= self.lease.until - self.margin:\n",
+        "        if False:\n",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: writes are not guarded",
+        "service/engine/apply.py",
+        "task.mapping.bidirectional or visit.resolving)",
+        "False)",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: what was edited since an insert is forgotten",
+        "service/engine/settle.py",
+        "        side: _known_of(task, side, item, made),\n",
+        "        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),\n",
+        SEEDS,
     ),
     Bug(
         "a worker that lost its lease still writes its page down",
@@ -290,15 +363,15 @@ BUGS: Sequence[Bug] = (
     Bug(
         "the first failure sets a record aside",
         "service/engine/journal.py",
-        "    elif again and not failure.transient:\n",
+        "    elif (again and not failure.transient) or _at_once(task, failure):\n",
         "    elif not failure.transient:\n",
         FAILURES,
     ),
     Bug(
         "a failure that passes sets a record aside",
         "service/engine/journal.py",
-        "    elif again and not failure.transient:\n",
-        "    elif again:\n",
+        "    elif (again and not failure.transient) or _at_once(task, failure):\n",
+        "    elif again or _at_once(task, failure):\n",
         PLANTED,
     ),
     Bug(

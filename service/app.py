@@ -47,8 +47,16 @@ def _secure(response: Response) -> Response:
     return response
 
 
-def configure_logging(log_format: str) -> None:
-    """Log to standard error, a line each: for people, or as JSON for machines."""
+def configure_logging(log_format: str, log_level: str) -> None:
+    """Log to standard error, a line each: for people, or as JSON for machines.
+
+    `debug` is for us and what we use: it tells statements and the values in them, never a secret.
+    """
+    level = logging.getLevelNamesMapping()[log_level.upper()]
+    if level < logging.INFO:
+        logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s %(message)s")
+        # It tells whole addresses, and those of webhooks often have a secret in their path.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(
@@ -65,7 +73,7 @@ def configure_logging(log_format: str) -> None:
             *([structlog.processors.format_exc_info] if log_format == "json" else []),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
 
-from service import __version__, wording
+from service import __version__, telemetry, wording
+from service.api import events
+from service.api.fields import camel
+from service.api.setup_shapes import read as read_setup
+from service.api.setup_shapes import written as written_setup
+from service.api.setup_yaml import dump_yaml
 from service.app import configure_logging, create_app
-from service.core.errors import AccordError, Invalid
+from service.core.errors import AccordError, Invalid, Problem
 from service.core.records import stamp_of
-from service.operations import checks, connections, mappings, restored, runs, tokens
+from service.operations import (
+    applying,
+    checks,
+    connections,
+    exports,
+    mappings,
+    planning,
+    restored,
+    run_groups,
+    runs,
+    secrets,
+    tokens,
+)
 from service.operations.context import Context
+from service.operations.figures import counted
 from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
 from service.settings import (
@@ -45,6 +65,7 @@ from service.store.database import (
     pending_migrations,
 )
 from service.store.models import SyncRun
+from service.telemetry import TracingUnavailable
 from service.worker import Worker
 
 _GRACE = 25
@@ -70,9 +91,10 @@ def main() -> None:
     """Keep the records of two business applications in accord.
 
     Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_THREADS, ACCORD_RATE_LIMIT, ACCORD_OIDC_ISSUER,
-    ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES, ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that
-    holds the value instead.
+    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_LOG_LEVEL, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_RATE_LIMIT,
+    ACCORD_METRICS_PORT, ACCORD_OIDC_ISSUER, ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES,
+    ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that holds the value instead. Traces are sent where
+    OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
 
 
@@ -100,10 +122,14 @@ def work() -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        telemetry.start(os.environ)
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host, counted().registry)
         worker.start()
         click.echo(f"Accord {__version__} works on runs.", err=True)
         stop.wait()
         worker.stop(_GRACE)
+        telemetry.stop()
         del context
 
 
@@ -151,20 +177,64 @@ def check() -> None:
 
 
 @main.command()
-@click.argument("mapping")
+@click.argument("mapping", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every enabled mapping, in the order of their needs.")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and write nothing.")
 @click.option("--full", "kind", flag_value="full", help="Look at all records, not only at those that changed.")
 @click.option("--reconcile", "kind", flag_value="reconcile", help="Find what slipped, and say how much is in step.")
-def sync(mapping: str, dry_run: bool, kind: str | None) -> None:
-    """Synchronize MAPPING (its name or its id) now, and wait for the end."""
+def sync(mapping: str | None, everything: bool, dry_run: bool, kind: str | None) -> None:
+    """Synchronize MAPPING (its name or its id), or --all, now, and wait for the end."""
+    if (mapping is None) != everything:
+        raise click.UsageError("Say either which mapping, or --all.")
     with _sentences():
         with _opened() as context:
-            id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
-            request = runs.RunRequest(id, kind=kind or "modified", dry_run=dry_run)
-            run = runs.start(context, request, _ACTOR, trigger="cli")
-        run = _watched(context, run.id)
-    click.echo(_summary(run))
-    sys.exit(0 if run.status == "succeeded" else 1)
+            started = _start(context, mapping, kind or "modified", dry_run)
+        ended = _watched(context, started)
+    for run in ended:
+        click.echo(_summary(run))
+    sys.exit(0 if all(run.status == "succeeded" for run in ended) else 1)
+
+
+def _start(context: Context, mapping: str | None, kind: str, dry_run: bool) -> SyncRun:
+    """Queue the run of a mapping, or those of all mappings, and return the first."""
+    if mapping is None:
+        group = run_groups.GroupRequest(kind=kind, dry_run=dry_run)
+        return run_groups.start(context, group, _ACTOR, trigger="cli")[0]
+    id = int(mapping) if mapping.isdecimal() else mappings.id_of(mapping)
+    return runs.start(context, runs.RunRequest(id, kind=kind, dry_run=dry_run), _ACTOR, trigger="cli")
+
+
+@main.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--prune", is_flag=True, help="Delete connections and mappings that the file does not name.")
+def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
+    """Make connections and mappings what FILE (YAML or JSON, - for the standard input) says.
+
+    Nothing is written unless all of it can be. {"fromEnvironment": "NAME"} stands for a secret; NAME_FILE may name a
+    file that holds it.
+    """
+    with _sentences(pointers=True), _opened() as context:
+        plan = planning.plan(context, read_setup(file.read()), _variable, prune=prune)
+        click.echo(_told(plan))
+        if not dry_run and not plan.empty:
+            applying.carry_out(context, plan, _ACTOR)
+            context.wake()
+    if plan.empty:
+        click.echo("Nothing to do.")
+    else:
+        click.echo("Nothing was written (dry run)." if dry_run else "Done.")
+
+
+@main.command("export")
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def export_command(form: str) -> None:
+    """Print all connections and mappings as a file for `accord apply`, without secrets."""
+    with _sentences(), _opened() as context:
+        shown = written_setup(exports.export(context))
+    click.echo(
+        dump_yaml(shown) if form == "yaml" else json.dumps(shown, ensure_ascii=False, indent=2), nl=form == "json"
+    )
 
 
 @main.group("token")
@@ -191,6 +261,22 @@ def create_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     click.echo(text)
 
 
+@main.group("secrets")
+def secrets_group() -> None:
+    """What is encrypted at rest."""
+
+
+@secrets_group.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt everything anew with the first key of ACCORD_SECRET_KEY, so that the others can be dropped."""
+    with _sentences(), _opened() as context:
+        done, lost = secrets.rotate(context, _ACTOR)
+    click.echo(f"{done} secrets are encrypted with the first key.")
+    for table, id in lost:
+        click.echo(f"{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", err=True)
+    sys.exit(1 if lost else 0)
+
+
 # Putting a process together
 
 
@@ -214,6 +300,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "accord",
             "when_ready": self._announce,
+            "post_worker_init": self._serving,
             "worker_exit": self._ended,
         }
         for name, value in chosen.items():
@@ -222,6 +309,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
+        telemetry.start(os.environ)
         if not self._working:
             return create_app(self._settings, _context(self._settings))
         context, self._worker = _working_context(self._settings)
@@ -232,15 +320,26 @@ class _Server(BaseApplication):  # type: ignore[misc]
         where = f"http://{self._settings.host}:{self._settings.port}"
         click.echo(f"Accord {__version__} listens on {where}; the API is described on {where}/docs", err=True)
 
+    @staticmethod
+    def _serving(process: Any) -> None:
+        """Nobody who watches a run keeps a server from stopping."""
+        events.end_with(process.wsgi, lambda: not process.alive)
+
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
             self._worker.stop(_GRACE)
+        telemetry.stop()
 
 
 def _context(settings: Settings, **more: Any) -> Context:
     """What operations are handed under these settings."""
-    networks = settings.private_networks or ()
-    return Context(secret_box(settings), private_networks=networks, note_run=_last_run(settings).note, **more)
+    return Context(
+        secret_box(settings),
+        private_networks=settings.private_networks or (),
+        note_run=_last_run(settings).note,
+        lease=settings.lease_seconds * 1_000_000,
+        **more,
+    )
 
 
 def _last_run(settings: Settings) -> restored.LastRun:
@@ -262,10 +361,11 @@ def _prepared(*, migrating: bool) -> Settings:
     """
     # The state holds copies of business data: nobody else on the machine reads it.
     os.umask(0o077)
+    telemetry.assert_available(os.environ)
     settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
     for name in weak_secrets(settings):
         click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
         migrate()
@@ -297,21 +397,59 @@ def _opened() -> Iterator[Context]:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
-    """What is known to go wrong ends the command with a sentence, not with a traceback."""
+def _sentences(*, pointers: bool = False) -> Iterator[None]:
+    """What is known to go wrong ends the command with a sentence, not with a traceback. `pointers`: a line for each
+    problem, and where in the file it is."""
     try:
         yield
-    except (SettingsWrong, DatabaseRefused) as error:
+    except (SettingsWrong, DatabaseRefused, TracingUnavailable) as error:
         raise Refused(str(error)) from error
     except UNREACHABLE as error:
         raise Refused(f"The database of ACCORD_DATABASE_URL cannot be used: {error}") from error
     except Invalid as error:
+        if pointers:
+            raise Refused("\n".join(_problem(one) for one in error.problems)) from error
         raise Refused(" ".join(wording.say(one.code, one.params).message for one in error.problems)) from error
     except AccordError as error:
         raise Refused(wording.say(error.code, error.params).message) from error
 
 
 # What commands print
+
+
+def _variable(name: str) -> str | None:
+    """A variable of the environment, or what the file holds that `<NAME>_FILE` names."""
+    if name in os.environ:
+        return os.environ[name]
+    path = os.environ.get(f"{name}_FILE")
+    try:
+        return None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise Refused(f"{name}_FILE cannot be read: {error}") from error
+
+
+def _problem(one: Problem) -> str:
+    words = wording.say(one.code, one.params)
+    return f"{one.pointer or '/'}: {words.message} {words.advice}".rstrip()
+
+
+_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "delete": "-"}
+
+
+def _told(plan: planning.Plan) -> str:
+    """A plan, a line for each item and each value that is to change."""
+    lines = []
+    for change in plan.changes:
+        lines.append(f"{_SIGNS[change.action]} {change.noun} {change.name}")
+        lines += [f"    {_difference(one)}" for one in change.differences]
+    return "\n".join(lines)
+
+
+def _difference(one: planning.Difference) -> str:
+    path = ".".join(camel(name) for name in one.path)
+    if one.before is None and one.after is None:
+        return f"{path}: changed"
+    return f"{path}: {json.dumps(one.before, ensure_ascii=False)} -> {json.dumps(one.after, ensure_ascii=False)}"
 
 
 def _check(context: Context, row: Any) -> str:
@@ -329,31 +467,43 @@ def _colored(status: str) -> str:
     return click.style(status.ljust(4), fg=color)
 
 
-def _watched(context: Context, run_id: int) -> SyncRun:
-    """Wait for a run's end. A worker of our own helps, since there may be no other."""
+def _watched(context: Context, run: SyncRun) -> list[SyncRun]:
+    """Wait for the end of a run, and of all that were asked for with it. A worker of our own helps, since there may be
+    no other."""
     worker = Worker(context, threads=1)
     worker.start()
     try:
-        return _wait(lambda: _look(run_id))
+        return _wait(lambda: _look(run))
     finally:
         worker.stop(_GRACE)
 
 
-def _look(run_id: int) -> SyncRun:
+def _look(run: SyncRun) -> list[SyncRun]:
     with connection():
-        return runs.get(run_id)
+        return [runs.get(run.id)] if run.group_id is None else run_groups.members(run.group_id)
 
 
-def _wait(look: Callable[[], SyncRun]) -> SyncRun:
-    terminal = sys.stderr.isatty()
+def _wait(look: Callable[[], list[SyncRun]]) -> list[SyncRun]:
+    """Look until all runs have ended, with a bar on a terminal as soon as it is known how much there is to read."""
     pause = threading.Event()
-    while (run := look()).status not in _FINISHED:
-        if terminal:
-            click.echo(f"\r{run.status}: {run.progress.get('read', 0)} records read", err=True, nl=False)
-        pause.wait(0.2)
-    if terminal:
-        click.echo("\r" + " " * 60 + "\r", err=True, nl=False)
-    return run
+    with ExitStack() as shown:
+        bar: Any = None
+        while open_ones := [run for run in look() if run.status not in _FINISHED]:
+            progress = next((run.progress for run in open_ones if "estimate" in run.progress), None)
+            if bar is None and sys.stderr.isatty() and progress is not None:
+                bar = shown.enter_context(click.progressbar(length=1, label="runs", file=sys.stderr))
+            if bar is not None and progress is not None:
+                _move(bar, progress)
+            pause.wait(0.2)
+    return look()
+
+
+def _move(bar: Any, progress: Mapping[str, Any]) -> None:
+    """The estimate grows when the other side's turn comes; more may be there by then than was counted."""
+    read = progress.get("read", 0)
+    bar.length = max(progress.get("estimate", 0), read, 1)
+    bar.label = f"{read} records, {progress.get('rate', 0):.0f} a second"
+    bar.update(read - bar.pos)
 
 
 def _summary(run: SyncRun) -> str:

@@ -44,8 +44,11 @@ class Settings:
     token: str | None
     secret_key: str | None
     log_format: str
+    log_level: str
     threads: int
+    lease_seconds: int
     rate_limit: str | None
+    metrics_port: int | None
     oidc_issuer: str | None
     oidc_audience: str | None
     oidc_claim: str
@@ -151,6 +154,12 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(f"is not a list of networks such as 10.0.0.0/8,fd12::/16: {error}") from error
 
 
+def _log_level(text: str) -> str:
+    if text not in ("debug", "info", "warning", "error"):
+        raise ValueError("is neither debug nor info, warning or error")
+    return text
+
+
 class Setting(NamedTuple):
     """One setting: the field it fills, its default as text (None: there is none), how it is read, and what it is."""
 
@@ -178,6 +187,7 @@ SETTINGS: Mapping[str, Setting] = {
         " the first encrypts, the others still decrypt.",
     ),
     "ACCORD_LOG_FORMAT": Setting("log_format", "console", _log_format, "How the log is written: console or json."),
+    "ACCORD_LOG_LEVEL": Setting("log_level", "info", _log_level, "What is logged: debug, info, warning or error."),
     "ACCORD_RATE_LIMIT": Setting(
         "rate_limit",
         "12000/minute",
@@ -185,6 +195,15 @@ SETTINGS: Mapping[str, Setting] = {
         "How many requests each token may send to a process: a number per second, minute or hour, or off.",
     ),
     "ACCORD_THREADS": Setting("threads", "16", _number(1, 256), "How many requests are answered at once."),
+    "ACCORD_METRICS_PORT": Setting(
+        "metrics_port", None, _number(1, 65535), "Where `accord work` tells a Prometheus its own figures."
+    ),
+    "ACCORD_LEASE_SECONDS": Setting(
+        "lease_seconds",
+        "30",
+        _number(3, 3600),
+        "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
+    ),
     "ACCORD_OIDC_ISSUER": Setting(
         "oidc_issuer", None, _issuer, "An OpenID Connect provider whose tokens are taken, by its issuer identifier."
     ),

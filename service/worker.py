@@ -25,9 +25,6 @@ from service.store import runs as run_rows
 from service.store.database import database
 from service.store.runs import Lease, LeaseLost
 
-HEARTBEAT = 10.0
-"""Seconds between two signs of life for a run: a third of its lease, so that one may fail."""
-
 LOOK = 5.0
 """Seconds after which an idle worker looks for work even if nobody woke it: another process may have queued a run."""
 
@@ -140,7 +137,7 @@ def start_due(context: Context) -> int:
     """Queue a run for every mapping whose schedule has come; a time that was missed is made up for once."""
     now, started = context.now(), 0
     for row in mappings.claim_due(now):
-        if row.next_due and mappings.set_next_due(row.id, row.next_due, next_due(row.schedule, now)):
+        if row.next_due and mappings.set_next_due(row.id, row.next_due, next_due(row.schedule, now, row.idle_runs)):
             start(context, RunRequest(row.id), actor="schedule", trigger="schedule")
             started += 1
     return started
@@ -176,7 +173,8 @@ class _Heart:
         self._stopping.wait(seconds)
 
     def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT):
+        """Signs of life each third of the lease, so that one may fail."""
+        while not self._ended.wait(self._context.lease / 3_000_000):
             try:
                 with database.connection_context():
                     if execution.keep_lease(self._context, self._lease):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.mariadb import MariaServer, mariadb_server
 from tests.servers import PostgresServer, postgres_server
 
 # HYPOTHESIS_PROFILE=nightly, or --hypothesis-profile nightly, tries new cases each time, and many more of them.
@@ -20,4 +21,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL, started when the first test asks for it."""
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaServer]:
+    """A real MariaDB, started when the first test asks for it."""
+    with mariadb_server() as server:
         yield server

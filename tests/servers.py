@@ -124,13 +124,13 @@ def _home() -> tuple[Path, dict[str, Any]]:
         return home, {"cwd": home, "start_new_session": True}
     # Not in TMPDIR, which may be inside a home that nobody else can enter.
     home = Path(tempfile.mkdtemp(prefix="accord-pg-", dir="/tmp"))
-    user = _unprivileged_user()
+    user = unprivileged_user()
     os.chown(home, user.pw_uid, user.pw_gid)
     as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     return home, {"cwd": home, "start_new_session": True, **as_user}
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
@@ -164,7 +164,7 @@ def _start(programs: Path, home: Path, as_user: dict[str, Any]) -> PostgresServe
     with (data / "postgresql.conf").open("a") as file:
         file.write(SETTINGS)
     for tries_left in (2, 1, 0):  # Another program may be faster to take the port, but not every time.
-        port = _free_port()
+        port = free_port()
         start: list[str | Path] = ["start", "--wait", "--silent", "-D", data, "-o", f"-p {port}"]
         try:
             _call([programs / "pg_ctl", *start], home, as_user)
@@ -184,7 +184,7 @@ def _call(command: Sequence[str | Path], home: Path, as_user: dict[str, Any]) ->
         raise CannotStart(log.read_text(errors="replace")[-2000:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -4,6 +4,7 @@ contacts of customers, orders with lines. Both keep foreign keys, so that a wron
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg
 
 from service.core.records import Side
-from service.operations import connections, couplings, mappings, runs
+from service.operations import connections, couplings, mappings, run_groups, runs
 from service.operations.context import Context
 from service.store.models import SyncRun
 from service.worker import run_until_idle
@@ -78,7 +79,8 @@ _SQLITE_STAMP = """
 _POSTGRESQL = """
     CREATE TABLE {table} (id SERIAL PRIMARY KEY, {columns}, modified_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp());
     CREATE INDEX ON {table} (modified_at, id);
-    CREATE TRIGGER {table}_stamp BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION stamp();
+    CREATE TRIGGER {table}_stamp BEFORE UPDATE ON {table} FOR EACH ROW
+        WHEN (NEW.modified_at = OLD.modified_at) EXECUTE FUNCTION stamp();
 """
 _POSTGRESQL_FIRST = """
     CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql
@@ -146,6 +148,35 @@ PRIMARY_CONTACT = {
     "local_field": "primary_contact_id",
     "integration_field": "primarycontactid",
     "reference": {"mapping": "contacts"},
+}
+
+
+FACTS = {
+    Side.LOCAL: {
+        "currencies": "SELECT code FROM currency",
+        "customers": "SELECT c.number, c.name, coalesce(p.number, ''), coalesce(m.email, '') FROM customer c"
+        " LEFT JOIN customer p ON p.id = c.parent_id LEFT JOIN contact m ON m.id = c.primary_contact_id",
+        "contacts": "SELECT m.email, m.name, c.number FROM contact m JOIN customer c ON c.id = m.customer_id",
+        "orders": "SELECT o.number, c.number, e.code, coalesce(m.email, '') FROM sales_order o"
+        " JOIN customer c ON c.id = o.customer_id JOIN currency e ON e.id = o.currency_id"
+        " LEFT JOIN contact m ON m.id = o.contact_id",
+        "lines": "SELECT l.code, o.number, cast(l.amount AS FLOAT) FROM sales_line l"
+        " JOIN sales_order o ON o.id = l.order_id",
+    },
+    Side.INTEGRATION: {
+        "currencies": "SELECT isocode FROM transactioncurrency",
+        "customers": "SELECT c.accountnumber, c.name, coalesce(p.accountnumber, ''), coalesce(m.emailaddress, '')"
+        " FROM account c LEFT JOIN account p ON p.accountid = c.parentaccountid"
+        " LEFT JOIN crm_contact m ON m.contactid = c.primarycontactid",
+        "contacts": "SELECT m.emailaddress, m.fullname, c.accountnumber FROM crm_contact m"
+        " JOIN account c ON c.accountid = m.parentcustomerid",
+        "orders": "SELECT o.ordernumber, c.accountnumber, e.isocode, coalesce(m.emailaddress, '') FROM salesorder o"
+        " JOIN account c ON c.accountid = o.customerid"
+        " JOIN transactioncurrency e ON e.currencyid = o.transactioncurrencyid"
+        " LEFT JOIN crm_contact m ON m.contactid = o.contactid",
+        "lines": "SELECT l.productcode, o.ordernumber, cast(l.baseamount AS FLOAT) FROM salesorderdetail l"
+        " JOIN salesorder o ON o.salesorderid = l.salesorderid",
+    },
 }
 
 
@@ -230,6 +261,13 @@ class Trade:
         run_until_idle(self.context)
         return runs.get(started.id)
 
+    def run_all(self, ids: Sequence[int] | None = None, **given: Any) -> list[SyncRun]:
+        """Start runs of all mappings, or of these, let them end, and give all that were carried out."""
+        wanted = None if ids is None else tuple(ids)
+        started = run_groups.start(self.context, run_groups.GroupRequest(wanted, **given), "test")
+        run_until_idle(self.context)
+        return run_groups.members(started[0].group_id or 0)
+
     def partner(self, name: str, key: Any) -> str | None:
         """The key of the partner of a local record."""
         found = couplings.list_couplings(mapping_id=self.mapping_ids[name], local_key=str(key), limit=1)
@@ -264,6 +302,10 @@ class Trade:
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         return self.sql(_side(table), f"SELECT * FROM {table} ORDER BY {KEYS[table]}")
+
+    def facts(self, side: Side | str) -> dict[str, list[tuple[Any, ...]]]:
+        """What one application knows, in words that both have: numbers and names instead of keys."""
+        return {name: sorted(self.sql(side, question)) for name, question in FACTS[Side(side)].items()}
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All records of both applications with their stamps: the same as long as nobody writes."""

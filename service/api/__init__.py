@@ -17,10 +17,13 @@ from service.api import (
     docs,
     error_list,
     errors,
+    events,
+    export,
     health,
     limiting,
     mappings,
     metrics,
+    notifications,
     runs,
     skipped,
     tokens,
@@ -38,7 +41,9 @@ RESOURCES = (
     runs.blp,
     error_list.blp,
     skipped.blp,
+    notifications.blp,
     tokens.blp,
+    export.blp,
     webhooks.blp,
     health.blp,
     metrics.blp,
@@ -63,7 +68,7 @@ def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | No
     """Give an application the whole API.
 
     `cursor_secret`: cursors are good for all processes that share it. `places`: how many callers may hold a thread to
-    wait for the end of work. `per_token`: how many requests one caller may send.
+    wait for the end of work; half as many more may watch runs. `per_token`: how many requests one caller may send.
     """
     app.json = Orjson(app)
     app.url_map.strict_slashes = False
@@ -77,8 +82,10 @@ def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | No
         CURSOR_KEY: hashlib.sha256(b"cursor:" + cursor_secret.encode()).digest(),
     }
     waiting.install(app, places)
+    events.install(app, max(1, places // 2))
     limiting.install(app, per_token)
-    for part in (tracing, metrics, bodies, errors, conditions):
+    metrics.install(app, app.extensions.get("accord"))
+    for part in (tracing, bodies, errors, conditions):
         part.install(app)
     api = Api(app)
     api.register_converter(IdConverter, id_parameter)

@@ -18,17 +18,19 @@ from service.api.fields import Fault
 from service.api.limiting import TooMany
 from service.api.paging import InvalidCursor
 from service.api.smorest import PROBLEM_TYPE, InvalidJson, Refused
-from service.core.errors import AccordError, Conflict, Invalid, NotFound, Stale, Unavailable
+from service.core.errors import AccordError, Conflict, Invalid, NotFound, Problem, Stale, Unavailable
 from service.operations.context import SecretLost
 from service.operations.errors import SelectionRequired
 from service.operations.health import BROKEN_RULE, MISTAKES, UNREACHABLE, NotReady
 from service.operations.idempotency import KeyReused
+from service.operations.notifications import NotificationRefused
 from service.operations.oidc import ProviderUnreachable
 
 STATUS: Mapping[type[AccordError], int] = {
     SelectionRequired: 400,
     NotSignedIn: 401,
     NotAllowed: 403,
+    NotificationRefused: 403,
     NotFound: 404,
     Conflict: 409,
     Stale: 412,
@@ -168,6 +170,11 @@ def _items(error: HTTPException) -> list[dict[str, str]]:
             where = _pointer(path) if location == "json" else ".".join(path)
             found.append(_item("pointer" if location == "json" else "parameter", where, str(fault), _params(fault)))
     return found
+
+
+def problems_of(messages: Any) -> list[Problem]:
+    """Marshmallow's messages as problems with JSON pointers."""
+    return [Problem(_pointer(path), str(fault), _params(fault)) for path, fault in _flattened(messages, ())]
 
 
 def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

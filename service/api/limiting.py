@@ -25,7 +25,8 @@ GUESSES = "20/minute"
 guess, and counts once."""
 
 NOTIFICATIONS = "120/minute"
-"""How many notifications without a token a connection takes: each is a hint, and the next run looks for itself."""
+"""How many notifications without a token a connection takes from an address: each is a hint, and runs that are due look
+for themselves."""
 
 _LIMITS = "accord-limits"
 _REMEMBERED = 10_000
@@ -67,7 +68,8 @@ class _Limits:
 
     def count_notification(self, connection_id: int) -> None:
         """Count a notification without a token. Raises TooMany."""
-        self._hit(self._notifications, f"connection:{connection_id}")
+        if self._per_token is not None:
+            self._hit(self._notifications, f"connection:{connection_id}:{address()}")
 
     def refuse_guessers(self, address: str, token: str) -> None:
         """Raise TooMany for an address that guesses, unless this token was good from there before."""

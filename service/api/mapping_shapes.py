@@ -32,6 +32,7 @@ from service.core.transforms import TRANSFORMS
 from service.core.transforms.base import Transform
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
+from service.operations.review import Recommendation
 
 EXAMPLE = {
     "name": "customers and accounts",
@@ -210,9 +211,14 @@ class FieldMappingShape(Body):
 
 
 class ScheduleShape(Body):
-    """`everyMinutes`, or `cron` and maybe `timeZone`."""
+    """`everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`."""
 
     every_minutes = Int(min=1, max=525_600)
+    slowest_minutes = Int(
+        min=1,
+        max=525_600,
+        metadata={"description": "While runs find nothing the pause doubles, up to this; left out: it stays."},
+    )
     cron = Text(min=1, max=200, metadata={"example": "0 6 * * 1-5"})
     time_zone = Text(min=1, max=100, metadata={"example": "Europe/Oslo"})
 
@@ -356,6 +362,36 @@ class MappingAnswer(Answer):
     status = Part(StandingAnswer)
     created_at = Moment()
     updated_at = Moment()
+
+
+class SideFigures(Answer):
+    """A figure of each side; null where the application does not count."""
+
+    local = Int(allow_none=True)
+    integration = Int(allow_none=True)
+
+
+class AdviceAnswer(Answer):
+    """What to do first with a mapping, and why."""
+
+    mapping_id = Id()
+    name = Said()
+    recommendation = Choice(Recommendation)
+    reason = Said(metadata={"description": "A stable code."})
+    message = Said()
+    advice = Said()
+    coupled = Int(min=0)
+    records = Part(SideFigures, metadata={"description": "How many records are inside the filter."})
+    uncoupled = Part(SideFigures, metadata={"description": "How many of them are in no coupling, by these figures."})
+    match_keys = Flag()
+    last_full_run_at = Moment(allow_none=True)
+    needs = Listed(Id(), metadata={"description": "Mappings that come before this one."})
+
+
+class ReviewAnswer(Answer):
+    """The mappings in the order in which they run."""
+
+    items = Listed(Part(AdviceAnswer))
 
 
 def stored(body: Mapping[str, Any]) -> Document:

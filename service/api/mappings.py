@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask.views import MethodView
 
+from service import wording
 from service.api.access import actor, context
 from service.api.conditions import expected_version, tagged
-from service.api.mapping_shapes import EXAMPLE, MappingAnswer, MappingChanges, NewMapping, SidesToReset, stored
+from service.api.errors import language
+from service.api.mapping_shapes import (
+    EXAMPLE,
+    MappingAnswer,
+    MappingChanges,
+    NewMapping,
+    ReviewAnswer,
+    SidesToReset,
+    stored,
+)
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.runs import shown as shown_run
 from service.core.records import Side
-from service.operations import mappings
+from service.operations import mappings, review
 from service.operations.tokens import Scope
 
 blp = Blueprint("mappings", __name__, description="Two tables that are kept the same, and the rules for it.")
@@ -47,6 +58,18 @@ class Mappings(MethodView):
         """Make a mapping, if it can work with its two tables as they are now."""
         document, headers = _answer(mappings.create(context(), stored(body), actor()))
         return document, {**headers, "Location": f"/mappings/{document['id']}"}
+
+
+@blp.route("/mappings/review")
+class MappingReview(MethodView):
+    @operation("reviewMappings", Scope.READ)
+    @blp.response(200, ReviewAnswer)
+    def get(self) -> Any:
+        """Say for each enabled mapping, in the order in which they run, what to do first: before anything is written.
+
+        Both applications of each mapping are asked how many records they have.
+        """
+        return {"items": [_advised(advice) for advice in review.review(context())]}
 
 
 @blp.route("/mappings/<id:mapping_id>")
@@ -96,6 +119,11 @@ class MappingReset(MethodView):
 
 def _expected(mapping_id: int) -> int | None:
     return expected_version("mapping", mapping_id, lambda: int(mappings.get(mapping_id)["version"]))
+
+
+def _advised(advice: review.Advice) -> dict[str, Any]:
+    words = wording.say(advice.reason, advice.params, language())
+    return {**asdict(advice), "message": words.message, "advice": words.advice}
 
 
 def _answer(document: dict[str, Any]) -> tuple[Any, dict[str, str]]:

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 from flask.views import MethodView
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
 
 from service.api.operation import Blueprint, operation
-from service.operations import health
+from service.operations.context import Context
+from service.operations.figures import Standing
 from service.operations.tokens import Scope
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 blp = Blueprint("metrics", __name__, description="Figures for a Prometheus.")
-
-
-class _Standing:
-    """Figures that are counted when somebody asks."""
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for (name, label), counted in health.figures().items():
-            family = GaugeMetricFamily(name, f"How many there are, by {label}.", labels=[label])
-            for value, number in counted.items():
-                family.add_metric([value], number)
-            yield family
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing is counted before somebody asks."""
-        return []
 
 
 @blp.route("/metrics")
@@ -44,12 +28,13 @@ class Metrics(MethodView):
         return Response(generate_latest(current_app.extensions["accord-metrics"]), content_type=TEXT)
 
 
-def install(app: Flask) -> None:
-    """Count requests, each application for itself."""
+def install(app: Flask, context: Context | None) -> None:
+    """Count requests, each application for itself. Without a context there is no state to count in: only a document."""
     registry = CollectorRegistry()
     asked = Counter("accord_requests", "Requests.", ["operation", "status"], registry=registry)
     took = Histogram("accord_request_seconds", "How long requests took.", ["operation"], registry=registry)
-    registry.register(_Standing())
+    if context is not None:
+        registry.register(Standing(context))
     app.extensions["accord-metrics"] = registry
 
     @app.after_request

@@ -60,8 +60,9 @@ def operation(
     """Make a view an operation. `scope` None: for everybody. `if_match`: "required" or "optional". `etag`: "version"
     where the item's version covers all that is shown, "content" where more is shown.
 
-    `at_once`: everything it does is in our own database, and done in the transaction of its idempotency key.
-    `afterwards` is handed the answer once all is committed and no connection is held, and gives the one to be sent.
+    `produces`: the media types of a good answer, with blanks between them. `at_once`: everything it does is in our own
+    database, and done in the transaction of its idempotency key. `afterwards` is handed the answer once all is
+    committed and no connection is held, and gives the one to be sent.
     """
     waits = afterwards is not None
     described = Operation(id, scope, if_match, etag, location, body_optional, waits, refuses, links or {})
@@ -76,13 +77,13 @@ def operation(
         @wraps(view)
         def admitted(*args: Any, **kwargs: Any) -> Response:
             _assert_acceptable(produces)
+            g.setdefault(BODY_OPTIONAL, body_optional)
             if scope is None:
                 return answered(*args, **kwargs)
             with connection():
                 assert_may(scope)
                 if if_match is not None or etag is not None:
                     assert_condition(if_match == "required")
-                g.setdefault(BODY_OPTIONAL, body_optional)
                 if request.method != "POST":
                     return answered(*args, **kwargs)
                 response = answered_once(lambda: answered(*args, **kwargs), at_once=at_once)
@@ -104,7 +105,7 @@ def _bare(response: Response) -> Response:
 
 def _assert_acceptable(produces: str) -> None:
     accepted = request.accept_mimetypes
-    if accepted and not any(accepted[kind] for kind in (produces, PROBLEM_TYPE)):
+    if accepted and not any(accepted[kind] for kind in (*produces.split(), PROBLEM_TYPE)):
         raise NotAcceptable
 
 

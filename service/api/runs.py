@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ from flask import Response
 from flask.views import MethodView
 
 from service import wording
+from service.api import events
 from service.api.access import actor, context
 from service.api.conditions import tagged
 from service.api.errors import language
@@ -22,6 +24,7 @@ from service.api.fields import (
     Items,
     Json,
     Key,
+    Listed,
     Moment,
     Part,
     QueryId,
@@ -30,9 +33,10 @@ from service.api.fields import (
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.waiting import waited
+from service.core.errors import Invalid, Problem
 from service.core.outcomes import Outcome, no_counts
 from service.core.records import Direction, Side
-from service.operations import runs
+from service.operations import run_groups, runs
 from service.operations.tokens import Scope
 
 blp = Blueprint("sync-runs", __name__, description="Runs: one execution for one mapping each.")
@@ -51,7 +55,9 @@ class ChosenRecords(Body):
 class NewRun(Body):
     """What is to be run."""
 
-    mapping_id = Id(required=True)
+    mapping_id = Id(load_default=None, allow_none=True, metadata={"description": "The mapping."})
+    mapping_ids = Items(Id(), min=1, max=500, metadata={"description": "Instead: several of them."})
+    all_ = Flag(data_key="all", load_default=False, metadata={"description": "Instead: every enabled mapping."})
     kind = Choice(runs.KINDS, load_default="modified")
     direction = Choice(Direction, allow_none=True, load_default=None, metadata={"description": "Narrows it."})
     records = Part(ChosenRecords, load_default=dict, metadata={"description": "For `records` and `uncouple`."})
@@ -67,6 +73,7 @@ class RunQuery(PageQuery):
     status = Choice(STATUSES)
     kind = Choice(runs.KINDS)
     created_after = Moment()
+    group_id = QueryId()
 
 
 CountsAnswer = type(
@@ -88,6 +95,7 @@ class RunAnswer(Answer):
 
     id = Id()
     mapping_id = Id()
+    group_id = Int(allow_none=True, metadata={"description": "The first of the runs that were asked for together."})
     kind = Choice(runs.KINDS)
     direction = Choice(Direction)
     trigger = Choice(runs.TRIGGERS)
@@ -101,6 +109,12 @@ class RunAnswer(Answer):
     requested_by = Said(allow_none=True)
     code = Said(allow_none=True, metadata={"description": "Why the run failed or stopped."})
     message = Said(allow_none=True, metadata={"description": "The same in words."})
+
+
+class StartedAnswer(RunAnswer):
+    """The run that was started, the first where there are several; `items` are all of them, in their order."""
+
+    items = Listed(Part(RunAnswer))
 
 
 class RecordQuery(PageQuery):
@@ -139,10 +153,16 @@ def _at_its_end(response: Response) -> Response:
 
 def _look(run_id: int) -> tuple[bool, Response]:
     run = runs.get(run_id)
-    ended = run.status in runs.FINISHED
-    body, headers = accepted(run)
-    text = orjson.dumps(RunAnswer().dump(body))
+    together = [run] if run.group_id is None else run_groups.members(run.group_id)
+    ended = all(one.status in runs.FINISHED for one in together)
+    body, headers = started(together)
+    text = orjson.dumps(StartedAnswer().dump(body))
     return ended, Response(text, 200 if ended else 202, headers, content_type="application/json")
+
+
+def _picture(run_id: int) -> tuple[bool, str, str]:
+    run = runs.get(run_id)
+    return run.status in runs.FINISHED, str(run.version), orjson.dumps(RunAnswer().dump(shown(run))).decode()
 
 
 @blp.route("/sync-runs")
@@ -166,14 +186,23 @@ class Runs(MethodView):
         links=LINKS,
     )
     @blp.arguments(NewRun, example=EXAMPLE)
-    @blp.alt_response(200, schema=RunAnswer, description="The run has ended while the caller waited.", success=True)
-    @blp.response(202, RunAnswer)
+    @blp.alt_response(200, schema=StartedAnswer, description="The run has ended while the caller waited.", success=True)
+    @blp.response(202, StartedAnswer)
     def post(self, body: dict[str, Any]) -> Any:
-        """Start a run for a mapping; the same run that is queued already is returned instead.
+        """Start a run for a mapping, or one for each of several; a run that is queued already is returned instead.
 
-        With `Prefer: wait=10` the answer comes when the run has ended, or when the time is up.
+        Runs of several mappings begin when those of the mappings that they need have ended, and have one `groupId`.
+        The last is followed by runs for records that waited for others. With `Prefer: wait=10` the answer comes when
+        all have ended, or when the time is up.
         """
-        return accepted(runs.start(context(), _request(body), actor()))
+        mapping_id, several, everything = (body.pop(name, None) for name in ("mapping_id", "mapping_ids", "all_"))
+        given = {"/mappingId": mapping_id, "/mappingIds": several, "/all": everything or None}
+        named = [pointer for pointer, value in given.items() if value is not None]
+        if len(named) != 1:
+            raise Invalid([Problem((named or ["/mappingId"])[-1], "mapping_missing")])
+        if mapping_id is not None:
+            return started([runs.start(context(), _request({**body, "mapping_id": mapping_id}), actor())])
+        return started(run_groups.start(context(), _group_request(body, several), actor()))
 
 
 @blp.route("/sync-runs/<id:run_id>")
@@ -196,6 +225,20 @@ class RunRecords(MethodView):
         return page(runs.list_records(run_id, **query), query["limit"])
 
 
+@blp.route("/sync-runs/<id:run_id>/events")
+class RunEvents(MethodView):
+    @operation("watchRun", Scope.READ, produces="text/event-stream", refuses=(404,))
+    @blp.response(200, {"type": "string"}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
+    def get(self, run_id: int) -> Any:
+        """Watch a run: an event `progress` whenever it has moved on, and `end` when it has ended.
+
+        The data of each event is the run, as `GET /sync-runs/{run_id}` shows it. A stream that breaks off, or ends
+        because it was open for long, is simply opened again.
+        """
+        runs.get(run_id)
+        return events.stream(lambda: _picture(run_id))
+
+
 @blp.route("/sync-runs/<id:run_id>/cancel")
 class RunCancel(MethodView):
     @operation("cancelRun", Scope.OPERATE, etag="version", location=True, at_once=True, refuses=(404,), links=LINKS)
@@ -215,6 +258,21 @@ def accepted(run: Any) -> Any:
     """An answer that points at the run that does the work."""
     body, headers = tagged(shown(run), run.version)
     return body, {**headers, "Location": f"/sync-runs/{run.id}"}
+
+
+def started(found: Sequence[Any]) -> Any:
+    """An answer that points at the first of some runs and shows them all."""
+    body, headers = accepted(found[0])
+    return {**body, "items": [shown(run) for run in found]}, headers
+
+
+def _group_request(body: dict[str, Any], mapping_ids: list[int] | None) -> run_groups.GroupRequest:
+    chosen = [body.pop(name) for name in ("records", "coupling_ids")]
+    if any(chosen):
+        raise Invalid([Problem("/records", "records_unexpected", {"kind": body["kind"]})])
+    direction = body.pop("direction")
+    ids = None if mapping_ids is None else tuple(dict.fromkeys(mapping_ids))
+    return run_groups.GroupRequest(ids, direction=None if direction is None else Direction(direction), **body)
 
 
 def _request(body: dict[str, Any]) -> runs.RunRequest:

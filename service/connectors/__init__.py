@@ -10,12 +10,16 @@ from importlib.metadata import entry_points
 
 from service.connectors.base import Connector
 from service.connectors.memory import MemoryConnector
+from service.connectors.odata import BusinessCentralConnector, DataverseConnector, ODataConnector
 from service.connectors.sql import SqlConnector
 
 GROUP = "accord.connectors"
 
 CONNECTORS: Mapping[str, type[Connector]] = {
+    "businessCentral": BusinessCentralConnector,
+    "dataverse": DataverseConnector,
     "memory": MemoryConnector,
+    "odata": ODataConnector,
     "sql": SqlConnector,
 }
 

@@ -5,6 +5,7 @@ cursor      an opaque text that continues a reading where its page ended; only t
 horizon     the stamp up to which the source shows everything it ever will: its clock, or the start of the oldest
             transaction that it still has open
 guarded     a write that is refused when the record is no longer in the state that was read
+permit      leave to write, asked for at the last moment: a worker that was overtaken has it no more
 
 A connector is made for one connection and used by one thread at a time. It never logs or returns credentials. Every
 method raises `SideFailed` when the application cannot be worked with; what goes wrong with one record is a result.
@@ -100,6 +101,8 @@ class Connector(ABC):
     """Private networks that may be reached by a name, as the administrator of the service lists them; set by whoever
     makes the connector, before it connects."""
 
+    _permit: Callable[[], None] | None = None
+
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:
         """Check the settings and raise `SettingsRefused` for all problems together. Does not connect."""
@@ -107,6 +110,17 @@ class Connector(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back connections and files. May be called twice."""
+
+    def fence(self, permit: Callable[[], None]) -> None:
+        """From now on ask `permit` at the last moment before a write takes effect; it raises where it must not."""
+        self._permit = permit
+
+    def permit(self) -> None:
+        """To be called by `insert`, `update` and `delete` right before each COMMIT, or before each request that writes:
+        a process that was stopped in their midst may wake when another does its work. What it raises is passed on, and
+        then nothing more is written."""
+        if self._permit is not None:
+            self._permit()
 
     # What there is
 

@@ -64,6 +64,20 @@ def equal(one: Scalar, other: Scalar) -> bool:
     return False
 
 
+def same_but_form(sent: Scalar, held: Scalar) -> bool:
+    """Whether `held` is what an application may make of `sent` by itself: other letter case, blanks taken off, nothing
+    for an empty text, a number rounded to fewer places."""
+    if equal(sent, held) or {sent, held} <= {None, ""}:
+        return True
+    if isinstance(sent, str) and isinstance(held, str) and sent.strip().casefold() == held.strip().casefold():
+        return True
+    try:
+        number, rounded = Decimal(str(sent)), Decimal(str(held))
+        return abs(number - rounded) < Decimal(1).scaleb(int(rounded.as_tuple().exponent))
+    except (InvalidOperation, ValueError):
+        return False
+
+
 def coerce(value: Scalar, source: FieldType | None, destination: Field) -> Scalar:
     """What `destination` is to hold for a canonical value of type `source` (None: a constant, of its own type).
 

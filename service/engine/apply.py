@@ -1,17 +1,18 @@
-"""The apply step for a page: bulk writes, each with the state that was read, and intents before every insert."""
+"""The apply step for a page: bulk writes, each with the state that was read, and each noted before it is sent."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.core.decide import Do
 from service.core.failures import Failure, SideFailed
 from service.core.flow import NOTHING_KNOWN, Coupled
+from service.core.outcomes import Outcome
 from service.core.records import FieldType, Record, Side
 from service.engine.decisions import decide_again, recoupled
 from service.engine.guards import guard_deletions, guard_restored
+from service.engine.pending import forget, note
 from service.engine.task import Task, Visit
 from service.store import intents, runs, sql
 from service.store.intents import Intent
@@ -29,8 +30,6 @@ def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]
     inserting = [visit for visit in visits if visit.decision.do is Do.INSERT]
     deleting = [visit for visit in visits if visit.decision.do is Do.DELETE]
-    if inserting or writing or deleting:
-        runs.assert_held(task.lease)
     _insert(task, source, inserting)
     _update(task, source, writing)
     _update_again(task, source, [visit for visit in writing if _moved(visit)])
@@ -64,10 +63,24 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     with sql.transaction():
         runs.assert_held(task.lease)
         intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)
+    task.permit()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
+    _look_for_arrived(task, side, items, results)
     for visit, result in zip(visits, results, strict=True):
         if _take(visit, side, result) and isinstance(result, Record):
             visit.coupled = _coupling_of(source, visit, result)
+
+
+def _look_for_arrived(task: Task, side: Side, items: Sequence[Insert], results: Sequence[Result]) -> None:
+    """Raise Clash where a refused insert is there already, under the very key that we chose: it had arrived before, and
+    is found by its intent when the page is done again."""
+    refused = [
+        item.key
+        for item, result in zip(items, results, strict=True)
+        if item.key is not None and isinstance(result, Failure) and result.code == "value_rejected"
+    ]
+    if refused and task.connectors[side].fetch(task.mapping.side(side).selection, refused, filtered=False):
+        raise sql.Clash("an insert had arrived before")
 
 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
@@ -82,12 +95,14 @@ def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:
     written values, makes the key."""
     target = task.mapping.side(side)
     field = target.fields[target.selection.key]
-    if target.selection.key in visit.decision.writes[side] or not task.connectors[side].accepts_keys:
+    if target.selection.key in visit.decision.writes[side] or field.read_only or not task.connectors[side].accepts_keys:
         return None
+    if (sent := task.chosen.get((side, visit.record.key))) is not None:
+        return sent
     if field.type is FieldType.UUID:
-        return str(uuid.uuid4())
+        return str(task.new_key())
     if field.type is FieldType.STRING and not target.generates_keys and (field.length is None or field.length >= 32):
-        key = uuid.uuid4()
+        key = task.new_key()
         return str(key) if field.length is None or field.length >= 36 else key.hex
     return None
 
@@ -101,6 +116,8 @@ def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
             Update(visit.after[side], visit.decision.writes[side], task.mapping.bidirectional or visit.resolving)
             for visit in some
         ]
+        note(task, source, side, some, Outcome.MODIFIED)
+        task.permit()
         results = task.connectors[side].update(task.mapping.side(side).selection, items)
         for visit, result in zip(some, results, strict=True):
             _take(visit, side, result)
@@ -111,6 +128,7 @@ def _update_again(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     moved = [visit for visit in visits if not visit.written]
+    forget(task, moved)
     decide_again(task, source, moved)
     for visit in moved:
         if visit.failure is None:
@@ -128,6 +146,8 @@ def _delete(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     items = [Deletion(visit.record, guarded=True) for visit in visits]
+    note(task, source, source, visits, Outcome.DELETED)
+    task.permit()
     results = task.connectors[source].delete(task.mapping.side(source).selection, items)
     for visit, failure in zip(visits, results, strict=True):
         visit.failure = failure

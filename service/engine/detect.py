@@ -131,6 +131,8 @@ def _missing(task: Task, source: Side, keys: Sequence[str]) -> list[Visit]:
 def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     connector, selection = task.connectors[source], task.mapping.side(source).selection
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
+    if page.cursor is not None and here["cursor"] is None:
+        _estimate(task, source, here["since"], here["readAt"])
     waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
     visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
     _tell_fresh(visits, here["fresh"])
@@ -153,6 +155,13 @@ def _finished(here: dict[str, Any]) -> Mark | None:
     """At its end everything was read up to the horizon of the reading, even when nothing was new."""
     marks = (Mark(stamp, key, here["readAt"], here["recent"], here["ahead"]) for stamp, key in here["latest"])
     return next(marks, None)
+
+
+def _estimate(task: Task, source: Side, since: Stamp | None, until: Stamp) -> None:
+    """How many records this reading will come to, where the application can count them; for whoever watches."""
+    found = task.connectors[source].count(task.mapping.side(source).selection, since or 0, until)
+    if found is not None:
+        task.progress["estimate"] = task.progress.get("read", 0) + found
 
 
 def _begin_reading(task: Task, source: Side) -> dict[str, Any]:

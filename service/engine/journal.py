@@ -16,7 +16,7 @@ from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
 from service.core.references import NOT_COUPLED, Missing
 from service.engine.task import Task, Visit
-from service.store import couplings, intents, mappings, problems, retries, runs, skipped, sql, watermarks
+from service.store import couplings, intents, mappings, pending, problems, retries, runs, skipped, sql, watermarks
 from service.store.couplings import Saved
 from service.store.problems import Problem
 from service.store.retries import Postponed
@@ -70,8 +70,11 @@ def write_down(
             runs.record(task.lease.run_id, [_done(task, source, item, {}, []) for item in entries.done])
         else:
             _save(task, source, entries)
+            if task.noted:
+                pending.clear(task.mapping.id)
             if mark is not None:
                 watermarks.advance(task.mapping.id, source, mark)
+    task.noted = False
 
 
 def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:

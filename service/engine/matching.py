@@ -19,6 +19,7 @@ from service.engine.decisions import unsynchronized
 from service.engine.detect import PENDING, select
 from service.engine.journal import write_down
 from service.engine.match import find_twins
+from service.engine.page import count_progress
 from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.store import retries, sql
@@ -38,7 +39,7 @@ def match_existing(task: Task) -> None:
         if visit.destination is not None:
             visit.after[source.other] = visit.destination
     task.checkpoint = {"cursor": page.cursor} if page.cursor else {"finished": True}
-    task.progress["read"] = task.progress.get("read", 0) + len(visits)
+    count_progress(task, len(page.records))
     with sql.transaction():
         write_down(task, source, visits)
         _postpone(task, source, visits)

@@ -21,5 +21,21 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
     visits = [visit for visit in batch.visits if task.full or not visit.still_waits]
     apply(task, source, visits)
     task.checkpoint = checkpoint
-    task.progress["read"] = task.progress.get("read", 0) + len(visits)
+    count_progress(task, max(len(batch.read), len(batch.visits)))
     write_down(task, source, visits, batch.mark, batch.gone)
+
+
+def count_progress(task: Task, read: int) -> None:
+    """Add records that were read; with the records per second of this worker, and where the reading could be counted
+    the seconds that it will still take."""
+    progress = task.progress
+    progress["read"] = progress.get("read", 0) + read
+    task.read_here += read
+    seconds = (task.now() - task.began) / 1_000_000
+    if seconds > 0:
+        progress["rate"] = round(task.read_here / seconds, 1)
+    left = progress.get("estimate", 0) - progress["read"]
+    if left > 0 and progress.get("rate"):
+        progress["remainingSeconds"] = round(left / progress["rate"])
+    else:
+        progress.pop("remainingSeconds", None)

@@ -4,13 +4,15 @@ sending them again (semantics.md, section 7)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from service.core.compare import Unconvertible, equal
+from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
-from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Line, remember
+from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
 from service.engine.journal import about, retire
 from service.engine.match import bare, match_lines
+from service.engine.pending import settle_pending
 from service.engine.references import look_up
 from service.engine.task import Task
 from service.store import couplings, intents, mappings, problems, runs, skipped, sql
@@ -21,9 +23,10 @@ from service.store.skipped import Skip
 
 
 def settle(task: Task) -> None:
-    """Settle every open intent of the mapping, in both directions."""
+    """Settle every open intent of the mapping, in both directions, and tell what changes were made."""
     if task.dry_run:
         return
+    settle_pending(task)
     for side in Side:
         noted = intents.open_ones(task.mapping.id, side)
         if noted:
@@ -43,6 +46,8 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         hits = made[item.source_key]
         if len(hits) > 1:
             doubtful.append(item)
+        elif not hits and item.chosen_key is not None:
+            task.chosen[side, item.source_key] = item.chosen_key
         elif hits and item.source_key in records:
             known = existing.get(item.source_key)
             id = known.id if known else 0
@@ -111,10 +116,25 @@ def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record
         return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
     same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
     known = {
-        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),
+        side: _known_of(task, side, item, made),
         side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
     }
     return Saved(Coupled(id, keys, known), "success")
+
+
+def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
+    """What is known of a record that we made: what it held then. Somebody may have edited it since, and that edit
+    still has to travel; what its application made of our values is none."""
+    known = remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True)
+    mapped = task.mapping.side(side)
+    names = {id: mapped.selection.fields[position] for id, position in task.flows[side].remembered}
+    base = {
+        id: item.values[names[id]]
+        if names[id] in item.values and not same_but_form(item.values[names[id]], held)
+        else held
+        for id, held in (known.base or {}).items()
+    }
+    return replace(known, base=base)
 
 
 def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
+from opentelemetry import trace
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from service.core.failures import SideFailed
@@ -45,7 +46,8 @@ def execute(task: Task) -> None:
     step = resolve_skipped if "skipped" in task.request else KINDS[task.kind]
     while not task.checkpoint.get("finished"):
         task.check_stop()
-        _patiently(task, lambda: step(task))
+        with trace.get_tracer("accord").start_as_current_span("page", record_exception=False):
+            _patiently(task, lambda: step(task))
 
 
 def synchronize(task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +18,7 @@ from service.core.outcomes import Counts, Outcome, no_counts
 from service.core.records import Direction, Record, Side, Stamp
 from service.engine.seen import Seen
 from service.store.retries import Waiting
-from service.store.runs import Lease
+from service.store.runs import Lease, LeaseLost
 
 PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
@@ -87,8 +88,14 @@ def _never() -> Stop | None:
 @dataclass(slots=True)
 class Task:
     """A run that a worker holds the lease of, with everything it needs. Counters and checkpoint live here between two
-    pages and are written down with each. `restored`: our own state is an older one than the records are. `steady`: a
-    clock of our own that nobody sets while this process lives."""
+    pages and are written down with each.
+
+    `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
+    two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
+    of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
+    same. `noted`: whether the page has noted changes before it sent them. `began`, `read_here`: when this worker began,
+    and how many records it has read. `steady`: a clock of our own that nobody sets while this process lives.
+    """
 
     lease: Lease
     kind: str
@@ -103,18 +110,26 @@ class Task:
     full: bool
     now: Callable[[], Stamp]
     steady: Callable[[], Stamp]
+    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    margin: Stamp = 0
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep
     restored: bool = False
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
+    chosen: dict[tuple[Side, str], str] = field(default_factory=dict)
+    noted: bool = False
     counts: dict[str, Counts] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
+    began: Stamp = field(init=False)
+    read_here: int = 0
+
     def __post_init__(self) -> None:
+        self.began = self.now()
         for side in Side:
             self.counts.setdefault(Direction.out_of(side), no_counts())
 
@@ -122,6 +137,12 @@ class Task:
     def sources(self) -> list[Side]:
         """The sides that this run reads as sources, in order: the local one first, as the origin has it."""
         return [side for side in Side if self.flows[side].lines and self.direction.allows(Direction.out_of(side))]
+
+    def permit(self) -> None:
+        """Raise LeaseLost when the lease has ended by our own clock: from then on another may have the run. Asks
+        nobody, so that it can be the last thing done before a write."""
+        if self.now() >= self.lease.until - self.margin:
+            raise LeaseLost
 
     @property
     def passes(self) -> list[Side]:

@@ -14,6 +14,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Table
 from service.operations import audit
 from service.operations.context import Context, SecretLost
+from service.operations.figures import observed
 from service.operations.secret_settings import mask, unmask
 from service.store import connections as store
 from service.store.integrity import refusals
@@ -22,7 +23,7 @@ from service.store.sql import transaction
 
 
 @dataclass(frozen=True, slots=True)
-class _Secrets:
+class Secrets:
     """What is encrypted of a connection: its credentials, and the settings that have a password inside."""
 
     credentials: Mapping[str, Any]
@@ -54,12 +55,8 @@ def create(
 ) -> Connection:
     """A new connection. Its settings are checked; whether it leads anywhere is what `check` is for."""
     columns = {"name": name, "kind": kind, "enabled": enabled}
-    columns |= _settled(context, kind, settings, _Secrets(credentials or {}, {}))
-    now = context.now()
-    with transaction(), refusals(noun="connection", name=name):
-        id = store.insert({**columns, "created_at": now, "updated_at": now})
-        audit.record(context, actor, "create", "connection", id, after=_shown(columns))
-    return get(id)
+    columns |= settled(context, kind, settings, Secrets(credentials or {}, {}))
+    return get(write_new(context, columns, actor))
 
 
 def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Connection:
@@ -67,17 +64,31 @@ def change(context: Context, id: int, changes: Mapping[str, Any], expected: int 
     row = get(id)
     columns = {name: changes[name] for name in ("name", "enabled") if name in changes}
     if "settings" in changes or "credentials" in changes:
-        secrets = _secrets(context, row)
+        secrets = secrets_of(context, row)
         merged = {**row.settings, **changes.get("settings", {})}
         settings = {name: value for name, value in merged.items() if value is not None}
         credentials = changes.get("credentials", secrets.credentials) or {}
-        columns |= _settled(context, row.kind, settings, _Secrets(credentials, secrets.settings))
+        columns |= settled(context, row.kind, settings, Secrets(credentials, secrets.settings))
+    write_over(context, row, columns, expected, actor)
+    return get(id)
+
+
+def write_new(context: Context, columns: Mapping[str, Any], actor: str) -> int:
+    """Write down a new connection whose columns are settled; its id."""
+    now = context.now()
+    with transaction(), refusals(noun="connection", name=columns["name"]):
+        id = store.insert({**columns, "created_at": now, "updated_at": now})
+        audit.record(context, actor, "create", "connection", id, after=_shown(columns))
+    return id
+
+
+def write_over(context: Context, row: Connection, columns: Mapping[str, Any], expected: int | None, actor: str) -> None:
+    """Write down columns of a connection that are settled. Raises Conflict, Stale."""
     before = _shown({name: getattr(row, name) for name in ("name", "kind", "settings", "credentials", "enabled")})
     with transaction(), refusals(noun="connection", name=columns.get("name", row.name)):
-        if not store.update(id, expected or row.version, {**columns, "updated_at": context.now()}):
-            raise Stale("connection", id)
-        audit.record_change(context, actor, "connection", id, before, _shown(columns))
-    return get(id)
+        if not store.update(row.id, expected or row.version, {**columns, "updated_at": context.now()}):
+            raise Stale("connection", row.id)
+        audit.record_change(context, actor, "connection", row.id, before, _shown(columns))
 
 
 def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
@@ -133,11 +144,11 @@ def get_table(context: Context, id: int, name: str) -> Table:
 
 def _open(context: Context, row: Connection) -> Connector:
     try:
-        secrets = _secrets(context, row)
+        secrets = secrets_of(context, row)
         settings, _ = unmask(row.settings, secrets.settings)
-        connector = connector_class(row.kind)(settings, secrets.credentials)
+        connector = context.connector_class(row.kind)(settings, secrets.credentials)
         connector.networks = context.private_networks
-        return connector
+        return observed(connector, row.name)
     except SecretLost as error:
         raise SideFailed(Failure("secret_lost", {"connection": row.name}, (row.name,))) from error
     except KeyError as error:
@@ -151,12 +162,13 @@ def _cannot_open(detail: str) -> SideFailed:
     return SideFailed(Failure("connection_failed", {"detail": detail}))
 
 
-def _secrets(context: Context, row: Connection) -> _Secrets:
+def secrets_of(context: Context, row: Connection) -> Secrets:
+    """What is encrypted of a connection. Raises SecretLost."""
     opened = context.secrets.open(row.credentials)
-    return _Secrets(opened.get("credentials", {}), opened.get("settings", {}))
+    return Secrets(opened.get("credentials", {}), opened.get("settings", {}))
 
 
-def _settled(context: Context, kind: str, settings: Mapping[str, Any], secrets: _Secrets) -> dict[str, Any]:
+def settled(context: Context, kind: str, settings: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     """The columns for settings and credentials that the kind accepts. Raises Invalid with all problems."""
     used, lost = unmask(settings, secrets.settings)
     problems = [Problem(f"/settings/{name}", "password_masked") for name in lost]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from service.connectors import connector_class
+from service.connectors.base import Connector
 from service.core.records import Stamp
 
 
@@ -33,6 +36,13 @@ class SecretBox:
         except InvalidToken as error:
             raise SecretLost from error
         return opened
+
+    def renewed(self, sealed: str) -> str | None:
+        """The same under the first key; None when no key fits."""
+        try:
+            return self._fernet.rotate(sealed.encode()).decode()
+        except InvalidToken:
+            return None
 
 
 class SecretLost(Exception):
@@ -60,8 +70,9 @@ class Context:
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
     committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
-    microseconds;
-    `steady` tells how much time passed between two moments.
+    microseconds. `new_key` makes the keys that we choose for new records. `connector_class` says what makes connectors
+    of a kind (KeyError: it is not installed). `lease`: microseconds after which a run whose worker is silent may be
+    taken by another. `steady` tells how much time passed between two moments.
     """
 
     secrets: SecretBox
@@ -70,3 +81,6 @@ class Context:
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
     steady: Callable[[], Stamp] = field(default_factory=steady_clock)
+    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
+    lease: Stamp = 30_000_000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,11 @@ from service.core.mapping import DeletionResolution, SyncMapping, UpdateResoluti
 from service.core.records import Direction, Side
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
+from service.operations import run_groups, schedules
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -24,16 +27,13 @@ from service.store.models import SyncRun
 from service.store.problems import Problem
 from service.store.runs import Lease, LeaseLost
 
-LEASE = 30_000_000
-"""Microseconds after which a run whose worker is silent may be taken by another."""
-
 log = structlog.get_logger()
 
 
 def claim(context: Context, owner: str) -> Lease | None:
     """Take the next run that can be worked on."""
     now = context.now()
-    lease = store.claim(owner, now, now + LEASE)
+    lease = store.claim(owner, now, now + context.lease)
     if lease is not None:
         context.note_run(lease.run_id)
     return lease
@@ -41,7 +41,7 @@ def claim(context: Context, owner: str) -> Lease | None:
 
 def keep_lease(context: Context, lease: Lease) -> bool:
     """Say that the worker is alive; returns whether somebody asked to cancel. Raises LeaseLost."""
-    return store.extend(lease, context.now() + LEASE)
+    return store.extend(lease, context.now() + context.lease)
 
 
 def carry_out(
@@ -56,12 +56,23 @@ def carry_out(
     row = mappings.get(run.mapping_id) if run else None
     if run is None or row is None:
         return
+
+    def prepare(task: Task) -> None:
+        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+
+    with run_traced(run, row.name):
+        _carry_out(context, lease, run, row, prepare)
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+            prepare(task)
+            for connector in parts.connectors.values():
+                connector.fence(task.permit)
             _work(task, row)
         _finish(context, task, row)
     except LeaseLost:
@@ -100,6 +111,8 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
         steady=context.steady,
+        new_key=context.new_key,
+        margin=context.lease // 6,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,
@@ -116,16 +129,39 @@ def careful(mapping: SyncMapping) -> SyncMapping:
 def _finish(context: Context, task: Task, row: MappingRow) -> None:
     failed = any(counts["failed"] for counts in task.counts.values())
     aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
-    with ending(context, task.lease.run_id):
+    with _ending(context, task.lease.run_id):
         store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
         if task.dry_run:
             return
         problems.resolve_setup(row.id)
+        _slow_down_or_wake(context, task, row)
         if task.full and _covers(task.sources, task.flows):
             mappings.full_read_done(row.id, row.version, row.restored_at)
         if task.kind == "reconcile" and _covers(task.sources, task.flows):
             mappings.reconciled(row.id, _statement(task, store.get(task.lease.run_id)))
     log.info("run_finished", run_id=task.lease.run_id, counts=task.counts)
+
+
+@contextmanager
+def _ending(context: Context, run_id: int) -> Iterator[None]:
+    """The transaction in which a run ends, and everything that follows from its end. Then others may begin."""
+    with ending(context, run_id):
+        yield
+        run = store.get(run_id)
+        if run is not None:
+            run_groups.run_ended(context, run)
+    if run is not None and run.group_id is not None:
+        context.wake()
+
+
+def _slow_down_or_wake(context: Context, task: Task, row: MappingRow) -> None:
+    """Count a run of changes that had nothing to do; one that had ends the slower pace of the schedule."""
+    quiet = {"read", "unchanged", "ignored", "skipped"}
+    if any(number for counts in task.counts.values() for outcome, number in counts.items() if outcome not in quiet):
+        if row.idle_runs:
+            mappings.end_idling(row.id, schedules.next_due(row.schedule, context.now()))
+    elif task.kind == "modified" and "slowestMinutes" in (row.schedule or {}):
+        mappings.count_idle(row.id)
 
 
 def _statement(task: Task, run: SyncRun | None) -> dict[str, Any]:
@@ -152,7 +188,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with ending(context, lease.run_id):
+    with _ending(context, lease.run_id):
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
 
@@ -160,7 +196,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
     try:
-        with ending(context, lease.run_id):
+        with _ending(context, lease.run_id):
             store.finish(lease, "failed", context.now(), failure.code, failure.params)
             problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
             skipped.reopen_of_run(lease.run_id)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from service.core.errors import AccordError
 from service.store.database import database, pending_migrations
-from service.store.figures import counts as figures
 from service.store.integrity import BROKEN_RULE, MISTAKES, UNREACHABLE
 
-__all__ = ["BROKEN_RULE", "MISTAKES", "UNREACHABLE", "NotReady", "assert_ready", "figures"]
+__all__ = ["BROKEN_RULE", "MISTAKES", "UNREACHABLE", "NotReady", "assert_ready"]
 
 
 class NotReady(AccordError):

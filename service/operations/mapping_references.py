@@ -3,33 +3,34 @@ could never be written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from service.core.errors import Problem
 from service.core.ordering import Need, Ring, arrange
 from service.core.records import Field, Side
 from service.operations.mapping_drafts import LineDraft, MappingDraft
-from service.operations.mapping_order import is_turned, needs
-from service.operations.mapping_rules import WAYS, Bound
-from service.store import mappings
+from service.operations.mapping_order import is_turned
+from service.operations.mapping_rules import WAYS, Bound, Surroundings
 
 NEW = 0
 """Stands for the id of a mapping that has none yet."""
 
 
-def problems(draft: MappingDraft, name: str, own_id: int | None, bound: Mapping[Side, Bound | None]) -> list[Problem]:
+def problems(
+    draft: MappingDraft, name: str, own_id: int | None, bound: Mapping[Side, Bound | None], around: Surroundings
+) -> list[Problem]:
     """What is wrong with the references of a mapping, and with what it depends on."""
     found = [
         problem
         for index, line in enumerate(draft.field_mappings)
         if line.reference is not None
-        for problem in _line_problems(draft, line, line.reference, name, f"/fieldMappings/{index}")
+        for problem in _line_problems(draft, line, line.reference, name, f"/fieldMappings/{index}", around)
     ]
-    return found or list(_ring_problems(draft, name, own_id, bound))
+    return found or list(_ring_problems(draft, name, own_id, bound, around))
 
 
 def _line_problems(
-    draft: MappingDraft, line: LineDraft, reference: str, own_name: str, pointer: str
+    draft: MappingDraft, line: LineDraft, reference: str, own_name: str, pointer: str, around: Surroundings
 ) -> Iterator[Problem]:
     if line.local_field is None or line.integration_field is None:
         yield Problem(f"{pointer}/reference", "reference_needs_both_fields")
@@ -37,7 +38,7 @@ def _line_problems(
         yield Problem(f"{pointer}/transforms", "reference_with_transforms")
     if reference == own_name:
         return
-    other = mappings.by_name(reference)
+    other = around.mapping(reference)
     if other is None:
         yield Problem(f"{pointer}/reference/mapping", "reference_unknown", {"name": reference})
     elif is_turned(draft.local.connection_id, draft.integration.connection_id, other) is None:
@@ -45,20 +46,28 @@ def _line_problems(
 
 
 def _ring_problems(
-    draft: MappingDraft, name: str, own_id: int | None, bound: Mapping[Side, Bound | None]
+    draft: MappingDraft, name: str, own_id: int | None, bound: Mapping[Side, Bound | None], around: Surroundings
 ) -> Iterator[Problem]:
-    own, names = own_id or NEW, mappings.names()
+    own, names = own_id or NEW, around.names()
     ids = {found: id for id, found in names.items()} | {name: own}
-    known = [need for need in needs() if need.owner != own]
-    known += [Need(own, other) for other in draft.depends_on]
-    for index, line in enumerate(draft.field_mappings):
-        if line.enabled and line.reference is not None:
-            known.append(Need(own, ids[line.reference], _LATEST + index, is_optional(draft, line, bound)))
+    known = [need for need in around.needs() if need.owner != own] + needs_of(
+        draft, own, ids, [is_optional(draft, line, bound) for line in draft.field_mappings]
+    )
     try:
         arrange([*names, own], known)
     except Ring as ring:
         path = " → ".join({**names, own: name}[id] for id in ring.mappings)
         yield Problem(_place(draft, ring, own, ids), "reference_ring", {"ring": path})
+
+
+def needs_of(draft: MappingDraft, own: int, ids: Mapping[str, int], optional: Sequence[bool]) -> list[Need]:
+    """What a mapping that is about to be saved needs of others; `optional` as `is_optional` says it of each line."""
+    said = [Need(own, other) for other in draft.depends_on]
+    return said + [
+        Need(own, ids[line.reference], _LATEST + index, optional[index])
+        for index, line in enumerate(draft.field_mappings)
+        if line.enabled and line.reference is not None
+    ]
 
 
 _LATEST = 2**62

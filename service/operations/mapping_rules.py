@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.failures import SideFailed
 from service.core.mapping import flowing_steps
+from service.core.ordering import Need
 from service.core.records import (
     FILTER_OPERATORS,
     Condition,
@@ -22,12 +23,14 @@ from service.core.records import (
     Table,
 )
 from service.core.transforms import chain, unfitting, wrong
-from service.operations import schedules
+from service.operations import mapping_order, schedules
 from service.operations.connections import open_connector
 from service.operations.context import Context
 from service.operations.mapping_drafts import LineDraft, MappingDraft, SideDraft
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
+from service.store.models import Connection
+from service.store.models import Mapping as MappingRow
 
 WAYS = (Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION)
 
@@ -44,19 +47,36 @@ class Bound:
         return None if name is None else self.table.fields.get(name)
 
 
-def standing_problems(draft: MappingDraft, own_id: int | None) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else there is, or is about to be: connections by id, mappings by name, and what each mapping needs."""
+
+    connection: Callable[[int], Connection | None] = connection_rows.get
+    mapping: Callable[[str], MappingRow | None] = mapping_rows.by_name
+    names: Callable[[], Mapping[int, str]] = mapping_rows.names
+    dependencies: Callable[[], Mapping[int, list[int]]] = mapping_rows.dependencies
+    needs: Callable[[], list[Need]] = mapping_order.needs
+
+
+STORED = Surroundings()
+"""What there is now."""
+
+
+def standing_problems(draft: MappingDraft, own_id: int | None, around: Surroundings = STORED) -> list[Problem]:
     """What can be told without asking a business application."""
-    return [*_dependency_problems(draft, own_id), *schedules.problems(draft.schedule)]
+    return [*_dependency_problems(draft, own_id, around), *schedules.problems(draft.schedule)]
 
 
-def live_problems(context: Context, draft: MappingDraft) -> tuple[list[Problem], dict[Side, Bound | None]]:
+def live_problems(
+    context: Context, draft: MappingDraft, around: Surroundings = STORED
+) -> tuple[list[Problem], dict[Side, Bound | None]]:
     """What is wrong with the tables, the fields and what flows between them, as the connections tell it now; and the
     two sides, None where they are not known."""
     problems: list[Problem] = []
     bound: dict[Side, Bound | None] = {}
     with ExitStack() as opened:
         for side in Side:
-            bound[side], found = _bind(context, draft.side(side), f"/{side}", opened)
+            bound[side], found = _bind(context, draft.side(side), f"/{side}", opened, around)
             problems += found
     if _same_place(draft):
         problems.append(Problem("/integration/table", "same_table_twice"))
@@ -65,8 +85,8 @@ def live_problems(context: Context, draft: MappingDraft) -> tuple[list[Problem],
     return problems, bound
 
 
-def _dependency_problems(draft: MappingDraft, own_id: int | None) -> Iterator[Problem]:
-    known = mapping_rows.dependencies()
+def _dependency_problems(draft: MappingDraft, own_id: int | None, around: Surroundings) -> Iterator[Problem]:
+    known = around.dependencies()
     for index, id in enumerate(draft.depends_on):
         pointer = f"/dependsOn/{index}"
         if id not in known:
@@ -95,8 +115,10 @@ def _same_place(draft: MappingDraft) -> bool:
 # One side
 
 
-def _bind(context: Context, side: SideDraft, pointer: str, opened: ExitStack) -> tuple[Bound | None, list[Problem]]:
-    row = connection_rows.get(side.connection_id)
+def _bind(
+    context: Context, side: SideDraft, pointer: str, opened: ExitStack, around: Surroundings
+) -> tuple[Bound | None, list[Problem]]:
+    row = around.connection(side.connection_id)
     if row is None:
         return None, [Problem(f"{pointer}/connectionId", "connection_unknown", {"id": side.connection_id})]
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from service.core.errors import Conflict, Invalid, NotFound, Stale
+from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
 from service.core.records import Direction, Side
 from service.operations import audit, mapping_references, schedules
@@ -21,12 +22,22 @@ from service.operations.mapping_drafts import (
     meaning,
     merged,
 )
-from service.operations.mapping_rules import live_problems, standing_problems
+from service.operations.mapping_rules import STORED, Surroundings, live_problems, standing_problems
 from service.store import mappings as store
 from service.store.integrity import refusals
 from service.store.models import FieldMapping
 from service.store.models import Mapping as MappingRow
 from service.store.sql import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a mapping. `optional`: for each field mapping, whether a new record can do without it for a
+    while; None where the connections were not asked, or there are problems."""
+
+    problems: list[Problem]
+    optional: list[bool] | None
+
 
 DEFAULTS: Mapping[str, Any] = {
     "direction": Direction.BIDIRECTIONAL.value,
@@ -69,27 +80,19 @@ def id_of(name: str) -> int:
 def create(context: Context, given: Document, actor: str) -> Document:
     """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
     document = {**DEFAULTS, **given}
-    optional = _assert_valid(context, document, None, live=True)
-    now = context.now()
-    columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
-    with effect(), refusals(noun="mapping", name=document["name"]):
-        id = store.insert({**columns, "created_at": now, "updated_at": now})
-        store.replace_lines(id, {}, _line_rows(document, id, optional))
-        audit.record(context, actor, "create", "mapping", id, after=document)
-    return get(id)
+    optional = _assert_valid(check(context, document, None, live=True))
+    return get(_create(context, document, optional, actor))
 
 
 def replace(context: Context, id: int, given: Document, expected: int | None, actor: str) -> Document:
     """Make a mapping what is given, and the default where nothing is given."""
-    row = _row(id)
-    return _save(context, row, {**DEFAULTS, **given}, expected, actor)
+    return _save(context, _row(id), {**DEFAULTS, **given}, expected, actor)
 
 
 def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Document:
     """Change some of a mapping; its field mappings as a list, its sides one level deep."""
     row = _row(id)
-    current = document_of(row, store.lines([id])[id], store.names())
-    return _save(context, row, merged(current, changes), expected, actor)
+    return _save(context, row, merged(present(row), changes), expected, actor)
 
 
 def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
@@ -154,17 +157,31 @@ def _document(
     }
 
 
-def _assert_valid(context: Context, document: Document, own_id: int | None, *, live: bool) -> list[bool] | None:
-    """Raise Invalid with every problem. Returns for each field mapping whether a new record can do without it for a
-    while, None where the connections were not asked."""
+def present(row: MappingRow) -> Document:
+    """A mapping as it is stored, with its field mappings."""
+    return document_of(row, store.lines([row.id])[row.id], store.names())
+
+
+def check(
+    context: Context, document: Document, own_id: int | None, around: Surroundings = STORED, *, live: bool
+) -> Checked:
+    """Everything that keeps a mapping from working. `own_id`: None for one that is not there yet. `live`: ask the
+    connections."""
     draft = draft_of(document)
-    problems = standing_problems(draft, own_id)
-    if live:
-        found, bound = live_problems(context, draft)
-        problems += found + mapping_references.problems(draft, document["name"], own_id, bound)
+    problems = standing_problems(draft, own_id, around)
+    if not live:
+        return Checked(problems, None)
+    found, bound = live_problems(context, draft, around)
+    problems += found + mapping_references.problems(draft, document["name"], own_id, bound, around)
     if problems:
-        raise Invalid(problems)
-    return [mapping_references.is_optional(draft, line, bound) for line in draft.field_mappings] if live else None
+        return Checked(problems, None)
+    return Checked([], [mapping_references.is_optional(draft, line, bound) for line in draft.field_mappings])
+
+
+def _assert_valid(checked: Checked) -> Sequence[bool] | None:
+    if checked.problems:
+        raise Invalid(checked.problems)
+    return checked.optional
 
 
 def _line_rows(document: Document, id: int, optional: Sequence[bool] | None) -> list[dict[str, Any]]:
@@ -183,24 +200,57 @@ def _assert_not_running(id: int) -> None:
 
 
 def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
+    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
+    optional = _assert_valid(check(context, document, row.id, live=works_otherwise(present(row), document)))
+    write_over(context, row, document, optional, expected, actor)
+    return get(row.id)
+
+
+def insert(context: Context, document: Document) -> int:
+    """A row for a mapping without problems; `fill` gives it its field mappings."""
+    now = context.now()
+    columns = {**columns_of(document), "next_due": schedules.next_due(document["schedule"], now)}
+    with refusals(noun="mapping", name=document["name"]):
+        return store.insert({**columns, "created_at": now, "updated_at": now})
+
+
+def fill(context: Context, id: int, document: Document, optional: Sequence[bool] | None, actor: str) -> None:
+    """Give a new row its field mappings."""
+    store.replace_lines(id, {}, _line_rows(document, id, optional))
+    audit.record(context, actor, "create", "mapping", id, after=document)
+
+
+def _create(context: Context, document: Document, optional: Sequence[bool] | None, actor: str) -> int:
+    with effect():
+        id = insert(context, document)
+        fill(context, id, document, optional, actor)
+    return id
+
+
+def write_over(
+    context: Context,
+    row: MappingRow,
+    document: Document,
+    optional: Sequence[bool] | None,
+    expected: int | None,
+    actor: str,
+) -> None:
+    """Write down a change without problems. Raises Conflict, Stale."""
     lines = store.lines([row.id])[row.id]
     current = document_of(row, lines, store.names())
-    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
-    optional = _assert_valid(context, document, row.id, live=_works_otherwise(current, document))
     rows = _line_rows(document, row.id, optional)
     kept = _kept(lines, rows)
     with transaction(), refusals(noun="mapping", name=document["name"]):
-        _assert_allowed(row.id, current, document)
+        assert_allowed(row.id, current, document)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
         store.replace_lines(row.id, kept, rows)
         store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
         audit.record_change(context, actor, "mapping", row.id, current, document)
-    return get(row.id)
 
 
-def _works_otherwise(current: Document, document: Document) -> bool:
+def works_otherwise(current: Document, document: Document) -> bool:
     """Whether anything changed that the connections have a say in."""
     parts = (*_SCOPE, "field_mappings", "depends_on")
     sides = [name for name in SIDE_COLUMNS if name != "caption"]
@@ -214,7 +264,8 @@ def _read_otherwise(current: Mapping[str, Any], side: Mapping[str, Any]) -> bool
     return any(current[name] != side[name] for name in ("connection_id", "table", "modified_on"))
 
 
-def _assert_allowed(id: int, current: Document, document: Document) -> None:
+def assert_allowed(id: int, current: Document, document: Document) -> None:
+    """Raise Conflict where what is coupled, or in conflict, does not allow a change."""
     if any(current[side][name] != document[side][name] for side in Side for name in _IDENTITY):
         coupled = store.couplings(id)
         if coupled:
@@ -227,8 +278,8 @@ def _consequences(context: Context, current: Document, document: Document) -> di
     """What else changes: when the mapping is due, and whether the next run must look at everything once."""
     now = context.now()
     columns: dict[str, Any] = {"updated_at": now}
-    if current["schedule"] != document["schedule"]:
-        columns["next_due"] = schedules.next_due(document["schedule"], now)
+    if current["schedule"] != document["schedule"] or "slowestMinutes" in (document["schedule"] or {}):
+        columns |= {"next_due": schedules.next_due(document["schedule"], now), "idle_runs": 0}
     filters = any(current[side]["filter"] != document[side]["filter"] for side in Side)
     opened = current["synch_only_coupled_records"] and not document["synch_only_coupled_records"]
     if filters or opened or current["field_mappings"] != document["field_mappings"]:

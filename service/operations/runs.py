@@ -14,6 +14,7 @@ from service.core.records import Direction, Side, Stamp
 from service.operations import audit
 from service.operations.announcements import run_ended
 from service.operations.context import Context
+from service.operations.traces import traceparent
 from service.store import couplings, mappings, sql
 from service.store import runs as store
 from service.store.models import Mapping as MappingRow
@@ -31,7 +32,8 @@ PRIORITIES = {"change": 5, "schedule": 10}
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What is asked for. `direction` narrows the mapping's own; the keys and couplings are those of a `records` run."""
+    """What is asked for. `direction` narrows the mapping's own; the keys and couplings are those of a `records` run.
+    `released`: only records that waited for others which are coupled now."""
 
     mapping_id: int
     kind: str = "modified"
@@ -41,12 +43,15 @@ class RunRequest:
     coupling_ids: tuple[int, ...] = ()
     dry_run: bool = False
     allow_mass_delete: bool = False
+    released: bool = False
 
     @property
     def chosen(self) -> dict[str, Any]:
         """The chosen records, as the run keeps them."""
         records = {Side.LOCAL.value: list(self.local_keys), Side.INTEGRATION.value: list(self.integration_keys)}
         chosen: dict[str, Any] = {"records": records} if any(records.values()) else {}
+        if self.released:
+            return {"released": True}
         return {**chosen, "couplingIds": list(self.coupling_ids)} if self.coupling_ids else chosen
 
 
@@ -60,7 +65,7 @@ def start(context: Context, request: RunRequest, actor: str, trigger: str = "api
         raise NotFound("mapping", request.mapping_id)
     if not row.enabled:
         raise Conflict("mapping_disabled", mapping=row.name)
-    problems = _problems(row, request)
+    problems = problems_of(row, request)
     if problems:
         raise Invalid(problems)
     with sql.transaction():
@@ -89,6 +94,7 @@ def enqueue(
         priority=PRIORITIES.get(trigger, 0),
         counts={Direction.out_of(side).value: no_counts() for side in Side},
         requested_by=actor,
+        traceparent=traceparent(),
         created_at=context.now(),
     )
     audit.record(context, actor, "start", "sync_run", run.id, after={"mappingId": row.id, "kind": request.kind})
@@ -100,7 +106,8 @@ def _request_key(request: RunRequest, chosen: dict[str, Any]) -> str:
     return hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
 
 
-def _problems(row: MappingRow, request: RunRequest) -> list[Problem]:
+def problems_of(row: MappingRow, request: RunRequest) -> list[Problem]:
+    """What is wrong with a request for a run of this mapping."""
     problems = []
     if request.kind not in KINDS:
         problems.append(Problem("/kind", "kind_unknown", {"kind": request.kind, "kinds": list(KINDS)}))
@@ -139,12 +146,19 @@ def list_runs(
     status: str | None = None,
     kind: str | None = None,
     created_after: Stamp | None = None,
+    group_id: int | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[SyncRun]:
     """Up to `limit` + 1 runs, newest first."""
     return store.list_runs(
-        mapping_id=mapping_id, status=status, kind=kind, created_after=created_after, before=before, limit=limit
+        mapping_id=mapping_id,
+        status=status,
+        kind=kind,
+        created_after=created_after,
+        group_id=group_id,
+        before=before,
+        limit=limit,
     )
 
 

@@ -26,6 +26,11 @@ def page(before: int | None, limit: int) -> list[Connection]:
     return list(query if before is None else query.where(Connection.id < before))
 
 
+def everything() -> list[Connection]:
+    """All connections, in the order in which they were made."""
+    return list(Connection.select().order_by(Connection.id))
+
+
 def insert(columns: Mapping[str, Any]) -> int:
     """A new connection; its id."""
     return int(Connection.insert(**columns).execute())
@@ -40,6 +45,11 @@ def update(id: int, version: int, columns: Mapping[str, Any]) -> bool:
 def delete(id: int, version: int) -> bool:
     """Delete it if it still has this version."""
     return bool(Connection.delete().where((Connection.id == id) & (Connection.version == version)).execute())
+
+
+def remember_notification(id: int, digest: str) -> None:
+    """Keep the digest of the secret of its notifications."""
+    Connection.update(notification_digest=digest).where(Connection.id == id).execute()
 
 
 def mappings_using(id: int) -> list[str]:

@@ -92,6 +92,11 @@ def page(before: int | None, limit: int) -> list[MappingRow]:
     return list(query if before is None else query.where(MappingRow.id < before))
 
 
+def everything() -> list[MappingRow]:
+    """All mappings, in the order in which they were made."""
+    return list(MappingRow.select().order_by(MappingRow.id))
+
+
 def of_connection(connection_id: int) -> list[MappingRow]:
     """The mappings that have a table of this connection, in the order in which they were made."""
     uses = (MappingRow.local_connection_id == connection_id) | (MappingRow.integration_connection_id == connection_id)
@@ -275,6 +280,21 @@ def claim_due(now: Stamp) -> list[MappingRow]:
     """The enabled mappings whose schedule has come."""
     due = (MappingRow.next_due <= now) & MappingRow.enabled
     return list(MappingRow.select().where(due).order_by(MappingRow.next_due).limit(100))
+
+
+def count_idle(id: int) -> None:
+    """One more run has found nothing to do."""
+    sql.execute("UPDATE mappings SET idle_runs = idle_runs + 1 WHERE id = ?", id)
+
+
+def end_idling(id: int, due: Stamp | None) -> None:
+    """A run has found something: the mapping is due again as often as its schedule says, and `due` at the latest."""
+    sql.execute(
+        "UPDATE mappings SET idle_runs = 0, next_due = CASE WHEN next_due > ? THEN ? ELSE next_due END WHERE id = ?",
+        due,
+        due,
+        id,
+    )
 
 
 def set_next_due(id: int, before: Stamp, after: Stamp | None) -> bool:

@@ -35,7 +35,8 @@ class State(pw.Model):
 
 
 class Connection(State):
-    """A link to one business application. `credentials` is encrypted JSON."""
+    """A link to one business application. `credentials` is encrypted JSON. `notification_digest` is what is kept of the
+    secret with which the application says that something changed."""
 
     id = pw.BigAutoField()
     name = pw.TextField(unique=True)
@@ -43,6 +44,7 @@ class Connection(State):
     settings = JsonField()
     credentials = pw.TextField(null=True)
     enabled = pw.BooleanField(default=True)
+    notification_digest = pw.TextField(null=True)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
@@ -58,7 +60,7 @@ class Mapping(State):
     `{"table", "keyField", "field"}`. `full_read_due`: the next run reads everything once.
     `reconciled`: what the last reconcile run found.
     `restored_at`: our state was restored then, and the mapping has not been read in full since. `next_due`: when the
-    schedule starts it next.
+    schedule starts it next. `idle_runs`: so many runs in a row found nothing to do.
     """
 
     id = pw.BigAutoField()
@@ -89,6 +91,7 @@ class Mapping(State):
     reconciled = JsonField(null=True)
     restored_at = pw.BigIntegerField(null=True)
     next_due = pw.BigIntegerField(null=True)
+    idle_runs = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=1)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
@@ -173,7 +176,8 @@ class Coupling(State):
 class SyncRun(State):
     """One execution for a mapping. `owner`, `lease_until` and `attempt` (the fencing token) say who works on it.
 
-    `request`: the chosen records, as they were asked for. `checkpoint`: where the engine goes on after a restart.
+    `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
+    for. `traceparent`: the trace that asked for it (W3C). `checkpoint`: where the engine goes on after a restart.
     """
 
     id = pw.BigAutoField()
@@ -185,6 +189,7 @@ class SyncRun(State):
     allow_mass_delete = pw.BooleanField(default=False)
     request = JsonField(default=dict)
     request_key = pw.TextField()
+    group_id = pw.BigIntegerField(null=True)
     priority = pw.BigIntegerField(default=0)
     status = pw.TextField(default="queued")
     counts = JsonField()
@@ -193,6 +198,7 @@ class SyncRun(State):
     code = pw.TextField(null=True)
     params = JsonField(null=True)
     requested_by = pw.TextField(null=True)
+    traceparent = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     started_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
@@ -204,6 +210,17 @@ class SyncRun(State):
 
     class Meta:
         table_name = "sync_runs"
+
+
+class RunPredecessor(State):
+    """A run begins only when another one has ended."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    after_id = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "run_predecessors"
 
 
 class RunRecord(State):
@@ -346,6 +363,22 @@ class Intent(State):
         table_name = "intents"
 
 
+class PendingChange(State):
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField()
+    key = pw.TextField()
+    before = JsonField(null=True)
+    written = JsonField()
+    told = JsonField()
+
+    class Meta:
+        table_name = "pending_changes"
+
+
 class Exclusion(State):
     """A record that was uncoupled and is left alone."""
 
@@ -467,6 +500,7 @@ MODELS: tuple[type[State], ...] = (
     FieldMapping,
     Watermark,
     SyncRun,
+    RunPredecessor,
     Coupling,
     RunRecord,
     ErrorGroup,
@@ -475,6 +509,7 @@ MODELS: tuple[type[State], ...] = (
     Retry,
     AwaitedRecord,
     Intent,
+    PendingChange,
     Exclusion,
     Token,
     IdempotencyKey,

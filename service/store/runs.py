@@ -20,13 +20,15 @@ class LeaseLost(Exception):
     """Another worker has taken the run over; whoever gets this must not write anything more for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
-    """Who works on a run. `attempt` is the fencing token: it grows with every claim."""
+    """Who works on a run. `attempt` is the fencing token: it grows with every claim. `until`: when others may take the
+    run; whoever extends the lease moves it on, while others of the same process read it."""
 
     run_id: int
     owner: str
     attempt: int
+    until: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,16 @@ def newest_id() -> int:
 
 
 def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
-    """Take the next run: one that is queued while its mapping rests, or one whose worker's lease has ended.
+    """Take the next run: one that is queued while its mapping rests and after all that it comes after have ended, or
+    one whose worker's lease has ended.
 
     People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
     """
     found = sql.rows(
         "SELECT id, attempt FROM sync_runs AS run WHERE (status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs"
-        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running'))"
+        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running') AND NOT EXISTS ("
+        "SELECT 1 FROM run_predecessors JOIN sync_runs AS before ON before.id = run_predecessors.after_id"
+        " WHERE run_predecessors.run_id = run.id AND before.status IN ('queued', 'running')))"
         " OR (status = 'running' AND lease_until < ?) ORDER BY priority, id LIMIT 1",
         now,
     )
@@ -92,7 +97,7 @@ def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
         )
     except pw.IntegrityError:
         return None
-    return Lease(run_id, owner, attempt + 1) if taken else None
+    return Lease(run_id, owner, attempt + 1, lease_until) if taken else None
 
 
 def end_leases(owners: Sequence[str]) -> int:
@@ -104,7 +109,9 @@ def end_leases(owners: Sequence[str]) -> int:
 
 def owners() -> list[str]:
     """Who holds a lease."""
-    return [owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running'")]
+    return [
+        owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running' AND owner IS NOT NULL")
+    ]
 
 
 def extend(lease: Lease, lease_until: Stamp) -> bool:
@@ -118,6 +125,7 @@ def extend(lease: Lease, lease_until: Stamp) -> bool:
     )
     if not held:
         raise LeaseLost
+    lease.until = lease_until
     return bool(sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", lease.run_id)[0][0])
 
 
@@ -167,9 +175,11 @@ def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapp
 
 
 def hand_over(lease: Lease) -> None:
-    """Put a run back so that another worker goes on where this one stopped."""
+    """Put a run back so that another worker goes on at once where this one stopped. It is nobody's from then on: a sign
+    of life that comes late must not keep it."""
     sql.execute(
-        "UPDATE sync_runs SET lease_until = 0 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        "UPDATE sync_runs SET lease_until = 0, owner = NULL"
+        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
         lease.run_id,
         lease.owner,
         lease.attempt,
@@ -227,12 +237,19 @@ def list_runs(
     status: str | None,
     kind: str | None,
     created_after: Stamp | None,
+    group_id: int | None,
     before: int | None,
     limit: int,
 ) -> list[SyncRun]:
     """Runs, newest first, one more than `limit` when there are more."""
     query = SyncRun.select().order_by(SyncRun.id.desc()).limit(limit + 1)
-    for column, wanted in ((SyncRun.mapping_id, mapping_id), (SyncRun.status, status), (SyncRun.kind, kind)):
+    filters = (
+        (SyncRun.mapping_id, mapping_id),
+        (SyncRun.status, status),
+        (SyncRun.kind, kind),
+        (SyncRun.group_id, group_id),
+    )
+    for column, wanted in filters:
         if wanted is not None:
             query = query.where(column == wanted)
     if created_after is not None:

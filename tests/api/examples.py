@@ -16,6 +16,7 @@ FITTING: Mapping[str, Mapping[str, Any]] = {
 }
 """What an operation needs where the first item of its kind, or the example alone, would not do: by its id."""
 
+SECRET = "/connections/1/notification-secret"
 _HOOK = {"url": "https://example.com/accord"}
 
 FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
@@ -23,6 +24,13 @@ FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
         ("getWebhook", "updateWebhook", "deleteWebhook", "listWebhookDeliveries"),
         lambda world: {"webhookId": world.ask("POST", "/webhooks", _HOOK).json["id"]},
     ),
+    "notifyFromDataverse": lambda world: {
+        "?": f"code={world.ask('POST', SECRET).json['secret']}",
+        "body": {"PrimaryEntityName": "customer", "MessageName": "Update", "Depth": 1},
+    },
+    "notifyFromBusinessCentral": lambda world: {
+        "body": {"value": [{"clientState": world.ask("POST", SECRET).json["secret"], "resource": "customer"}]}
+    },
     "cancelRun": lambda world: {"runId": world.ask("POST", "/sync-runs", {"mappingId": 1}).json["id"]},
 }
 """What has to be there before, and gives what fits: by the id of the operation."""

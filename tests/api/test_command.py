@@ -88,6 +88,9 @@ def test_operations_from_a_shell(world: World) -> None:
     assert world.sql("crm", "SELECT count(*) FROM account WHERE name = 'Changed'") == [(1,)]
     reconciled = accord(world.folder, "sync", "customers", "--reconcile", **environ)
     assert "in sync: 3 of 3 pairs" in reconciled.stdout
+    everything = accord(world.folder, "sync", "--all", **environ)
+    assert (everything.returncode, everything.stdout.count("succeeded")) == (0, 1)
+    assert accord(world.folder, "sync", "customers", "--all", **environ).returncode == 2
     unknown = accord(world.folder, "sync", "nix", **environ)
     assert (unknown.returncode, unknown.stderr) == (2, "Error: There is no mapping nix.\n")
 

@@ -35,7 +35,8 @@ def test_a_change_is_in_the_audit(lively: World, operation: tuple[str, str, Any]
     ((after,),) = lively.sql("accord", ENTRIES)
     assert after > before
     entry = lively.get("/audit?limit=1")["items"][0]
-    assert (entry["actor"], entry["tokenId"]) == ("first", 1)
+    asked = ("first", 1) if operation[2]["security"] else ("notification of erp", None)
+    assert (entry["actor"], entry["tokenId"]) == asked
     assert entry["requestId"] == answer.headers["X-Trace-Id"]
     assert entry["action"] in ("start", "reset", "cancel") or entry["before"] or entry["after"]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from service.store.database import database
+from service.operations.secrets import rotate
+from service.store import webhooks
+from service.store.database import connection, database
 from tests.api.test_command import accord
-from tests.api.world import World, make_empty, make_lively
+from tests.api.world import CONTEXT, World, make_empty, make_lively
 from tests.servers import PostgresServer
 
 LISTS = (
@@ -57,6 +59,7 @@ def test_the_whole_story(distant: World) -> None:
     for path in LISTS:
         assert distant.get(path)["items"], path
     assert distant.get("/mappings/1")["status"]["openSkipped"] == 1
+    assert 'accord_mapping_freshness_seconds{mapping="customers"}' in distant.ask("GET", "/metrics").text
     cursor = distant.get("/connections?limit=1")["nextCursor"]
     assert distant.get(f"/connections?limit=1&cursor={cursor}")["items"][0]["id"] == 2
     refused = distant.ask("PATCH", "/mappings/1", {"direction": "toIntegration"}, If_Match="*")
@@ -79,3 +82,28 @@ def test_the_whole_story(distant: World) -> None:
     assert distant.ask("DELETE", "/mappings/1").status_code == 204
     assert distant.ask("DELETE", "/connections/3").status_code == 204
     assert distant.ask("GET", "/health/ready", token=None).status_code == 200
+
+
+def test_webhooks_are_told_from_there(distant: World) -> None:
+    distant.ask("POST", "/webhooks", {"url": "https://example.com/x"})
+    distant.sql("erp", "UPDATE customer SET name = 'Ø1' WHERE id = 'c1'")
+    distant.sql("crm", "UPDATE account SET name = 'Ø2' WHERE accountnumber = '10000'")
+    assert distant.run()["status"] == "completedWithErrors"
+    waiting = distant.get("/webhooks/1/deliveries?status=waiting")["items"]
+    assert [one["type"] for one in waiting] == ["record.skipped", "run.finished"], "the cause of the error was known"
+    now = CONTEXT.now()
+    with connection():
+        (due,) = webhooks.claim(now, now + 1_000_000, 8)
+        webhooks.record(due.id, "failed", now, 410, None)
+        assert not webhooks.delivered_since(1, 0)
+        assert webhooks.disable(1, "gone", now)
+        assert webhooks.claim(now, now, 8) == []
+        assert webhooks.forget_before(now + 1_000_000) == 2
+    assert distant.get("/webhooks/1")["disabledCode"] == "gone"
+
+
+def test_keys_at_rest_are_exchanged_there(distant: World) -> None:
+    distant.ask("POST", "/webhooks", {"url": "https://example.com/x"})
+    with connection():
+        done, lost = rotate(CONTEXT, "test")
+    assert (done, lost) == (1, [])

@@ -32,6 +32,7 @@ def test_defaults() -> None:
         ("ACCORD_LOG_FORMAT", "xml"),
         ("ACCORD_THREADS", "0"),
         ("ACCORD_RATE_LIMIT", "100"),
+        ("ACCORD_LOG_LEVEL", "loud"),
         ("ACCORD_RATE_LIMIT", "0/second"),
         ("ACCORD_PRIVATE_NETWORKS", "10.0.0.0/8,home"),
         ("ACCORD_PRIVATE_NETWORKS", "10.0.0.1/8"),

@@ -14,11 +14,13 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.api import events
 from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
-from service.operations.tokens import create, ensure_first
+from service.operations.tokens import create, digest, ensure_first
 from service.settings import read_settings, secret_box
+from service.store.connections import remember_notification
 from service.store.database import connection, migrate, open_database
 from service.worker import run_until_idle
 from tests.api.contract import assert_documented
@@ -184,6 +186,8 @@ def make_lively(world: World) -> World:
     pair = world.get("/couplings?localKey=c3")["items"][0]
     assert world.ask("DELETE", f"/couplings/{pair['id']}").status_code == 204
     world.token("read")
+    with connection():
+        remember_notification(1, digest("the secret"))
     assert world.ask("POST", "/connections", {**world.connection("erp"), "name": "spare"}).status_code == 201
     world.sql("erp", "INSERT INTO customer (id, number, name) VALUES ('c9', '90000', 'Zoë')")
     world.sql("crm", "INSERT INTO account (accountid, accountnumber, name) VALUES ('a9', '90000', 'Zoe')")
@@ -206,4 +210,5 @@ def make_app() -> Flask:
     """The service's application, with its own context. Nobody works while a made-up request waits: it waits little."""
     app = create_app(SETTINGS, CONTEXT)
     app.config[LONGEST] = 0.05
+    app.config[events.LONGEST] = 0.05
     return app

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.connectors.base import Connector, SettingsRefused
+from service.connectors.naming import MODIFIED_ON
 from service.connectors.sql import SqlConnector
-from service.connectors.sql.database import MODIFIED_ON
 
 PASSWORD = "hunter2 of course"
 
@@ -23,7 +23,7 @@ PASSWORD = "hunter2 of course"
         ({"url": "postgresql://host:port/x"}, {}, {"url": "not_a_database_url"}),
         ({"url": "sqlite://"}, {}, {"url": "not_a_file"}),
         ({"url": "sqlite:///:memory:"}, {}, {"url": "not_a_file"}),
-        ({"url": "mysql://host/erp"}, {}, {"url": "database_not_supported_yet"}),
+        ({"url": "mssql://host/erp"}, {}, {"url": "database_not_supported_yet"}),
         ({"url": "access://host/erp"}, {}, {"url": "database_not_supported"}),
         ({"url": "sqlite:///x", "uri": "y"}, {"token": "x"}, {"uri": "unknown_setting", "token": "unknown_credential"}),
         (

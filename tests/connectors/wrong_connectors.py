@@ -283,6 +283,13 @@ class NamesNothing(MemoryConnector):
             raise SideFailed(Failure("internal_error")) from None
 
 
+class AsksNobody(MemoryConnector):
+    """It writes whether it may or not."""
+
+    def permit(self) -> None:
+        """Nobody is asked."""
+
+
 WRONG: Mapping[type[MemoryConnector], str] = {
     SkipsEqualStamps: "test_pages_hold_everything_once_in_order",
     RepeatsTheLastRow: "test_pages_hold_everything_once_in_order",
@@ -311,6 +318,7 @@ WRONG: Mapping[type[MemoryConnector], str] = {
     GivesNativeValues: "test_values_are_canonical",
     CutsTexts: "test_values_come_back_as_they_were_written",
     NamesNothing: "test_what_is_missing_is_named",
+    AsksNobody: "test_what_is_not_permitted_any_more_is_not_written",
 }
 """Each wrong connector, and the test of the kit that has to refuse it, whatever else does."""
 

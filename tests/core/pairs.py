@@ -254,7 +254,8 @@ def _transforms(draw: st.DrawFn, types: Mapping[Side, FieldType], fitting: bool)
         steps = [(), (), *(_TEXT_STEPS if types[side] is FieldType.STRING else _NUMBER_STEPS)]
         refusing = [] if fitting or types[side] is FieldType.STRING else _REFUSING_STEPS
         drawn[Direction.out_of(side)] = draw(st.sampled_from([*steps, *refusing]))
-    left_out = draw(st.sampled_from([None, None, *drawn]))
+    # What undoes a multiplication of whole numbers may have a fraction.
+    left_out = None if fitting else draw(st.sampled_from([None, None, *drawn]))
     return {way: steps for way, steps in drawn.items() if way is not left_out}
 
 

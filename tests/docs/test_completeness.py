@@ -27,6 +27,7 @@ from service.operations.runs import KINDS
 from service.operations.tokens import Scope
 from service.settings import SETTINGS
 from service.store.database import connection, migrate, open_database
+from tests.api.world import CONTEXT
 from tests.docs.pages import first_words, page, prose, rows, section, words
 
 _ENDPOINT = re.compile(r"`([A-Z]+) (/[^`]*)`")
@@ -145,6 +146,7 @@ def test_counters_add_up_on_paper_too() -> None:
 
 def test_figures(tmp_path: Path) -> None:
     app = Flask("accord")
+    app.extensions["accord"] = CONTEXT
     api.install(app, "")
     open_database(f"sqlite:///{tmp_path / 'accord.db'}")
     migrate()

@@ -43,6 +43,7 @@ class Live:
     command: Sequence[str] = ("service.cli", "start")
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    token: str = TOKEN
 
     @property
     def log(self) -> str:
@@ -75,11 +76,12 @@ class Live:
         self.process = None
         return code
 
-    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str) -> Answer:
-        """Send a request; underscores in the names of headers stand for hyphens."""
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = "", **headers: str) -> Answer:
+        """Send a request, with the service's first token unless said otherwise; underscores in the names of headers
+        stand for hyphens."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
+            sent["Authorization"] = f"Bearer {token or self.token}"
         if body is not None:
             sent["Content-Type"] = "application/json"
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)

@@ -42,6 +42,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "mappings": {("name",), ("id", "direction")},
     "field_mappings": {("mapping_id", "position")},
     "couplings": {("mapping_id", "local_key"), ("mapping_id", "integration_key")},
+    "run_predecessors": {("run_id", "after_id")},
     "error_groups": {("mapping_id", "fingerprint")},
     "retries": {("mapping_id", "side", "key")},
     "intents": {("mapping_id", "side", "source_key")},
@@ -231,3 +232,8 @@ def _migrate(url: str, barrier: Any, results: Any) -> None:
     open_database(url)
     barrier.wait(30)
     results.append(migrate())
+
+
+def test_a_transaction_that_stands_still_is_ended_by_postgresql(schema: pw.Database) -> None:
+    if is_postgresql():
+        assert database.execute_sql("SHOW idle_in_transaction_session_timeout").fetchone()[0] == "1min"

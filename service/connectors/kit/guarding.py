@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from service.connectors.base import Connector, Deletion, Update
-from service.connectors.kit.application import SECOND, T0, People, failure_of, read_all, record_of
+from service.connectors.kit.application import SECOND, T0, Application, People, failure_of, read_all, record_of
 from service.connectors.kit.base import Part
 from service.core.records import Record, Scalar
 
@@ -111,3 +114,31 @@ class Guarding(Part):
         assert [results[0], results[1], results[3]] == [None, None, None]
         assert failure_of(results[2]).code == "record_moved"
         assert self.listed(connector, people) == ["k1"]
+
+    @pytest.mark.parametrize("verb", ["insert", "update", "delete"])
+    def test_what_is_not_permitted_any_more_is_not_written(
+        self, people: People, app: Application, connector: Connector, verb: str
+    ) -> None:
+        """A worker that stood still in the midst of its call has lost its run; see `Connector.permit`."""
+        people.put("a", stamp=T0, name="Ann")
+        read = self.by_name(connector, people)["a"]
+        calls: dict[str, Callable[[], object]] = {
+            "insert": lambda: connector.insert(self.customers, [self.new("b", {"name": "Bob"})]),
+            "update": lambda: connector.update(self.customers, [Update(read, {"name": "Anne"}, guarded=True)]),
+            "delete": lambda: connector.delete(self.customers, [Deletion(read, guarded=True)]),
+        }
+        connector.fence(_refuse)
+        with pytest.raises(Overtaken):
+            calls[verb]()
+        assert [record.values[1] for record in read_all(app.connector(), self.customers)] == ["Ann"]
+        connector.fence(lambda: None)
+        calls[verb]()
+        assert [record.values[1] for record in read_all(app.connector(), self.customers)] != ["Ann"]
+
+
+class Overtaken(Exception):
+    """What stops a write that is not permitted any more."""
+
+
+def _refuse() -> None:
+    raise Overtaken

@@ -130,16 +130,19 @@ class MemoryConnector(Connector):
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         with self._store.lock:
             target = self._enter("insert", selection)
+            self.permit()
             return [self._insert(selection, target, item) for item in items]
 
     def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
         with self._store.lock:
             target = self._enter("update", selection)
+            self.permit()
             return [self._update(selection, target, item) for item in items]
 
     def delete(self, selection: Selection, items: Sequence[Deletion]) -> Sequence[Failure | None]:
         with self._store.lock:
             target = self._enter("delete", selection)
+            self.permit()
             results: list[Failure | None] = []
             for item in items:
                 row = target.rows.get(item.record.key)

@@ -1,4 +1,4 @@
-"""Kind `sql`: tables and views of SQLite and PostgreSQL databases."""
+"""Kind `sql`: tables and views of SQLite, PostgreSQL and MariaDB databases."""
 
 from service.connectors.sql.connector import SqlConnector
 

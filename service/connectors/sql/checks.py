@@ -59,9 +59,12 @@ def _made(database: Database, plan: Callable[[Selection], Plan], selections: Col
 def _unreachable(failed: SideFailed | Refused) -> Iterator[Check]:
     """The connection fails, or it stands and the login is refused."""
     failure = failed.failure
-    if failure.code == "credentials_rejected":
+    if failure.code in ("credentials_rejected", "password_change_required"):
+        known = failure.code == "password_change_required"
         yield Check("reachable", "pass", "none")
-        yield Check("credentials", "fail", "administrator", failure.params)
+        yield Check("credentials", "pass" if known else "fail", "none" if known else "administrator", failure.params)
+        if known:
+            yield Check("password_change", "fail", "administrator", failure.params)
     else:
         yield Check("reachable", "fail", "administrator", {"code": failure.code, **failure.params})
 

@@ -1,4 +1,4 @@
-"""The connector of kind `sql`: what base.py promises, over SQLite and PostgreSQL."""
+"""The connector of kind `sql`: what base.py promises, over SQLite, PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from service.connectors.base import Check, Clock, Connector, Deletion, Insert, R
 from service.connectors.sql import checks, read
 from service.connectors.sql.database import Database
 from service.connectors.sql.failures import Refused
+from service.connectors.sql.mariadb import MariaDatabase
 from service.connectors.sql.plan import Plan
 from service.connectors.sql.postgresql import PostgresDatabase
 from service.connectors.sql.settings import SETTINGS, Settings, fill_link, read_settings
@@ -21,6 +22,7 @@ from service.core.records import Page, Record, Scalar, Selection, Stamp, Table
 DATABASES: Mapping[str, Callable[[Settings], Database]] = {
     "sqlite": SqliteDatabase,
     "postgresql": PostgresDatabase,
+    "mariadb": MariaDatabase,
 }
 
 _PLANS = 100
@@ -106,7 +108,7 @@ class SqlConnector(Connector):
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
             plan = Plan(self._database, self._settings.schema, selection)
-            self._plans[name] = plan, Write(self._database.session, plan)
+            self._plans[name] = plan, Write(self._database.session, plan, self.permit)
         return self._plans[name]
 
     @contextmanager

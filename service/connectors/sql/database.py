@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, TableName
+from service.connectors.naming import modified_on_among
 from service.connectors.sql.failures import Context
 from service.connectors.sql.session import Session
 from service.connectors.sql.settings import Settings
@@ -17,14 +18,6 @@ from service.connectors.sql.stamps import Expression, Stamps
 from service.connectors.sql.values import Converter, Writer
 from service.core.failures import Failure, SideFailed
 from service.core.records import Field, Scalar, Selection, Table
-
-MODIFIED_ON = (
-    "modifiedon", "modifiedat", "lastmodified", "lastmodifiedon", "lastmodifiedat", "lastmodifieddatetime",
-    "systemmodifiedat", "systemmodstamp", "updatedat", "updatedon", "lastupdated", "lastupdatedat", "lastupdate",
-    "writedate", "modificationdate", "modifieddate", "datemodified", "updatedate", "dateupdated", "changedat",
-    "changedon", "changedate", "lastchanged", "modified", "updated", "mtime",
-)  # fmt: skip
-"""The names of modified-on fields, best first; compared in lower case, without underscores and other signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +40,7 @@ class Described:
 
 def modified_on_of(columns: Mapping[str, Column], types: Collection[Any]) -> str | None:
     """The column that is the modified-on stamp by its name, among those of these types."""
-    by_name = {
-        "".join(letter for letter in name.lower() if letter.isalnum()): name
-        for name, column in columns.items()
-        if column.field.type in types
-    }
-    return next((by_name[name] for name in MODIFIED_ON if name in by_name), None)
+    return modified_on_among(name for name, column in columns.items() if column.field.type in types)
 
 
 def key_of(columns: Mapping[str, Column], primary: Sequence[str], unique: Collection[str]) -> str | None:
@@ -146,6 +134,10 @@ class Database(ABC):
     def aside(self, condition: Expression) -> Expression:
         """The same condition, such that no index is chosen for its sake where one serves the order of a reading."""
         return condition
+
+    def beyond(self, stamp: Expression, key: Expression, values: tuple[Expression, Expression]) -> Expression:
+        """The condition that stamp and key come after two values, in the order of a reading."""
+        return sa.tuple_(stamp, key) > sa.tuple_(*values)
 
     def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:  # noqa: ARG002
         """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""

@@ -180,7 +180,7 @@ class Plan:
         select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
         stamp = self.database.typed(bind("stamp"), self.stamp_column)
         key = self.database.typed(bind("key"), self.key)
-        beyond = sa.tuple_(self.stamp_clause, self.key_clause) > sa.tuple_(stamp, key)
+        beyond = self.database.beyond(self.stamp_clause, self.key_clause, (stamp, key))
         first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
         further = select.where(self.stamp_clause >= stamp, beyond)
         return Part(self.compile(first, "SELECT"), self._later(further), None if phase is None else phase.bounds)

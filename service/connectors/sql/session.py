@@ -15,6 +15,9 @@ from service.core.failures import Failure, SideFailed
 Row: TypeAlias = tuple[Any, ...]
 Params: TypeAlias = Mapping[str, Any]
 
+_ENDED = ("connection_failed", "credentials_rejected", "password_change_required", "not_a_database")
+"""Failures after which the connection is of no use any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -47,12 +50,14 @@ class Session:
         prepare: Callable[[Any], None],
         classify: Callable[[Exception, Context], Failure],
         returning_many: Callable[[Any, str, Sequence[Any]], list[Row]],
+        running_many: Callable[[Any, str, Sequence[Any]], int] | None = None,
     ) -> None:
         self._engine = engine
         self._begin = begin
         self._prepare = prepare
         self._classify = classify
         self._returning_many = returning_many
+        self._running_many = running_many or _execute_many
         self._connection: sa.Connection | None = None
         self._driver: Any = None
 
@@ -107,11 +112,9 @@ class Session:
         cursor = self.driver.cursor()
         with self._errors(statement.context):
             try:
-                cursor.executemany(statement.text, [statement.bind(one) for one in params])
-                touched: int = cursor.rowcount
+                return self._running_many(cursor, statement.text, [statement.bind(one) for one in params])
             finally:
                 cursor.close()
-        return touched
 
     def return_many(self, statement: Statement, params: Sequence[Params]) -> list[Row]:
         """Execute once for each set of parameters, and what each returned, in their order; one without a row in its
@@ -194,8 +197,15 @@ class Session:
 
     def _raise(self, error: Exception, context: Context) -> None:
         failure = self._classify(error, context)
-        if failure.code in ("connection_failed", "credentials_rejected", "not_a_database"):
+        if failure.code in _ENDED:
             self._abandon()
         if concerns_side(failure):
             raise SideFailed(failure) from None
         raise Refused(failure) from None
+
+
+def _execute_many(cursor: Any, text: str, params: Sequence[Any]) -> int:
+    """As the driver does it: in one pipeline, or in its own process."""
+    cursor.executemany(text, params)
+    touched: int = cursor.rowcount
+    return touched

@@ -13,14 +13,20 @@ import sqlalchemy as sa
 from service.connectors.base import Connector, SettingsRefused
 
 SETTINGS: Mapping[str, str] = {
-    "url": "Where the database is: sqlite:///path/to/file or postgresql://host:port/database.",
+    "url": "Where the database is: sqlite:///path/to/file, postgresql://host:port/database or mysql://host:port/database.",
     "schema": "The schema whose tables are synchronized; the user's default schema when left out.",
     "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",
     "overlapSeconds": "How many seconds behind the watermark are read again, for stamps that appear late (1).",
 }
 
-_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}
-_LATER = ("mysql", "mariadb", "mssql", "oracle")
+_DIALECTS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mariadb",
+    "mariadb": "mariadb",
+}
+_LATER = ("mssql", "oracle")
 
 Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
 
@@ -90,7 +96,7 @@ def _read_url(text: Any, problems: list[Problem]) -> tuple[str, sa.URL | None]:
         return "", None
     if not dialect:
         later = url.drivername.split("+")[0] in _LATER
-        known = "sqlite, postgresql"
+        known = "sqlite, postgresql, mysql"
         code = "database_not_supported_yet" if later else "database_not_supported"
         problems.append(("url", code, {"name": "url", "database": url.drivername[:40], "known": known}))
     elif dialect == "sqlite" and (not url.database or url.database == ":memory:"):

@@ -1,4 +1,5 @@
 """Writing by a plan: each call is one transaction, in bulk, and what is refused is narrowed down to its record.
+Whether it may still be committed is asked at its end.
 
 Before rows are updated or deleted they are read again and locked, so that what moved or is gone is known before
 anything is written. After a write the rows are read back, because triggers may have changed them.
@@ -43,9 +44,10 @@ class Prepared(Generic[Item]):
 class Write:
     """The writing for a plan: its statements, made when first needed, and what was learnt of the columns."""
 
-    def __init__(self, session: Session, plan: Plan) -> None:
+    def __init__(self, session: Session, plan: Plan, permit: Callable[[], None]) -> None:
         self._session = session
         self._plan = plan
+        self._permit = permit
         self._context = Context(plan.selection.table, "INSERT, UPDATE, DELETE")
         self._writers: dict[str, Writer | None] = {}
         self._statements: dict[tuple[str, tuple[str, ...]], Statement] = {}
@@ -68,7 +70,9 @@ class Write:
             return []
         try:
             with self._session.transaction(self._context):
-                return work(items)
+                results = work(items)
+                self._permit()
+                return results
         except Undone as undone:
             if len(items) == 1:
                 return [undone.failure]
@@ -256,7 +260,7 @@ class Write:
 
     def _explain(self, failure: Failure, item: Prepared[Any]) -> Failure:
         """A failure with the field that the database did not name: a text too long, or one that no column can hold."""
-        if "field" in failure.params:
+        if "field" in failure.params and failure.code != "value_too_long":
             return failure
         for name, value in zip(item.columns, item.params.values(), strict=False):
             maximum = self._plan.column(name).field.length

@@ -17,6 +17,7 @@ CREATE TABLE connections (
     settings TEXT NOT NULL,
     credentials TEXT,
     enabled BOOLEAN NOT NULL,
+    notification_digest TEXT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -53,6 +54,7 @@ CREATE TABLE mappings (
     reconciled TEXT,
     restored_at BIGINT,
     next_due BIGINT,
+    idle_runs BIGINT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -100,6 +102,7 @@ CREATE TABLE sync_runs (
     allow_mass_delete BOOLEAN NOT NULL,
     request TEXT NOT NULL,
     request_key TEXT NOT NULL,
+    group_id BIGINT,
     priority BIGINT NOT NULL,
     status TEXT NOT NULL CHECK (status IN
         ('queued', 'running', 'succeeded', 'completedWithErrors', 'failed', 'cancelled')),
@@ -109,6 +112,7 @@ CREATE TABLE sync_runs (
     code TEXT,
     params TEXT,
     requested_by TEXT,
+    traceparent TEXT,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT,
@@ -120,8 +124,16 @@ CREATE TABLE sync_runs (
 );
 CREATE INDEX sync_runs_mapping ON sync_runs (mapping_id, id);
 CREATE INDEX sync_runs_open ON sync_runs (priority, id) WHERE status IN ('queued', 'running');
+CREATE INDEX sync_runs_group ON sync_runs (group_id) WHERE group_id IS NOT NULL;
 CREATE UNIQUE INDEX sync_runs_one_running ON sync_runs (mapping_id) WHERE status = 'running';
 CREATE UNIQUE INDEX sync_runs_one_queued ON sync_runs (mapping_id, request_key) WHERE status = 'queued';
+
+CREATE TABLE run_predecessors (
+    id {identity},
+    run_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    after_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    UNIQUE (run_id, after_id)
+);
 
 CREATE TABLE couplings (
     id {identity},
@@ -259,6 +271,18 @@ CREATE TABLE intents (
     created_at BIGINT NOT NULL,
     UNIQUE (mapping_id, side, source_key)
 );
+
+CREATE TABLE pending_changes (
+    id {identity},
+    run_id BIGINT NOT NULL REFERENCES sync_runs (id) ON DELETE CASCADE,
+    mapping_id BIGINT NOT NULL REFERENCES mappings (id) ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('local', 'integration')),
+    key TEXT NOT NULL,
+    before TEXT,
+    written TEXT NOT NULL,
+    told TEXT NOT NULL
+);
+CREATE INDEX pending_changes_mapping ON pending_changes (mapping_id);
 
 CREATE TABLE exclusions (
     id {identity},

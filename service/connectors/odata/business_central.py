@@ -1,0 +1,94 @@
+"""Kind `businessCentral`: the API of Microsoft Dynamics 365 Business Central, for one company."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from service.connectors.base import Check
+from service.connectors.odata.connector import ODataConnector
+from service.connectors.odata.dialect import Ask, Dialect
+from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
+from service.connectors.odata.settings import SETTINGS
+from service.connectors.odata.tables import EntitySet
+from service.core.failures import Failure, SideFailed
+from service.core.records import Selection, Stamp
+
+_CLOUD = "api.businesscentral.dynamics.com"
+_SCOPE = f"https://{_CLOUD}/.default"
+_READ_ONLY = ("id", "lastModifiedDateTime")
+
+_CARDS: Mapping[str, int] = {"customers": 21, "vendors": 26, "items": 30, "contacts": 5050, "opportunities": 5124}
+"""The pages that show one record, by entity set."""
+
+
+class BusinessCentralDialect(EntraDialect):
+    """What Business Central does in its own way. Its `or` joins comparisons of one field only, it makes every key
+    itself, and a stale ETag is a 409."""
+
+    SETTINGS: ClassVar[Mapping[str, str]] = {**ENTRA_SETTINGS, "company": "The company: its name, or its id."}
+    row_headers: Mapping[str, str] = {}
+    batch = "json"
+    overlap: Stamp = 60_000_000  # Posting is one transaction, and its records show when it ends.
+    generated_guids = True
+    versions = True
+    always_stamped = True
+    joins_fields = False
+
+    def required(self, settings: Mapping[str, Any]) -> Sequence[str]:
+        return (*super().required(settings), "company")
+
+    def scope(self, url: str) -> str:  # noqa: ARG002
+        return _SCOPE
+
+    def adapted(self, table: EntitySet) -> EntitySet:
+        """The key and the stamp are the service's, though its metadata does not say so."""
+        properties = {
+            name: replace(one, field=replace(one.field, read_only=True, required=False)) if name in _READ_ONLY else one
+            for name, one in table.properties.items()
+        }
+        fields = {name: one.field for name, one in properties.items()}
+        return replace(table, properties=properties, table=replace(table.table, fields=fields))
+
+    def company_path(self, company: str, ask: Ask) -> str:
+        """Where a company's records are. SideFailed(`table_not_found`) where there is no such company."""
+        try:
+            return f"companies({uuid.UUID(company)})/"
+        except ValueError:
+            pass
+        rows = [row for row in ask("companies").get("value", []) if isinstance(row, dict)]
+        found = [row for row in rows if company in (row.get("name"), row.get("displayName"))]
+        if len(found) != 1:
+            params = {"table": f"companies('{company}')"}
+            raise SideFailed(Failure("table_not_found", params, ("companies", company)))
+        return f"companies({found[0].get('id')})/"
+
+    def link(self, service_url: str, table: str, key: str) -> str | None:
+        """The record's page in the cloud's web client; an installation of one's own has its address elsewhere."""
+        parts = urlsplit(service_url)
+        if parts.netloc != _CLOUD or table not in _CARDS:
+            return None
+        place = "/".join(parts.path.split("/")[2:4])  # /v2.0/{tenant}/{environment}/api/v2.0/
+        wanted = quote(f"'SystemId' IS '{key}'", safe="")
+        return f"https://businesscentral.dynamics.com/{place}?page={_CARDS[table]}&filter={wanted}"
+
+    def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:
+        return list(_checks(ask, tables))
+
+
+def _checks(ask: Ask, tables: Sequence[Selection]) -> Iterator[Check]:  # noqa: ARG001
+    """Which companies the user sees; what else the user may do is told by the tables."""
+    companies = [str(row.get("name")) for row in ask("companies").get("value", []) if isinstance(row, dict)]
+    yield Check("company", "pass" if companies else "fail", "administrator", {"companies": companies})
+
+
+class BusinessCentralConnector(ODataConnector):
+    """One connection to a company in Business Central."""
+
+    kind: ClassVar[str] = "businessCentral"
+    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **BusinessCentralDialect.SETTINGS}
+    DIALECT: ClassVar[type[Dialect]] = BusinessCentralDialect
+    accepts_keys: ClassVar[bool] = False

@@ -1,0 +1,120 @@
+"""A selection made ready: what is asked for, and how the rows of an answer become records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+from service.connectors.filters import passes
+from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again
+from service.connectors.odata.service import Service
+from service.connectors.odata.tables import EntitySet, Property
+from service.connectors.odata.values import STAMPS, reader, stamp_in
+from service.core.failures import Failure, SideFailed
+from service.core.records import Record, Scalar, Selection, SideTable
+
+_LOOKUP_TYPE = "@Microsoft.Dynamics.CRM.lookuplogicalname"
+_EXACT_DIGITS = 15
+"""So many digits of a decimal number survive being read as a floating one."""
+
+
+class Plan:
+    """Everything that is known of a selection before its rows are."""
+
+    def __init__(self, service: Service, selection: Selection) -> None:
+        self.service = service
+        self.selection = selection
+        self.table: EntitySet = service.table(selection.table)
+        self.place = service.place(selection.table)
+        self.key = self.table.property(selection.key)
+        self.stamp = self._stamp()
+        self.properties = [self.table.property(name) for name in selection.fields]
+        self.filter = filter_of(self.table, selection.filter)
+        self._again = looked_at_again(self.table, selection.filter)
+        asked = [self.key, *([self.stamp] if self.stamp else []), *self.properties]
+        asked += [self.table.property(line.field) for line in self._again]
+        self.select = list(dict.fromkeys(one.source for one in asked))
+        self.exact = any(_may_lose_digits(one) for one in asked)
+        self._readers = [reader(one.edm) for one in self.properties]
+        self._read_key = reader(self.key.edm)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no record can be inside the filter."""
+        return self.filter == [NOTHING]
+
+    @property
+    def stamped(self) -> bool:
+        """Whether every record has a stamp."""
+        return self.stamp is not None and (self.service.dialect.always_stamped or not self.stamp.field.nullable)
+
+    def query(self, *conditions: str, order: Sequence[str] = (), top: int | None = None) -> dict[str, str]:
+        """The parts of a query for these conditions; the filter of the selection is not among them."""
+        found = {"$select": ",".join(self.select)}
+        if conditions:
+            found["$filter"] = joined(conditions)
+        if order:
+            found["$orderby"] = ",".join(order)
+        if top is not None:
+            found["$top"] = str(top)
+        return found
+
+    def records(self, rows: Sequence[Mapping[str, Any]], *, filtered: bool) -> list[Record]:
+        """Rows as records; `filtered`: those that are inside the filter when its texts are taken by the letter."""
+        if filtered and self._again:
+            rows = [row for row in rows if passes(self._texts(row), self._again)]
+        if not rows:
+            return []
+        keys = [str(self._read_key(_of(row, self.key))) for row in rows]
+        stamps = [None if self.stamp is None else stamp_in(row.get(self.stamp.source)) for row in rows]
+        columns = [
+            [None if (value := _of(row, one)) is None else read(value) for row in rows]
+            for one, read in zip(self.properties, self._readers, strict=True)
+        ]
+        values = zip(*columns, strict=True) if columns else repeat((), len(rows))
+        raws = map(partial(_raw, self.stamp), rows, keys)
+        return list(map(Record, keys, stamps, values, repeat(None), raws))
+
+    def is_complete(self, row: Mapping[str, Any]) -> bool:
+        """Whether an answer to a write has everything that a record is made of."""
+        return all(name in row for name in self.select)
+
+    def _texts(self, row: Mapping[str, Any]) -> dict[str, Scalar]:
+        return {line.field: row.get(self.table.property(line.field).source) for line in self._again}
+
+    def _stamp(self) -> Property | None:
+        where = self.selection.modified_on
+        if isinstance(where, SideTable):
+            params = {"field": where.field, "type": "side table"}
+            raise SideFailed(Failure("mapping_invalid", params, (where.table, where.field)))
+        if not where:
+            return None
+        found = self.table.property(where)
+        if found.edm not in STAMPS:
+            raise SideFailed(Failure("mapping_invalid", {"field": where, "type": found.edm}, (where,)))
+        return found
+
+
+def etag_of(row: Mapping[str, Any]) -> str | None:
+    """The ETag of a row, exactly as it is: it is opaque, and may be weak."""
+    found = row.get("@odata.etag", row.get("@etag"))
+    return found if isinstance(found, str) else None
+
+
+def _of(row: Mapping[str, Any], one: Property) -> Any:
+    """A property's value; a lookup that leads to another type than this one is empty."""
+    value = row.get(one.source)
+    if one.target is not None and value is not None and row.get(one.source + _LOOKUP_TYPE, one.target) != one.target:
+        return None
+    return value
+
+
+def _raw(stamp: Property | None, row: Mapping[str, Any], key: str) -> tuple[str, str | None, Any]:
+    """What a guarded write needs: the key, the ETag, and the stamp as it was said."""
+    return key, etag_of(row), None if stamp is None else row.get(stamp.source)
+
+
+def _may_lose_digits(one: Property) -> bool:
+    return one.edm == "Edm.Decimal" and (one.field.precision is None or one.field.precision > _EXACT_DIGITS)

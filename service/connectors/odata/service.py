@@ -1,0 +1,182 @@
+"""Talking to one OData service: requests, pages and their links, metadata, and the dialect that it speaks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from service.connectors.http import Answer, HttpClient, Reach, encode_query, shared
+from service.connectors.odata.dialect import Dialect
+from service.connectors.odata.failures import Context, Refused, Said, failure_of
+from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
+from service.connectors.odata.settings import Settings
+from service.connectors.odata.tables import EntitySet, entity_set
+from service.core.failures import Failure, SideFailed
+
+METADATA_LIFE = 300.0
+"""Seconds that a service's metadata is used for: it is large, and changes when somebody changes the application."""
+
+_EMPTY_PAGES = 20
+"""So many pages without a record may follow each other before a service is taken to be going round in circles."""
+
+
+class Service:
+    """An OData service, the user that asks it, and its dialect."""
+
+    def __init__(self, settings: Settings, dialect: Dialect, reach: Reach) -> None:
+        self.settings = settings
+        self.dialect = dialect
+        self.shared = shared(settings.url, settings.auth.identity, settings.company or "")
+        self.client = HttpClient(
+            settings.url,
+            shared=self.shared,
+            auth=settings.auth,
+            reach=reach,
+            headers={
+                "Accept": "application/json",
+                "OData-MaxVersion": "4.0",
+                "OData-Version": "4.0",
+                **dialect.headers,
+            },
+            csrf=True,
+        )
+
+    def close(self) -> None:
+        self.client.close()
+
+    # What there is
+
+    def schema(self, *, anew: bool = False) -> Schema:
+        """The service's metadata, kept for a while for all connectors of this user."""
+        if anew:
+            self.shared.forget("schema")
+        return self.shared.keep("schema", lambda: (self._read_schema(), METADATA_LIFE))
+
+    def table(self, name: str) -> EntitySet:
+        """An entity set. SideFailed(`table_not_found`)."""
+        found = entity_set(
+            self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
+        )
+        return self.dialect.adapted(found)
+
+    def _read_schema(self) -> Schema:
+        answer = self.client.send("GET", "$metadata", headers={"Accept": "application/xml, application/json;q=0.9"})
+        if not answer.ok:
+            raise SideFailed(failure_of(said(answer), Context("$metadata")))
+        try:
+            return read_metadata(answer.body, answer.headers.get("content-type", ""))
+        except NoMetadata as error:
+            raise SideFailed(Failure("connection_failed", {"detail": f"$metadata is {error}"})) from error
+
+    def place(self, name: str) -> str:
+        """Where an entity set is, relative to the service."""
+        return self.company_path() + name
+
+    def company_path(self) -> str:
+        """The path that comes before every entity set: Business Central's company."""
+        company = self.settings.company
+        if company is None:
+            return ""
+        return self.shared.keep("company", lambda: (self.dialect.company_path(company, self.ask), METADATA_LIFE))
+
+    def ask(self, target: str) -> dict[str, Any]:
+        """The JSON object at a target that is no table's. Raises Refused, SideFailed."""
+        return self.get(target, Context(target.partition("?")[0]))
+
+    # Asking
+
+    def get(
+        self, target: str, context: Context, *, headers: Mapping[str, str] | None = None, exact: bool = False
+    ) -> dict[str, Any]:
+        """The JSON object at a target. `exact`: with all the digits of its numbers. Raises Refused, SideFailed."""
+        answer = self.client.send("GET", target, headers=headers)
+        if not answer.ok:
+            raise Refused(failure_of(said(answer), context), answer.status)
+        return opened(answer, exact=exact)
+
+    def collect(
+        self,
+        target: str,
+        context: Context,
+        limit: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        exact: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` rows from a target, by as many links as the service insists on."""
+        rows: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        empty = 0
+        following: str | None = target
+        while following is not None and len(rows) < limit:
+            url = self.client.locate(following)
+            if url in seen or empty > _EMPTY_PAGES:
+                raise SideFailed(
+                    Failure("connection_failed", {"detail": "its links to further pages go round in circles"})
+                )
+            seen.add(url)
+            page = self.get(url, context, headers=headers, exact=exact)
+            found = rows_of(page)
+            empty = 0 if found else empty + 1
+            rows += found
+            following = next_link(page)
+        return rows[:limit]
+
+
+def rows_of(page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a collection. SideFailed where the answer is none."""
+    rows = page.get("value")
+    if not isinstance(rows, list):
+        raise SideFailed(Failure("connection_failed", {"detail": "an answer without the records that were asked for"}))
+    return rows
+
+
+def next_link(page: Mapping[str, Any]) -> str | None:
+    link = page.get("@odata.nextLink", page.get("@nextLink"))
+    return link if isinstance(link, str) and link else None
+
+
+def opened(answer: Answer, *, exact: bool) -> dict[str, Any]:
+    """An answer as a JSON object. SideFailed where it is none."""
+    body = _exact(answer) if exact else answer.json()
+    if not isinstance(body, dict):
+        raise SideFailed(Failure("connection_failed", {"detail": "an answer that is no JSON object"}))
+    return body
+
+
+def _exact(answer: Answer) -> Any:
+    """JSON whose fractions stay texts: a float has 15 to 17 digits, an amount may have more."""
+    try:
+        return json.loads(answer.body, parse_float=str)
+    except ValueError:
+        return answer.json()
+
+
+def said(answer: Answer) -> Said:
+    """What an answer says about what went wrong, whatever it is."""
+    try:
+        return Said.of(answer.status, orjson.loads(answer.body))
+    except orjson.JSONDecodeError:
+        return Said(answer.status)
+
+
+def address(place: str, query: Mapping[str, str]) -> str:
+    """A target with a query. Raises UnicodeEncodeError, a ValueError, for a text that cannot be sent."""
+    return f"{place}?{encode_query(query)}" if query else place
+
+
+_KEY_IN_URL = re.compile(r"\(([^()]*)\)\s*$")
+
+
+def key_in(url: str) -> str | None:
+    """What stands between the last brackets of a record's address."""
+    found = _KEY_IN_URL.search(url)
+    return found[1] if found else None
+
+
+def field_names(table: EntitySet) -> Sequence[str]:
+    return list(table.properties)

@@ -1,0 +1,189 @@
+"""A worker dies, is cut off or stands still at one certain moment, and another goes on: what it finds, what it leaves
+alone, and what the history tells of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.core.records import Side
+from service.operations import execution, runs, skipped
+from service.store import runs as run_rows
+from service.store import sql
+from service.store.runs import LeaseLost
+from tests.engine.test_state_machine import MemoryWorkplace
+from tests.faults import Crash, Fault, Planned
+from tests.world import couple, errors, records
+
+LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
+
+
+@pytest.fixture
+def world(state: str, tmp_path: Path) -> MemoryWorkplace:
+    return MemoryWorkplace(tmp_path)
+
+
+def disturb(world: MemoryWorkplace, *plan: tuple[str, Fault]) -> Planned:
+    """From now on, these faults happen."""
+    faults = Planned(*plan)
+    world.context = replace(world.context, connector_class=faults.connector_class, now=faults.clock.now)
+    return faults
+
+
+def die(world: MemoryWorkplace, faults: Planned, act: Callable[[], object]) -> None:
+    """A worker dies in the midst of what it does; its lease ends."""
+    with pytest.raises(Crash):
+        act()
+    faults.clock.sleep(60)
+
+
+def test_an_edit_of_what_an_insert_made_still_travels_when_its_answer_was_lost(world: MemoryWorkplace) -> None:
+    world.map(conflict_detection="field")
+    key = world.add(LOCAL, number="1", name="One", city="Oslo")
+    faults = disturb(world, ("insert", Fault.CRASH_AFTER))
+    die(world, faults, world.run)
+    made = str(world.all(INTEGRATION)[0]["accountid"])
+    world.edit(INTEGRATION, made, address1_city="Bergen")
+    world.work()
+    assert world.partner(LOCAL, key) == made
+    world.run()
+    assert (world.get(LOCAL, key) or {})["city"] == "Bergen"
+    assert (world.get(LOCAL, key) or {})["name"] == "One", "that the account has it in capitals is no edit"
+    assert (world.skips(), errors()) == ([], [])
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.AFTER, Fault.LASTING])
+def test_a_value_that_a_policy_overwrote_is_in_the_history_even_then(world: MemoryWorkplace, fault: Fault) -> None:
+    world.map(update_conflict_resolution="sendUpdateToIntegration")
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit(LOCAL, customer, city="Bergen")
+    world.edit(INTEGRATION, account, address1_city="Tromsø")
+    faults = disturb(world, ("update", fault))
+    if fault is Fault.CRASH_AFTER:
+        die(world, faults, world.run)
+        world.work()
+    else:
+        world.run()
+        world.run()
+    told = [(change, done.rule) for run in run_ids() for done in records(runs.get(run)) for change in done.fields or ()]
+    change = {"side": "integration", "field": "address1_city", "before": "Tromsø", "after": "Bergen"}
+    assert told == [(change, "sendUpdateToIntegration")]
+    assert sql.rows("SELECT * FROM pending_changes") == []
+
+
+def run_ids() -> list[int]:
+    return [id for (id,) in sql.rows("SELECT id FROM sync_runs ORDER BY id")]
+
+
+def test_a_change_that_did_not_arrive_is_not_told(world: MemoryWorkplace) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit(LOCAL, customer, city="Bergen")
+    die(world, disturb(world, ("update", Fault.CRASH_BEFORE)), world.run)
+    world.work()
+    told = [change for done in records(runs.get(run_ids()[-1])) for change in done.fields or ()]
+    assert [change["after"] for change in told] == ["Bergen"], "once, by the worker that did it"
+    assert (world.get(INTEGRATION, account) or {})["address1_city"] == "Bergen"
+
+
+def test_a_deletion_is_in_the_history_even_then(world: MemoryWorkplace) -> None:
+    world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)
+    customer, account = couple(world, number="1", name="One")
+    world.delete(LOCAL, customer)
+    die(world, disturb(world, ("delete", Fault.CRASH_AFTER)), lambda: world.run("findDeleted"))
+    world.work()
+    assert [done.source_key for done in records(runs.get(run_ids()[-1])) if done.outcome == "deleted"] == [account]
+    assert world.partner(LOCAL, customer) is None
+
+
+@pytest.mark.parametrize("call", ["fetch", "update"])
+def test_a_record_that_a_person_set_free_is_synchronized_though_the_worker_dies(
+    world: MemoryWorkplace, call: str
+) -> None:
+    world.map(conflict_detection="field")
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit(LOCAL, customer, city="Bergen")
+    world.edit(INTEGRATION, account, address1_city="Tromsø")
+    world.run()
+    (item,) = world.skips()
+    world.edit(INTEGRATION, account, address1_city="Oslo")
+    world.run()
+    skipped.resolve(world.context, item.id, "retry", None, "anna")
+    die(world, disturb(world, (call, Fault.CRASH_BEFORE)), world.work)
+    world.work()
+    world.run()
+    assert (world.get(INTEGRATION, account) or {})["address1_city"] == "Bergen"
+    assert world.skips() == []
+
+
+def test_a_record_that_a_person_restored_is_not_restored_twice(world: MemoryWorkplace) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One")
+    world.delete(LOCAL, customer)
+    for _ in range(2):
+        world.run("findDeleted", allow_mass_delete=True)
+    (item,) = world.skips()
+    faults = disturb(world, ("insert", Fault.CRASH_AFTER))
+    die(world, faults, lambda: world.resolve(item, "restore"))
+    world.work()
+    assert [row["number"] for row in world.all(LOCAL)] == ["1"]
+    assert world.partner(INTEGRATION, account) == str(world.all(LOCAL)[0]["id"])
+    assert world.skips() == []
+
+
+def test_an_insert_that_arrives_after_all_is_not_there_twice(world: MemoryWorkplace) -> None:
+    """The worker looked too early: what a stopped process had sent took effect later. The same key makes it clash."""
+    world.map([{"local_field": "number", "integration_field": "accountnumber"}])
+    key = world.add(LOCAL, number="1")
+    die(world, disturb(world, ("insert", Fault.CRASH_BEFORE)), world.run)
+    ((chosen,),) = sql.rows("SELECT chosen_key FROM intents")
+    faults = disturb(world, ("insert", Fault.BETWEEN))
+
+    def arrive(_name: str, _operation: str) -> None:
+        world.add(INTEGRATION, accountid=chosen, accountnumber="1")
+
+    faults.between = arrive
+    faults.clock.sleep(120)
+    world.work()
+    assert [row["accountid"] for row in world.all(INTEGRATION)] == [chosen]
+    assert world.partner(LOCAL, key) == chosen
+    assert errors() == []
+
+
+@pytest.mark.parametrize("call", ["insert", "update", "delete"])
+def test_a_worker_that_wakes_after_its_lease_sends_nothing(world: MemoryWorkplace, call: str) -> None:
+    world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)
+    customer, _ = couple(world, number="1", name="One")
+    gone, _ = couple(world, number="2", name="Two")
+    if call == "insert":
+        world.add(LOCAL, number="3", name="Three")
+    elif call == "update":
+        world.edit(LOCAL, customer, name="Uno")
+    else:
+        world.delete(LOCAL, gone)
+    faults = disturb(world, (call, Fault.PAUSE_BEFORE))
+    faults.paused = lambda: faults.clock.sleep(60)
+    run = runs.start(
+        world.context, runs.RunRequest(world.mapping_id, "findDeleted" if call == "delete" else "full"), "t"
+    )
+    lease = execution.claim(world.context, "sleeper")
+    assert lease is not None
+    before = world.stamps()
+    execution.carry_out(world.context, lease, lambda: None, lambda _: None)
+    assert world.stamps() == before
+    assert runs.get(run.id).status == "running", "whoever takes it goes on from its page"
+    world.work()
+    assert world.stamps() != before
+    assert runs.get(run.id).status == "succeeded"
+
+
+def test_a_sign_of_life_that_comes_late_does_not_keep_a_run_that_was_handed_over(world: MemoryWorkplace) -> None:
+    world.map()
+    runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "first")
+    assert lease is not None
+    run_rows.hand_over(lease)
+    with pytest.raises(LeaseLost):
+        execution.keep_lease(world.context, lease)
+    assert execution.claim(world.context, "second") is not None

@@ -1,0 +1,478 @@
+"""An OData service in the shape of Dataverse, of Business Central or of neither, on odatapy, in its own environment.
+
+    python counterpart.py '{"shape": "dataverse", "tables": {...}, "users": {...}}'
+
+It prints its port, and ends when its standard input does. odatapy is the service: its URLs, filters, batches, ETags
+and errors are not ours. Added here is what a business application has besides: users and rights, a stamp of its own,
+unique fields, keys that it makes, and a back door (`POST /_control`) for the people who work in it.
+"""
+
+import base64
+import json
+import re
+import sys
+import threading
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from itertools import pairwise
+from urllib.parse import unquote
+
+from odatapy.data import Entity, ValueType
+from odatapy.edm.csdl import (
+    CsdlAbstractEdmProvider,
+    CsdlAnnotation,
+    CsdlEntityContainer,
+    CsdlEntitySet,
+    CsdlEntityType,
+    CsdlNavigationProperty,
+    CsdlNavigationPropertyBinding,
+    CsdlProperty,
+    CsdlPropertyRef,
+    CsdlReferentialConstraint,
+    CsdlSchema,
+)
+from odatapy.errors import ODataApplicationException
+from odatapy.http.status import HttpStatusCode
+from odatapy.server import OData
+from odatapy.server.adapters import ODataWSGIApp
+from odatapy.server.inmemory import InMemoryDataStore, InMemoryProcessor
+from odatapy.server.processor import CustomETagSupport
+
+ROOTS = {"odata": "/service", "dataverse": "/api/data/v9.2", "businessCentral": "/v2.0/tenant/production/api/v2.0"}
+COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Model(CsdlAbstractEdmProvider):
+    """The tables of the configuration as one schema."""
+
+    def __init__(self, tables):
+        self.tables = tables
+
+    def get_schemas(self):
+        types = [
+            CsdlEntityType(
+                name=table["type"],
+                key=[CsdlPropertyRef(name=table["key"])],
+                properties=[self._property(*field) for field in table["fields"].items()],
+                navigation_properties=[
+                    CsdlNavigationProperty(
+                        name=name,
+                        type=f"Shape.{self.tables[target]['type']}",
+                        referential_constraints=[
+                            CsdlReferentialConstraint(property=source, referenced_property=self.tables[target]["key"])
+                        ],
+                    )
+                    for name, (source, target) in table.get("lookups", {}).items()
+                ],
+            )
+            for table in self.tables.values()
+        ]
+        sets = [
+            CsdlEntitySet(
+                name=name,
+                type=f"Shape.{table['type']}",
+                navigation_property_bindings=[
+                    CsdlNavigationPropertyBinding(path=nav, target=target)
+                    for nav, (_, target) in table.get("lookups", {}).items()
+                ],
+            )
+            for name, table in self.tables.items()
+        ]
+        return [
+            CsdlSchema(namespace="Shape", entity_types=types, entity_container=CsdlEntityContainer("Container", sets))
+        ]
+
+    @staticmethod
+    def _property(name, facets):
+        computed = [CsdlAnnotation(term="Org.OData.Core.V1.Computed", value=True)] if facets.get("computed") else []
+        return CsdlProperty(
+            name=name,
+            type=f"Edm.{facets['type']}",
+            nullable=facets.get("nullable", True),
+            max_length=facets.get("length"),
+            precision=facets.get("precision"),
+            scale=facets.get("scale"),
+            annotations=computed,
+        )
+
+
+class Store(InMemoryDataStore):
+    """A store that finds a record by key, and by each unique field, without looking at all of them."""
+
+    def __init__(self, tables):
+        super().__init__()
+        self.tables = tables
+        self.by_key = {name: {} for name in tables}
+
+    def insert_entity(self, entity_set, entity, index=None):
+        super().insert_entity(entity_set, entity, index)
+        self.by_key[entity_set][entity.get_value(self.tables[entity_set]["key"])] = entity
+
+    def remove_entity(self, entity_set, entity):
+        self.by_key[entity_set].pop(entity.get_value(self.tables[entity_set]["key"]), None)
+        return super().remove_entity(entity_set, entity)
+
+
+class Processor(InMemoryProcessor):
+    """What odatapy's own processor does, and what an application adds to it."""
+
+    def __init__(self, config):
+        self.config = config
+        self.tables = config["tables"]
+        super().__init__(Store(self.tables), page_size=config.get("pageSize"))
+        self.version = 0
+        self.asked = threading.local()
+
+    def change(self, name, entity, values, stamp=None):
+        """What people and requests write, with a new stamp and version."""
+        table = self.tables[name]
+        for field, value in values.items():
+            set_value(entity, field, value, table["fields"][field]["type"])
+        if table.get("stamp"):
+            set_value(entity, table["stamp"], now(self.config) if stamp is None else stamp, "DateTimeOffset")
+        self.version += 1
+        entity.etag = f'W/"{self.version}"'
+
+    def create_entity(self, request, response, uri_info, request_ct, response_ct):
+        self.asked.request = request
+        super().create_entity(request, response, uri_info, request_ct, response_ct)
+
+    def read_entity_collection(self, request, response, uri_info, ct):
+        self.asked.request = request
+        super().read_entity_collection(request, response, uri_info, ct)
+
+    def _assign_keys(self, entity_set, entity):
+        table = self.tables[entity_set.name]
+        if entity.get_value(table["key"]) is None and table["fields"][table["key"]]["type"] == "Guid":
+            set_value(entity, table["key"], uuid.uuid4(), "Guid")
+        super()._assign_keys(entity_set, entity)
+
+    def _check_duplicate(self, entity_set, entity):
+        if entity.get_value(self.tables[entity_set.name]["key"]) in self.store.by_key[entity_set.name]:
+            raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
+        self._check_rules(entity_set.name, entity, entity)
+        for field in self.tables[entity_set.name]["fields"]:
+            if entity.get_property(field) is None:
+                set_value(entity, field, None, self.tables[entity_set.name]["fields"][field]["type"])
+        self.change(entity_set.name, entity, {})
+
+    def _apply_update(self, entity_type, existing, incoming, *, merge):
+        name = next(name for name, table in self.tables.items() if table["type"] == entity_type.name)
+        self._check_rules(name, existing, incoming)
+        super()._apply_update(entity_type, existing, incoming, merge=merge)
+        self._bind(name, existing, incoming)
+        self.change(name, existing, {})
+
+    def _process_deep_insert(self, request, entity_set, entity, owner=None):
+        self._bind(entity_set.name, owner or entity, entity)
+
+    def _bind(self, name, existing, incoming):
+        """Lookups that are given as links become the keys that they lead to."""
+        for nav, (source, _) in self.tables[name].get("lookups", {}).items():
+            for link in incoming.navigation_bindings:
+                if link.title == nav and link.binding_link:
+                    set_value(existing, source, uuid.UUID(link.binding_link[-37:-1]), "Guid")
+
+    def _check_rules(self, name, existing, incoming):
+        for field in self.tables[name].get("unique", ()):
+            value = incoming.get_value(field)
+            others = self.store.entities(name) if value is not None else ()
+            if any(other is not existing and other.get_value(field) == value for other in others):
+                raise self._taken(field, value)
+
+    def _taken(self, field, value):
+        """Each kind of application refuses a duplicate in its own way, and quotes the value."""
+        if self.config["shape"] == "dataverse":
+            said = f"Entity Key violated. A record with the same value for {field} already exists: {value}"
+            return ODataApplicationException(said, HttpStatusCode.PRECONDITION_FAILED, code="0x80060892")
+        if self.config["shape"] == "businessCentral":
+            said = f"The record already exists. Identification fields and values: {field}='{value}'"
+            return ODataApplicationException(said, HttpStatusCode.BAD_REQUEST, code="Internal_EntityWithSameKeyExists")
+        said = f"UNIQUE constraint failed: {field}={value}"
+        return ODataApplicationException(said, HttpStatusCode.INTERNAL_SERVER_ERROR)
+
+    def _bump_etag(self, entity_set, entity, *, create=False):
+        """`change` has seen to it."""
+
+    def _find_by_key(self, entity_set, part):
+        [key] = self._keys_of(entity_set.entity_type, part).values()
+        found = self.store.by_key[entity_set.name].get(key)
+        if found is None:
+            raise ODataApplicationException("The record does not exist.", HttpStatusCode.NOT_FOUND)
+        return found
+
+    def _filter_sort(self, entities, uri_info, *, sort=True, entity_type=None, ctx=None):
+        """With an index: of a filter for certain values of one property only the records that have them are tried."""
+        raw = unquote(self.asked.request.raw_query_path or "")
+        if self.config["shape"] == "businessCentral" and _joins_fields(raw.partition("$filter=")[2].partition("&")[0]):
+            raise ODataApplicationException(
+                "An OR of different fields is not supported.", HttpStatusCode.NOT_IMPLEMENTED
+            )
+        chain = re.search(r"\$filter=\(+(\w+) eq ", raw)
+        if chain and raw.count(f"{chain[1]} eq ") > 1:
+            wanted = {text.replace("''", "'") for text in re.findall(chain[1] + r" eq '?((?:[^' )]|'')+)", raw)}
+            entities = [one for one in entities if _worth_trying(one.get_value(chain[1]), wanted)]
+        return super()._filter_sort(entities, uri_info, sort=sort, entity_type=entity_type, ctx=ctx)
+
+
+def _joins_fields(condition):
+    """Whether an "or" stands between comparisons of different fields, which Business Central refuses."""
+    condition = re.sub(r"'(?:[^']|'')*'", "''", condition)
+    parts = condition.split(" or ")
+    named = [re.findall(r"(\w+) (?:eq|ne|gt|ge|lt|le) |\((\w+),", part) for part in parts]
+    named = [[one or other for one, other in found] for found in named]
+    return any(left[-1] != right[0] for left, right in pairwise(named) if left and right)
+
+
+def _worth_trying(value, wanted):
+    return value is None or " " in str(value) or str(value) in wanted or not isinstance(value, str | uuid.UUID | int)
+
+
+class Etags(CustomETagSupport):
+    def has_etag(self, entity_set):
+        return True
+
+
+def now(config):
+    """The application's clock, in the digits that its stamps have."""
+    moment = datetime.now(UTC) + timedelta(seconds=config.get("clockAhead", 0))
+    digits = config.get("stampDigits", 6)
+    return moment.replace(microsecond=moment.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits))
+
+
+def set_value(entity, field, value, kind):
+    entity.set_property(field, value, ValueType.PRIMITIVE, f"Edm.{kind}")
+
+
+def native(value, kind):
+    """A value of the back door as odatapy keeps it."""
+    if value is None:
+        return None
+    if kind == "DateTimeOffset":
+        return EPOCH + timedelta(microseconds=value) if isinstance(value, int) else datetime.fromisoformat(value)
+    return {"Decimal": Decimal, "Date": date.fromisoformat, "Guid": uuid.UUID}.get(kind, lambda same: same)(value)
+
+
+class Application:
+    """The service and its back door."""
+
+    def __init__(self, config):
+        self.config = config
+        odata = OData.new_instance()
+        metadata = odata.create_service_metadata(Model(config["tables"]))
+        handler = odata.create_handler(metadata)
+        self.processor = Processor(config)
+        self.store = self.processor.store
+        for name, table in config["tables"].items():
+            if table["fields"][table["key"]].get("computed") and table["fields"][table["key"]]["type"] != "Guid":
+                self.store.declare_key_auto_generating(name)
+        handler.register(self.processor)
+        handler.register(Etags())
+        self.root = ROOTS[config["shape"]]
+        self.wsgi = ODataWSGIApp(handler, self.root)
+        self.requests = []
+
+    def control(self, order):
+        """One of the things that people do."""
+        with self.store.lock:
+            return getattr(self, "do_" + order.pop("do"))(**order)
+
+    def do_put(self, table, rows):
+        described = self.config["tables"][table]
+        for key, stamp, values in rows:
+            key = native(key, described["fields"][described["key"]]["type"])
+            entity = self.store.by_key[table].get(key)
+            typed = {name: native(value, described["fields"][name]["type"]) for name, value in values.items()}
+            moment = None if stamp is None else EPOCH + timedelta(microseconds=stamp)
+            if entity is None:
+                entity = Entity()
+                for name, facets in described["fields"].items():
+                    set_value(entity, name, None, facets["type"])
+                set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
+                self.store.insert_entity(table, entity)
+            self.processor.change(table, entity, typed, moment)
+
+    def do_clear(self):
+        for name in self.config["tables"]:
+            self.store.set_entities(name, [])
+            self.store.by_key[name].clear()
+
+    def do_remove(self, table, key):
+        key = native(key, self.config["tables"][table]["fields"][self.config["tables"][table]["key"]]["type"])
+        self.store.remove_entity(table, self.store.by_key[table][key])
+
+    def do_unstamp(self, table, key):
+        entity = self.store.by_key[table][key]
+        set_value(entity, self.config["tables"][table]["stamp"], None, "DateTimeOffset")
+
+    def do_all(self, table):
+        fields = list(self.config["tables"][table]["fields"])
+        return [{name: one.get_value(name) for name in fields} for one in self.store.entities(table)]
+
+    def do_requests(self):
+        found, self.requests[:] = list(self.requests), []
+        return found
+
+    def do_set(self, **changes):
+        self.config.update(changes)
+        self.processor.page_size = self.config.get("pageSize")
+
+    def user(self, headers):
+        """Who asks, None: nobody that is known."""
+        if not self.config.get("users"):
+            return "anybody"
+        kind, _, proof = headers.get("Authorization", "").partition(" ")
+        if kind == "Basic":
+            name, _, password = base64.b64decode(proof).decode().partition(":")
+            return name if self.config["users"].get(name, {}).get("password") == password else None
+        return "anybody" if kind == "Bearer" and proof == self.config.get("token") else None
+
+    def special(self, method, path, user):
+        """What odatapy has no words for: who somebody is, companies, rights. (status, body) or None."""
+        tail = path.removeprefix(self.root + "/")
+        rights = self.config.get("users", {}).get(user, {})
+        writes = method in ("POST", "PATCH", "PUT", "DELETE") and not tail.startswith("$batch")
+        if writes and rights.get("readOnly"):
+            return 403, error("0x80040220", "SecLib::AccessCheckEx failed. The user is missing prvWrite privilege.")
+        if self.config["shape"] == "businessCentral" and tail.split("?")[0] == "companies":
+            return 200, {"value": [{"id": COMPANY, "name": "CRONUS International", "displayName": "CRONUS"}]}
+        if self.config["shape"] == "dataverse":
+            if tail == "WhoAmI":
+                return 200, {"UserId": COMPANY, "BusinessUnitId": COMPANY, "OrganizationId": COMPANY}
+            if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
+                role = "System Administrator" if rights.get("administrator") else "Accord"
+                return 200, {"value": [{"name": role}]}
+            if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
+                verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
+                names = [f"prv{verb}Account" for verb in verbs]
+                return 200, {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in names]}
+        return None
+
+
+def error(code, message):
+    return {"error": {"code": code, "message": message}}
+
+
+def handler_of(application):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def log_message(self, *_):
+            pass
+
+        def answer(self, status, body, headers=()):
+            data = b"" if status == 204 else body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
+            self.send_response(status)
+            for name, value in headers or [("Content-Type", "application/json")]:
+                if name.lower() not in ("content-length", "date", "server"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            if application.config["shape"] == "dataverse":
+                left = str(application.config.get("left", 5999))
+                self.send_header("x-ms-ratelimit-burst-remaining-xrm-requests", left)
+            self.end_headers()
+            self.wfile.write(data)
+            self.wfile.flush()
+
+        def handle_all(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path == "/_control":
+                self.answer(200, {"result": application.control(json.loads(body))})
+                return
+            path, _, query = self.path.partition("?")
+            application.requests.append(
+                [
+                    self.command,
+                    unquote(self.path.removeprefix(application.root)),
+                    body.count(b"HTTP/1.1") or body.count(b'"method"'),
+                ]
+            )
+            user = application.user(self.headers)
+            if user is None:
+                self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
+                return
+            special = application.special(self.command, unquote(path), user)
+            if special is not None:
+                self.answer(*special)
+                return
+            rights = application.config.get("users", {}).get(user, {})
+            if (
+                path.endswith("$batch")
+                and rights.get("readOnly")
+                and re.search(rb'(POST|PATCH|DELETE) |"(POST|PATCH|DELETE)"', body)
+            ):
+                self.answer(403, error("0x80040220", "The user is missing prvWrite privilege."))
+                return
+            if len(body) > (application.config.get("largest") or 10**9):
+                self.answer(413, error("", "Too large."))
+                return
+            if path.endswith("$batch") and not self.takes(self.headers.get("Content-Type", "")):
+                self.answer(415, error("", "This kind of batch is not supported."))
+                return
+            company = f"companies({COMPANY})/"
+            path, body = (
+                unquote(path, errors="surrogateescape") if company in unquote(path) else path,
+                body.replace(company.encode(), b""),
+            )
+            self.pass_on(path.replace(company, ""), query, body)
+
+        def takes(self, kind):
+            """Whether this service takes batches of a content type."""
+            kinds = application.config.get("batches", ["json", "multipart"])
+            return any(one in kind for one in kinds)
+
+        def pass_on(self, path, query, body):
+            environ = {
+                "REQUEST_METHOD": self.command,
+                "SCRIPT_NAME": "",
+                "PATH_INFO": unquote(path),
+                "REQUEST_URI": f"{path}?{query}",
+                "RAW_URI": f"{path}?{query}" if query else path,
+                "QUERY_STRING": query,
+                "CONTENT_LENGTH": str(len(body)),
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "SERVER_NAME": "127.0.0.1",
+                "SERVER_PORT": str(self.server.server_address[1]),
+                "SERVER_PROTOCOL": "HTTP/1.1",
+                "wsgi.version": (1, 0),
+                "wsgi.url_scheme": "http",
+                "wsgi.input": BytesIO(body),
+                "wsgi.errors": sys.stderr,
+                "wsgi.multithread": True,
+                "wsgi.multiprocess": False,
+                "wsgi.run_once": False,
+            }
+            for name, value in self.headers.items():
+                if name.lower() not in ("content-length", "content-type", "authorization"):
+                    environ["HTTP_" + name.upper().replace("-", "_")] = value
+            said = []
+            parts = application.wsgi(environ, lambda status, headers, *_: said.extend([int(status[:3]), headers]))
+            status, headers = said
+            data = b"".join(parts)
+            if application.config["shape"] == "businessCentral" and self.command in ("PATCH", "DELETE"):
+                status = {412: 409}.get(status, status)
+            self.answer(status, data, headers)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_all  # noqa: N815
+
+    return Handler
+
+
+def main():
+    config = json.loads(sys.argv[1])
+    server = ThreadingHTTPServer(("127.0.0.1", config.get("port", 0)), handler_of(Application(config)))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

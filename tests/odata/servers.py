@@ -1,0 +1,143 @@
+"""OData services for the tests, started here and gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.odata.environments import programs
+
+COUNTERPART = Path(__file__).parent / "counterpart.py"
+COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
+
+ROOTS = {"odata": "/service/", "dataverse": "/api/data/v9.2/", "businessCentral": "/v2.0/tenant/production/api/v2.0/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """A running service, and its back door."""
+
+    shape: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{ROOTS[self.shape]}"
+
+    def control(self, do: str, **more: Any) -> Any:
+        """Something that somebody does in the application, past the API."""
+        body = json.dumps({"do": do, **more}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_control", data=body)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["result"]
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Method, target and number of parts of the requests since the last time."""
+        return [tuple(one) for one in self.control("requests")]
+
+
+@contextmanager
+def counterpart(shape: str, tables: dict[str, Any], **config: Any) -> Iterator[Counterpart]:
+    """Run a service of this shape for as long as the block lasts."""
+    described = json.dumps({"shape": shape, "tables": tables, **config})
+    command: list[str | Path] = [programs("odatapy", "odatapy==5.3.0") / "python", COUNTERPART, described]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Counterpart(shape, int(process.stdout.readline()))
+        finally:
+            process.stdin.close()
+
+
+@dataclass(frozen=True, slots=True)
+class MockSap:
+    """A running mock-sap: an ERP of S/4HANA's shape with data of its own."""
+
+    port: int
+
+    @property
+    def partners(self) -> str:
+        """Its service for business partners."""
+        return f"{self.root}/sap/opu/odata4/sap/api_businesspartner/srvd_a2x/sap/api_businesspartner/0001/"
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, path: str) -> Any:
+        """What its control plane says."""
+        with urllib.request.urlopen(self.root + path, timeout=30) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def mock_sap(*options: str) -> Iterator[MockSap]:
+    """Run mock-sap for as long as the block lasts."""
+    port = free_port()
+    program = programs("mock-sap", "mock-sap==0.22.0") / "mock-sap"
+    command: list[str | Path] = [program, "--port", str(port), "--quiet", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            while "Admin" not in process.stdout.readline():
+                assert process.poll() is None
+            yield MockSap(port)
+        finally:
+            process.terminate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def text(length: int | None = None, **more: Any) -> dict[str, Any]:
+    return {"type": "String", "length": length, **more}
+
+
+def stamp(digits: int = 3) -> dict[str, Any]:
+    return {"type": "DateTimeOffset", "precision": digits, "computed": True}
+
+
+def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits: int) -> dict[str, Any]:
+    """The two tables of the contract's kit."""
+    return {
+        "customer": {
+            "type": "Customer",
+            "key": key,
+            "stamp": modified_on,
+            "unique": ["number"],
+            "fields": {
+                key: key_type,
+                "number": text(20),
+                "name": text(50, nullable=False),
+                "city": text(),
+                "credit": {"type": "Decimal", "precision": 10, "scale": 2},
+                "blocked": {"type": "Boolean"},
+                "born": {"type": "Date"},
+                "seen": {"type": "DateTimeOffset", "precision": 6},
+                "visits": {"type": "Int32"},
+                modified_on: stamp(digits),
+            },
+        },
+        "numbered": {
+            "type": "Numbered",
+            "key": key,
+            "stamp": modified_on,
+            "fields": {
+                key: key_type if key_type["type"] == "Guid" else {"type": "Int32", "nullable": False, "computed": True},
+                "name": text(50, nullable=False),
+                modified_on: stamp(digits),
+            },
+        },
+    }
