@@ -64,6 +64,8 @@ class NewRun(Body):
     coupling_ids = Items(Id(), load_default=())
     dry_run = Flag(load_default=False, metadata={"description": "Tell what would happen, and write nothing."})
     allow_mass_delete = Flag(load_default=False, metadata={"description": "Lift the limits of deletion for this once."})
+    synchronize = Flag(load_default=False, metadata={"description": "After `match`: synchronize what was coupled."})
+    create_unmatched = Flag(load_default=False, metadata={"description": "After `match`: also create what has none."})
 
 
 class RunQuery(PageQuery):

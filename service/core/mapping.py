@@ -54,6 +54,7 @@ class FieldMapping:
     not_null: bool = False
     match_key: int | None = None
     reference: Reference | None = None
+    normalize: tuple[str, ...] = ()
 
     def field(self, side: Side) -> str | None:
         """The name of this line's field on a side."""

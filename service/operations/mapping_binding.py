@@ -147,4 +147,5 @@ def _line(row: FieldMappingRow, reference: Reference | None) -> FieldMapping:
         not_null=row.not_null,
         match_key=row.match_key,
         reference=reference,
+        normalize=tuple(row.normalize),
     )

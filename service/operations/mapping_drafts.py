@@ -35,6 +35,7 @@ LINE_COLUMNS = (
     "clear_on_failed_lookup",
     "not_null",
     "match_key",
+    "normalize",
     "enabled",
 )
 
@@ -63,6 +64,7 @@ class LineDraft:
     match_key: int | None
     enabled: bool
     reference: str | None = None
+    normalize: tuple[str, ...] = ()
 
     def field(self, side: Side) -> str | None:
         return self.local_field if side is Side.LOCAL else self.integration_field
@@ -143,6 +145,7 @@ def _line_draft(line: Mapping[str, Any]) -> LineDraft:
         match_key=line["match_key"],
         enabled=line["enabled"],
         reference=(line.get("reference") or {}).get("mapping"),
+        normalize=tuple(line["normalize"]),
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from service.connectors.base import Connector
+from service.core import normalization
 from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.failures import SideFailed
@@ -222,6 +223,10 @@ def _form_problems(line: LineDraft, pointer: str) -> Iterator[Problem]:
         yield Problem(f"{pointer}/constant", "constant_with_both_fields")
     if sides < 2 and line.match_key is not None:
         yield Problem(f"{pointer}/matchKey", "match_key_needs_both_fields")
+    if line.normalize and line.match_key is None:
+        yield Problem(f"{pointer}/normalize", "normalization_without_match_key")
+    for index, mistake, about in normalization.wrong(line.normalize):
+        yield Problem(f"{pointer}/normalize/{index}", mistake, about)
     for way, steps in line.transforms.items():
         for place, code, params in wrong(steps):
             yield Problem(f"{pointer}/transforms/{way}{place}", code, params)

@@ -120,6 +120,7 @@ class FieldMapping(State):
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
+    normalize = JsonField(default=list)
     enabled = pw.BooleanField(default=True)
 
     class Meta:

@@ -76,6 +76,7 @@ CREATE TABLE field_mappings (
     clear_on_failed_lookup BOOLEAN NOT NULL,
     not_null BOOLEAN NOT NULL,
     match_key BIGINT,
+    normalize TEXT NOT NULL,
     enabled BOOLEAN NOT NULL,
     UNIQUE (mapping_id, position),
     CHECK (local_field IS NOT NULL OR integration_field IS NOT NULL)
