@@ -77,7 +77,6 @@ class Field:
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
     and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
-    `parts`: several fields of the table that a mapping reads and writes as one; the value is a JSON list.
     """
 
     name: str
@@ -88,7 +87,6 @@ class Field:
     required: bool = False
     nullable: bool = True
     read_only: bool = False
-    parts: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

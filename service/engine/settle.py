@@ -140,7 +140,7 @@ def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
 
 def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:
     mapped = task.mapping.side(side)
-    return all(equal(made.values[mapped.index(name)], value) for name, value in item.values.items())
+    return all(same_but_form(value, made.values[mapped.index(name)]) for name, value in item.values.items())
 
 
 def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:

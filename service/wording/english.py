@@ -711,11 +711,6 @@ _MAPPING_PROBLEMS = {
         "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
         "Put another transformation before it, or leave it out.",
     ),
-    "transform_needs_several_fields": Words(
-        "One field only",
-        "The transformation {name} is for several fields at once, and {field} is one.",
-        "Name the fields in `localFields` or `integrationFields`.",
-    ),
     "pattern_wrong": Words(
         "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
     ),
@@ -752,7 +747,7 @@ _MAPPING_PROBLEMS = {
     "expression_wrong": Words(
         "Wrong expression",
         "The expression cannot be used: {detail}.",
-        "`value` is the field's value; several fields have their own names.",
+        "`value` is the field's value.",
     ),
     "expression_grows": Words(
         "Too dear",
