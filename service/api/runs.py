@@ -228,7 +228,7 @@ class RunRecords(MethodView):
 @blp.route("/sync-runs/<id:run_id>/events")
 class RunEvents(MethodView):
     @operation("watchRun", Scope.READ, produces="text/event-stream", refuses=(404,))
-    @blp.response(200, {"type": "string"}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
+    @blp.response(200, {}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
     def get(self, run_id: int) -> Any:
         """Watch a run: an event `progress` whenever it has moved on, and `end` when it has ended.
 
