@@ -135,6 +135,8 @@ def mapping(ids: list[int]) -> dict[str, Any]:
         "direction": "bidirectional",
         "transforms": {},
         "clear_on_failed_lookup": False,
+        "reference": None,
+        "normalize": [],
         "not_null": False,
         "match_key": None,
         "enabled": True,

@@ -63,6 +63,7 @@ def line(**given: Any) -> dict[str, Any]:
         "clear_on_failed_lookup": False,
         "not_null": False,
         "match_key": None,
+        "normalize": [],
         "enabled": True,
         **given,
     }

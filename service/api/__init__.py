@@ -21,6 +21,7 @@ from service.api import (
     export,
     health,
     limiting,
+    mapping_suggestions,
     mappings,
     metrics,
     notifications,
@@ -37,6 +38,7 @@ from service.api.smorest import Api, IdConverter, id_parameter
 RESOURCES = (
     connections.blp,
     mappings.blp,
+    mapping_suggestions.blp,
     couplings.blp,
     runs.blp,
     error_list.blp,

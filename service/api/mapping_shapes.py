@@ -22,14 +22,17 @@ from service.api.fields import (
     Part,
     Said,
     Scalar,
+    Settings,
     Shape,
     Text,
+    refuse,
 )
 from service.api.runs import RunAnswer
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
+from service.core.normalization import STEPS
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
-from service.core.transforms.base import Transform
+from service.operations.linter import SEVERITIES
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 from service.operations.review import Recommendation
@@ -139,29 +142,6 @@ MappedSideChanges: type[Shape] = type(
 )
 
 
-def _parameters(transform: Transform) -> dict[str, Any]:
-    """The schema of a transformation's parameters."""
-    needed = [name for name, parameter in transform.parameters.items() if not parameter.optional]
-    properties = {
-        name: {**parameter.schema, **({"default": parameter.default} if parameter.default is not None else {})}
-        if parameter.optional
-        else dict(parameter.schema)
-        for name, parameter in transform.parameters.items()
-    }
-    return {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        **({"required": needed} if needed else {}),
-    }
-
-
-def _written(name: str, transform: Transform) -> dict[str, Any]:
-    short = name in transform.parameters
-    inner = dict(transform.parameters[name].schema) if short else _parameters(transform)
-    return {"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": False}
-
-
 class Transformation(Json):
     """A transformation: its name, or an object of its name and its parameters."""
 
@@ -171,9 +151,18 @@ class Transformation(Json):
         if all(parameter.optional for parameter in transform.parameters.values())
     )
 
+    # Its parameters are not spelled out here: they are told together with all other problems of a mapping, and a
+    # document of every combination would be longer than that of the rest of the API.
+    _SCHEMA = {
+        "description": "A name, or an object of one name and its parameters; see the page on field mappings.",
+        "oneOf": [
+            {"type": "string", "enum": _PLAIN},
+            {"type": "object", "minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": sorted(TRANSFORMS)}},
+        ],
+    }
+
     def __init__(self, **options: Any) -> None:
-        objects = [_written(name, transform) for name, transform in sorted(TRANSFORMS.items())]
-        super().__init__(metadata={"oneOf": [{"type": "string", "enum": self._PLAIN}, *objects]}, **options)
+        super().__init__(metadata=self._SCHEMA, **options)
 
     def _deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
         # What is wrong inside is told together with all other problems of a mapping.
@@ -195,6 +184,9 @@ class ReferenceShape(Body):
     mapping = Text(min=1, max=200, pattern=PLAIN, required=True, metadata={"description": "The mapping's name."})
 
 
+_NORMALIZE = "What does not count when matching: " + ", ".join([*STEPS, "phone", "phone:NO"])
+
+
 class FieldMappingShape(Body):
     """Two fields that hold the same, or a constant for one."""
 
@@ -207,7 +199,43 @@ class FieldMappingShape(Body):
     clear_on_failed_lookup = Flag(load_default=False)
     not_null = Flag(load_default=False)
     match_key = Int(min=1, max=100, allow_none=True, load_default=None)
+    normalize = Items(Text(min=1, max=20), max=10, load_default=list, metadata={"description": _NORMALIZE})
     enabled = Flag(load_default=True)
+
+
+class TemplateValues(Settings):
+    """Values by the fields of the destination."""
+
+    def __init__(self, **options: Any) -> None:
+        inner = {"type": ["string", "number", "boolean"]}
+        described = {"minProperties": 1, "maxProperties": 500, "additionalProperties": inner}
+        super().__init__(metadata=described, **options)
+
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> dict[str, Any]:
+        values = super()._deserialize(value, *rest, **options)
+        if not 1 <= len(values) <= 500:
+            refuse("list_length", min=1, max=500)
+        if any(one is None or isinstance(one, list | dict) for one in values.values()):
+            refuse("not_a_scalar")
+        return values
+
+
+class TemplateShape(Body):
+    """Default values for records that are created; the first template whose filter the source record passes."""
+
+    direction = Choice((Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION), required=True)
+    priority = Int(min=1, max=1000, load_default=1)
+    filter = Items(Part(FilterLine), max=50, load_default=list)
+    values = TemplateValues(required=True)
+
+
+class TemplateAnswer(Answer):
+    """Default values for records that are created."""
+
+    direction = Choice((Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION))
+    priority = Int()
+    filter = Listed(Part(FilterLine))
+    values = Settings()
 
 
 class ScheduleShape(Body):
@@ -240,6 +268,7 @@ def _rules(*, partial: bool) -> dict[str, Any]:
         "max_delete_percent": Int(min=0, max=100, allow_none=True, **default("max_delete_percent")),
         "max_delete_count": Int(min=0, allow_none=True, **default("max_delete_count")),
         "depends_on": Items(Id(), max=100, **default("depends_on")),
+        "templates": Items(Part(TemplateShape), max=100, **default("templates")),
         "schedule": Part(ScheduleShape, allow_none=True, **default("schedule")),
         "enabled": Flag(**default("enabled")),
     }
@@ -292,6 +321,7 @@ class LineAnswer(Answer):
     clear_on_failed_lookup = Flag()
     not_null = Flag()
     match_key = Int(allow_none=True)
+    normalize = Listed(Said(), metadata={"description": _NORMALIZE})
     enabled = Flag()
 
 
@@ -356,6 +386,7 @@ class MappingAnswer(Answer):
     max_delete_percent = Int(allow_none=True)
     max_delete_count = Int(allow_none=True)
     depends_on = Listed(Id())
+    templates = Listed(Part(TemplateAnswer))
     schedule = Json(metadata={"type": "object"})
     enabled = Flag()
     watermarks = Part(WatermarksAnswer)
@@ -392,6 +423,23 @@ class ReviewAnswer(Answer):
     """The mappings in the order in which they run."""
 
     items = Listed(Part(AdviceAnswer))
+
+
+class FindingAnswer(Answer):
+    """One thing to be said about a mapping."""
+
+    severity = Choice(SEVERITIES)
+    code = Said()
+    pointer = Said(metadata={"description": "Where in the mapping, as a JSON pointer."})
+    message = Said()
+    advice = Said()
+    params = Json(allow_none=False, metadata={"type": "object"})
+
+
+class FindingsAnswer(Answer):
+    """Everything there is to say about a mapping, errors first."""
+
+    findings = Listed(Part(FindingAnswer))
 
 
 def stored(body: Mapping[str, Any]) -> Document:

@@ -64,6 +64,8 @@ class NewRun(Body):
     coupling_ids = Items(Id(), load_default=())
     dry_run = Flag(load_default=False, metadata={"description": "Tell what would happen, and write nothing."})
     allow_mass_delete = Flag(load_default=False, metadata={"description": "Lift the limits of deletion for this once."})
+    synchronize = Flag(load_default=False, metadata={"description": "After `match`: synchronize what was coupled."})
+    create_unmatched = Flag(load_default=False, metadata={"description": "After `match`: also create what has none."})
 
 
 class RunQuery(PageQuery):
@@ -139,6 +141,20 @@ class RunRecordAnswer(Answer):
     error_id = Int(allow_none=True)
 
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The version of the run."},
+        "event": {"type": "string", "enum": ["progress", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Run"},
+            "description": "The run as JSON.",
+        },
+    },
+    "required": ["id", "event", "data"],
+}
 _SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
 _FIRST = {"runId": "$response.body#/items/0/id"}
 _ONE = {"runId": "$response.body#/id"}
@@ -228,7 +244,7 @@ class RunRecords(MethodView):
 @blp.route("/sync-runs/<id:run_id>/events")
 class RunEvents(MethodView):
     @operation("watchRun", Scope.READ, produces="text/event-stream", refuses=(404,))
-    @blp.response(200, {}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
+    @blp.response(200, EVENT, content_type=events.CONTENT_TYPE, description="Server-sent events, each like this.")
     def get(self, run_id: int) -> Any:
         """Watch a run: an event `progress` whenever it has moved on, and `end` when it has ended.
 

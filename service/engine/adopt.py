@@ -60,7 +60,7 @@ def _equals(task: Task, source: Side, wanted: Mapping[str, Mapping[str, Scalar]]
     for names, keys in _by_filled_fields(wanted).items():
         values = {key: tuple(bare(wanted[key][name]) for name in names) for key in keys}
         hits = task.connectors[source.other].find(side.selection, names, set(values.values()))
-        free = free_keys(task, source.other, hits)
+        free = free_keys(task, source.other, [hit.key for hit in hits])
         for key in keys:
             for hit in hits:
                 if hit.key in free and hit.key not in taken and _holds(task, source.other, hit, wanted[key]):

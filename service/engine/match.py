@@ -28,29 +28,29 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
     Each priority is tried on its own, in order; the first that finds anything decides. No twin is given twice.
     """
     found: dict[str, Record] = {}
-    ambiguous: dict[str, Failure] = {}
+    failures: dict[str, Failure] = {}
     rest = list(records)
     groups = match_lines(task, source)
-    flow = _match_flow(task, source, groups, records)
+    flow = match_flow(task, source, groups, records)
     for lines in groups:
         if not rest:
             break
         wanted = {record.key: values for record in rest if (values := _values(flow, lines, record))}
         hits = _hits(task, source, lines, set(wanted.values()))
-        free = free_keys(task, source.other, hits)
+        free = free_keys(task, source.other, [hit.key for hit in hits])
         claims = _claims(wanted)
         for key, values in wanted.items():
             candidates = [hit for hit in hits if _agrees(lines, hit, values)]
             uncoupled = [hit for hit in candidates if hit.key in free]
             if len(claims[values]) > 1 and (claims[values][0] != key or uncoupled):
                 # Two new records with one key: neither may take the twin, and only the first may make one.
-                ambiguous[key] = _failure(task, source, lines, uncoupled, claims[values])
+                failures[key] = ambiguous(task, source, lines, [hit.key for hit in uncoupled], claims[values])
             elif len(uncoupled) == 1 and len(candidates) == 1:
                 found[key] = uncoupled[0]
             elif candidates:
-                ambiguous[key] = _failure(task, source, lines, candidates, [])
-        rest = [record for record in rest if record.key not in found and record.key not in ambiguous]
-    return Twins(found, ambiguous)
+                failures[key] = ambiguous(task, source, lines, [hit.key for hit in candidates], [])
+        rest = [record for record in rest if record.key not in found and record.key not in failures]
+    return Twins(found, failures)
 
 
 def match_lines(task: Task, source: Side) -> list[tuple[Line, ...]]:
@@ -93,11 +93,11 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
 def matchable(task: Task, source: Side, records: Sequence[Record]) -> set[str]:
     """The keys of those records that have anything their twins could be found by."""
     groups = match_lines(task, source)
-    flow = _match_flow(task, source, groups, records)
+    flow = match_flow(task, source, groups, records)
     return {record.key for record in records if any(_values(flow, lines, record) is not None for lines in groups)}
 
 
-def _match_flow(task: Task, source: Side, groups: Sequence[Sequence[Line]], records: Sequence[Record]) -> Flow:
+def match_flow(task: Task, source: Side, groups: Sequence[Sequence[Line]], records: Sequence[Record]) -> Flow:
     """The match keys as a flow, with what the records refer to looked up."""
     keys = replace(task.flows[source], lines=tuple(line for group in groups for line in group))
     return look_up({source: keys}, {source: records})[source]
@@ -124,9 +124,8 @@ def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Sca
     return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
 
 
-def free_keys(task: Task, side: Side, hits: Sequence[Record]) -> set[str]:
-    """The keys of those hits that are neither coupled nor excluded."""
-    keys = [hit.key for hit in hits]
+def free_keys(task: Task, side: Side, keys: Sequence[str]) -> set[str]:
+    """The keys of those records that are neither coupled nor excluded."""
     if not keys:
         return set()
     taken = couplings.coupled_keys(task.mapping.id, side, keys) | skipped.excluded_keys(task.mapping.id, side, keys)
@@ -144,14 +143,15 @@ def _agrees(lines: Sequence[Line], hit: Record, values: tuple[Scalar, ...]) -> b
     return all(equal(hit.values[line.destination], value) for line, value in zip(lines, values, strict=True))
 
 
-def _failure(
-    task: Task, source: Side, lines: Sequence[Line], candidates: Sequence[Record], rivals: Sequence[str]
+def ambiguous(
+    task: Task, source: Side, lines: Sequence[Line], candidates: Sequence[str], rivals: Sequence[str]
 ) -> Failure:
+    """Why a record has no twin: which could be it, and which others of its own side could be theirs."""
     names = [line.field.name for line in lines]
     params = {
         "table": task.mapping.side(source.other).caption,
         "fields": names,
-        "candidates": [record.key for record in candidates][:10],
+        "candidates": list(candidates)[:10],
         "rivals": list(rivals)[:10],
     }
     return Failure("ambiguous_match", params, (source.value, *names))

@@ -19,6 +19,7 @@ from service.engine.decisions import unsynchronized
 from service.engine.detect import PENDING, select
 from service.engine.journal import write_down
 from service.engine.match import find_twins
+from service.engine.match_by_form import is_one_to_one, twins_of
 from service.engine.page import count_progress
 from service.engine.references import look_up
 from service.engine.task import Task, Visit
@@ -52,7 +53,7 @@ def select_uncoupled(task: Task, source: Side, records: Sequence[Record]) -> lis
 
 
 def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
-    twins = find_twins(task, source, [visit.record for visit in visits])
+    twins = twins_of(task, source, [visit.record for visit in visits])
     rivals = _rivals(task, source, twins.found)
     flows = look_up(task.flows, {source: [visit.record for visit in visits], source.other: list(twins.found.values())})
     for visit in visits:
@@ -70,6 +71,8 @@ def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
 
 def _rivals(task: Task, source: Side, found: Mapping[str, Record]) -> dict[str, Failure]:
     """Records whose twin has another equally good partner, on this or any other page."""
+    if is_one_to_one(task):
+        return {}
     back = find_twins(task, source.other, list(found.values()))
     partner = {twin.key: key for key, twin in found.items()}
     return {partner[key]: failure for key, failure in back.ambiguous.items() if key in partner}

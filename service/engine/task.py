@@ -16,6 +16,7 @@ from service.core.flow import Coupled, Flow
 from service.core.mapping import SyncMapping
 from service.core.outcomes import Counts, Outcome, no_counts
 from service.core.records import Direction, Record, Side, Stamp
+from service.engine.match_index import MatchIndex
 from service.engine.seen import Seen
 from service.store.retries import Waiting
 from service.store.runs import Lease, LeaseLost
@@ -120,6 +121,7 @@ class Task:
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    match_index: MatchIndex | None = None
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
     began: Stamp = field(init=False)

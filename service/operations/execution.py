@@ -96,6 +96,9 @@ def _work(task: Task, row: MappingRow) -> None:
 
 def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
     restored = row.restored_at is not None and "skipped" not in run.request
+    mapping = parts.mapping
+    if run.request.get("createUnmatched"):
+        mapping = replace(mapping, synch_only_coupled_records=False)
     return Task(
         lease=lease,
         kind=run.kind,
@@ -104,7 +107,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         allow_mass_delete=run.allow_mass_delete,
         request=run.request,
         requested_by=run.requested_by,
-        mapping=careful(parts.mapping) if restored else parts.mapping,
+        mapping=careful(mapping) if restored else mapping,
         restored=restored,
         flows=parts.flows,
         connectors=parts.connectors,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.core.records import Condition, Direction, Scalar, Side, SideTable
+from service.core.templates import Template, template_of
 from service.store.models import FieldMapping
 from service.store.models import Mapping as MappingRow
 
@@ -24,6 +25,7 @@ PLAIN_COLUMNS = (
     "max_delete_percent",
     "max_delete_count",
     "depends_on",
+    "templates",
     "schedule",
     "enabled",
 )
@@ -35,6 +37,7 @@ LINE_COLUMNS = (
     "clear_on_failed_lookup",
     "not_null",
     "match_key",
+    "normalize",
     "enabled",
 )
 
@@ -63,6 +66,7 @@ class LineDraft:
     match_key: int | None
     enabled: bool
     reference: str | None = None
+    normalize: tuple[str, ...] = ()
 
     def field(self, side: Side) -> str | None:
         return self.local_field if side is Side.LOCAL else self.integration_field
@@ -78,6 +82,7 @@ class MappingDraft:
     field_mappings: tuple[LineDraft, ...]
     synch_only_coupled_records: bool
     depends_on: tuple[int, ...]
+    templates: tuple[Template, ...]
     schedule: Mapping[str, Any] | None
 
     def side(self, side: Side) -> SideDraft:
@@ -116,6 +121,7 @@ def draft_of(document: Document) -> MappingDraft:
         field_mappings=tuple(_line_draft(line) for line in document["field_mappings"]),
         synch_only_coupled_records=document["synch_only_coupled_records"],
         depends_on=tuple(document["depends_on"]),
+        templates=tuple(map(template_of, document["templates"])),
         schedule=document["schedule"],
     )
 
@@ -143,6 +149,7 @@ def _line_draft(line: Mapping[str, Any]) -> LineDraft:
         match_key=line["match_key"],
         enabled=line["enabled"],
         reference=(line.get("reference") or {}).get("mapping"),
+        normalize=tuple(line["normalize"]),
     )
 
 

@@ -37,11 +37,20 @@ class GroupRequest:
     direction: Direction | None = None
     dry_run: bool = False
     allow_mass_delete: bool = False
+    synchronize: bool = False
+    create_unmatched: bool = False
 
     def of(self, mapping_id: int) -> RunRequest:
         """The same for one of the mappings."""
-        given = {"direction": self.direction, "dry_run": self.dry_run, "allow_mass_delete": self.allow_mass_delete}
-        return RunRequest(mapping_id, self.kind, **given)  # type: ignore[arg-type]
+        return RunRequest(
+            mapping_id,
+            self.kind,
+            self.direction,
+            dry_run=self.dry_run,
+            allow_mass_delete=self.allow_mass_delete,
+            synchronize=self.synchronize,
+            create_unmatched=self.create_unmatched,
+        )
 
 
 def start(context: Context, request: GroupRequest, actor: str, trigger: str = "api") -> list[SyncRun]:
@@ -95,7 +104,7 @@ def _enqueue(
     ids: dict[int, int] = {}
     for mapping_id in [id for id in order.mappings if id in requests]:
         request = requests[mapping_id]
-        run = runs.enqueue(context, request, rows[mapping_id], actor, trigger, request.chosen)
+        run = runs.enqueue(context, request, rows[mapping_id], actor, trigger, request.asked)
         if run.id > newest:
             store.come_after(run.id, {ids[other] for other in _needed(mapping_id, order.needs) if other in ids})
         ids[mapping_id] = run.id
@@ -116,7 +125,10 @@ def _needed(mapping_id: int, needs: Mapping[int, Collection[int]]) -> set[int]:
 
 
 def run_ended(context: Context, run: SyncRun) -> None:
-    """Inside the transaction in which a run ends: go on with what its group has released, when it was the last."""
+    """Inside the transaction in which a run ends: go on with what was asked for besides, and with what its group has
+    released, when it was the last."""
+    if run.kind == "match" and not run.dry_run and run.status in ("succeeded", "completedWithErrors"):
+        _follow_matching(context, run)
     if run.group_id is None or run.dry_run or run.status == "cancelled" or run.kind not in ("modified", "full"):
         return
     store.hold(run.group_id)
@@ -128,6 +140,17 @@ def run_ended(context: Context, run: SyncRun) -> None:
     if rows and len(members) < MOST:
         requests = {id: RunRequest(id, released=True) for id in rows}
         _enqueue(context, requests, rows, run.requested_by or "", run.trigger, run.group_id)
+
+
+def _follow_matching(context: Context, run: SyncRun) -> None:
+    """Synchronize what was coupled, or create what was not as well."""
+    create, synchronize = (run.request.get(name) for name in ("createUnmatched", "synchronize"))
+    row = mappings.get(run.mapping_id)
+    if row is None or not (create or synchronize):
+        return
+    request = RunRequest(row.id, "full" if create else "modified", create_unmatched=bool(create))
+    follower = runs.enqueue(context, request, row, run.requested_by or "", run.trigger, request.asked)
+    store.join(run.group_id or run.id, [run.id, follower.id])
 
 
 def ended(group_id: int) -> bool:

@@ -33,7 +33,8 @@ PRIORITIES = {"change": 5, "schedule": 10}
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What is asked for. `direction` narrows the mapping's own; the keys and couplings are those of a `records` run.
-    `released`: only records that waited for others which are coupled now."""
+    `released`: only records that waited for others which are coupled now. After a `match` run, `synchronize` what was
+    coupled, and `create_unmatched`: create what has no match on the other side, too."""
 
     mapping_id: int
     kind: str = "modified"
@@ -44,15 +45,21 @@ class RunRequest:
     dry_run: bool = False
     allow_mass_delete: bool = False
     released: bool = False
+    synchronize: bool = False
+    create_unmatched: bool = False
 
     @property
     def chosen(self) -> dict[str, Any]:
         """The chosen records, as the run keeps them."""
         records = {Side.LOCAL.value: list(self.local_keys), Side.INTEGRATION.value: list(self.integration_keys)}
         chosen: dict[str, Any] = {"records": records} if any(records.values()) else {}
-        if self.released:
-            return {"released": True}
         return {**chosen, "couplingIds": list(self.coupling_ids)} if self.coupling_ids else chosen
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Everything that tells this run from others of its kind."""
+        options = {"released": self.released, "synchronize": self.synchronize, "createUnmatched": self.create_unmatched}
+        return {**self.chosen, **{name: True for name, wanted in options.items() if wanted}}
 
 
 def start(context: Context, request: RunRequest, actor: str, trigger: str = "api") -> SyncRun:
@@ -69,7 +76,7 @@ def start(context: Context, request: RunRequest, actor: str, trigger: str = "api
     if problems:
         raise Invalid(problems)
     with sql.transaction():
-        run = enqueue(context, request, row, actor, trigger, request.chosen)
+        run = enqueue(context, request, row, actor, trigger, request.asked)
     context.wake()
     return run
 
@@ -117,6 +124,8 @@ def problems_of(row: MappingRow, request: RunRequest) -> list[Problem]:
         problems.append(Problem("/records", "records_missing"))
     if request.kind not in ("records", "uncouple") and request.chosen:
         problems.append(Problem("/records", "records_unexpected", {"kind": request.kind}))
+    if request.kind != "match" and (request.synchronize or request.create_unmatched):
+        problems.append(Problem("/kind", "only_after_matching", {"kind": request.kind}))
     known = (
         {coupled.id for coupled in couplings.by_ids(row.id, request.coupling_ids)} if request.coupling_ids else set()
     )

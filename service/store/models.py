@@ -85,6 +85,7 @@ class Mapping(State):
     max_delete_percent = pw.BigIntegerField(null=True, default=20)
     max_delete_count = pw.BigIntegerField(null=True)
     depends_on = JsonField(default=list)
+    templates = JsonField(default=list)
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
@@ -120,6 +121,7 @@ class FieldMapping(State):
     clear_on_failed_lookup = pw.BooleanField(default=False)
     not_null = pw.BooleanField(default=False)
     match_key = pw.BigIntegerField(null=True)
+    normalize = JsonField(default=list)
     enabled = pw.BooleanField(default=True)
 
     class Meta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.wording.words import Words
+from service.wording.words import Counted, Words
 
 _FAILURES = {
     "destination_modified_later": Words(
@@ -29,8 +29,13 @@ _FAILURES = {
     ),
     "value_rejected.not_a": Words(
         "A value was refused",
-        "The value for the field {field} is not a valid {expected}.",
+        "The value for the field {field} is not valid; it must be: {expected}.",
         "Correct the value in the source record, or map the field to one of a fitting type.",
+    ),
+    "value_rejected.not_of_form": Words(
+        "A value was refused",
+        "The value for the field {field} is not a date or time in the form {format}.",
+        "Correct the value in the source record, or name the form that it has in the mapping.",
     ),
     "value_rejected.not_null": Words(
         "A value is missing",
@@ -79,7 +84,11 @@ _FAILURES = {
     ),
     "value_rejected.grew_too_long": Words(
         "A text grew too long",
-        "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+        Counted(
+            "A transformation of the field {field} was about to make a text of more than {maximum} character.",
+            "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+            "maximum",
+        ),
         "Shorten the text in the source record, or change the transformation in the mapping.",
     ),
     "value_rejected.expression_failed": Words(
@@ -99,7 +108,11 @@ _FAILURES = {
     ),
     "value_too_long": Words(
         "A text is too long",
-        "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+        Counted(
+            "The text for the field {field} has {length} character; the field holds at most {maximum}.",
+            "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+            "length",
+        ),
         "Shorten the text in the source record.",
     ),
     "value_too_long.bare": Words(
@@ -225,12 +238,20 @@ _FAILURES = {
     ),
     "mass_deletion": Words(
         "Too many deletions at once",
-        "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
+        Counted(
+            "{deletions} of {coupled} coupled records was deleted on one side; the mapping allows {allowed} at once.",
+            "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
+            "deletions",
+        ),
         "If they were meant to go, start the run again and allow mass deletion for this once.",
     ),
     "side_went_back": Words(
         "A side went back to an older state",
-        "{records} of {looked} {table} records show an older state than they had when they were last synchronized.",
+        Counted(
+            "{records} of {looked} {table} records shows an older state than it had when it was last synchronized.",
+            "{records} of {looked} {table} records show an older state than they had when they were last synchronized.",
+            "records",
+        ),
         "If an older backup was restored on purpose, start the run again and allow it for this once.",
     ),
     "secret_lost": Words(
@@ -240,7 +261,11 @@ _FAILURES = {
     ),
     "side_is_empty": Words(
         "A side is suddenly empty",
-        "{table} lists no records at all, although {coupled} records of it are coupled.",
+        Counted(
+            "{table} lists no records at all, although {coupled} record of it is coupled.",
+            "{table} lists no records at all, although {coupled} records of it are coupled.",
+            "coupled",
+        ),
         "Check the table and the filter. If it was meant to be emptied, start the run again and allow mass deletion.",
     ),
     "internal_error": Words(
@@ -326,7 +351,11 @@ _REFUSALS = {
     ),
     "mapping_has_couplings": Words(
         "The mapping has couplings",
-        "The tables, keys and connections of a mapping cannot be changed while {coupled} records are coupled by it.",
+        Counted(
+            "The tables, keys and connections of a mapping stay as they are while {coupled} record is coupled by it.",
+            "The tables, keys and connections of a mapping stay as they are while {coupled} records are coupled by it.",
+            "coupled",
+        ),
         "Make a new mapping for the other tables, or uncouple the records first.",
     ),
     "open_conflicts": Words(
@@ -443,14 +472,31 @@ _REFUSALS = {
         "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
     ),
     "too_many_webhooks": Words(
-        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
+        "Too many webhooks",
+        Counted(
+            "There is {most} webhook, and there can be no more.",
+            "There are {most} webhooks, and there can be no more.",
+            "most",
+        ),
+        "Delete one that nobody needs.",
     ),
     "too_many_requests": Words(
         "Too many requests",
-        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        Counted(
+            "More requests came than are allowed; the next will be answered in {seconds} second.",
+            "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+            "seconds",
+        ),
         "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
     ),
-    "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
+    "payload_too_large": Words(
+        "The body is too large",
+        Counted(
+            "The body of the request is larger than {limit} byte.",
+            "The body of the request is larger than {limit} bytes.",
+            "limit",
+        ),
+    ),
     "unsupported_media_type": Words(
         "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
     ),
@@ -476,7 +522,11 @@ _REFUSALS = {
     ),
     "migrations_pending": Words(
         "The database is not up to date",
-        "The database of the service lacks {count} migrations.",
+        Counted(
+            "The database of the service lacks {count} migration.",
+            "The database of the service lacks {count} migrations.",
+            "count",
+        ),
         "Run `accord migrate`.",
     ),
 }
@@ -498,8 +548,13 @@ _VALUES = {
     "not_an_age": Words("No age", "This must be an age such as 90m, 7d or P7D, of at most 9999 weeks."),
     "forbidden_character": Words("Forbidden character", "This has a character that is not allowed here."),
     "number_out_of_range": Words("Out of range", "This must be from {min} to {max}."),
-    "text_length": Words("Wrong length", "This must have {min} to {max} characters."),
-    "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
+    "text_length": Words(
+        "Wrong length",
+        Counted("This must have {min} to {max} character.", "This must have {min} to {max} characters.", "max"),
+    ),
+    "list_length": Words(
+        "Wrong length", Counted("This must have {min} to {max} entry.", "This must have {min} to {max} entries.", "max")
+    ),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
@@ -548,7 +603,11 @@ _CONNECTION_PROBLEMS = {
 }
 
 _MAPPING_PROBLEMS = {
-    "connection_unknown": Words("Unknown connection", "There is no connection {id}."),
+    "connection_unknown": Words(
+        "Unknown connection",
+        "There is no connection {id}.",
+        "Name a connection that there is; `GET /connections` lists them.",
+    ),
     "key_undeterminable": Words(
         "The key is not known", "The connection cannot tell the key of {table}; name its field.", "Fill in `key`."
     ),
@@ -557,38 +616,96 @@ _MAPPING_PROBLEMS = {
         "The connection cannot tell where {table} keeps the time of its last change; name the field.",
         "Fill in `modifiedOn` with a field, or with a side table that holds the stamp.",
     ),
-    "filter_operator_unknown": Words("Unknown operator", "There is no operator {op}; there are: {operators}."),
-    "filter_value_wrong": Words("Wrong value", "This value does not fit the operator {op} and the field {field}."),
+    "filter_operator_unknown": Words(
+        "Unknown operator",
+        "There is no operator {op}; there are: {operators}.",
+        "Take one of these operators.",
+    ),
+    "filter_value_wrong": Words(
+        "Wrong value",
+        "This value does not fit the operator {op} and the field {field}.",
+        "Give a value of the field's type; a list for `in`, a text for `startsWith` and `contains`.",
+    ),
     "types_not_convertible": Words(
         "Types do not fit",
         "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type}).",
+        "Put a transformation between them, or map {source} to a field of a fitting type.",
     ),
     "constant_with_both_fields": Words(
-        "Too much", "A constant goes to one field; name only the field it is written to."
+        "Too much",
+        "A constant goes to one field; name only the field it is written to.",
+        "Take the constant out, or the field that it is not for.",
     ),
-    "constant_missing": Words("Incomplete", "A line with one field needs a constant."),
-    "field_mapping_empty": Words("Incomplete", "A field mapping names at least one field."),
-    "field_read_only": Words("Read-only", "{field} is set by its own application and cannot be written."),
+    "constant_missing": Words(
+        "Incomplete",
+        "A line with one field needs a constant.",
+        "Give a constant, or name the second field.",
+    ),
+    "field_mapping_empty": Words(
+        "Incomplete",
+        "A field mapping names at least one field.",
+        "Name `localField`, `integrationField` or both.",
+    ),
+    "field_read_only": Words(
+        "Read-only",
+        "{field} is set by its own application and cannot be written.",
+        "Take {field} out, or let the field mapping flow in the other direction only.",
+    ),
     "field_is_modified_on": Words(
-        "This is the stamp", "{field} is where {table} keeps the time of its last change, and cannot be written."
+        "This is the stamp",
+        "{field} is where {table} keeps the time of its last change, and cannot be written.",
+        "Take {field} out: the application stamps its records by itself.",
     ),
-    "field_written_twice": Words("Written twice", "The field {field} is written by another field mapping too."),
+    "field_written_twice": Words(
+        "Written twice",
+        "The field {field} is written by another field mapping too.",
+        "Take one of the two out, or let it flow in the other direction only.",
+    ),
     "required_field_not_mapped": Words(
         "A required field is missing",
         "New records of {table} need a value for {field}, and no field mapping gives one.",
         "Map a field or a constant to it, or synchronize only coupled records.",
     ),
-    "transform_unknown": Words("Unknown transformation", "There is no transformation {name}; there are: {names}."),
+    "transform_unknown": Words(
+        "Unknown transformation",
+        "There is no transformation {name}; there are: {names}.",
+        "Take one of these; the page on field mappings has an example of each.",
+    ),
     "transform_form": Words(
         "Not a transformation",
         "A transformation is its name, or an object of one name and its parameters.",
         'Write `"trim"` or `{{"truncate": {{"length": 20}}}}`.',
     ),
     "transform_parameter_unknown": Words(
-        "Unknown parameter", "The transformation {name} has no parameter {parameter}; it has: {parameters}."
+        "Unknown parameter",
+        "The transformation {name} has no parameter {parameter}; it has: {parameters}.",
+        "Take {parameter} out.",
     ),
-    "transform_parameter_missing": Words("Incomplete", "The transformation {name} needs the parameter {parameter}."),
-    "transform_parameter_wrong": Words("Wrong parameter", "{parameter} of the transformation {name} is {expected}."),
+    "transform_parameter_missing": Words(
+        "Incomplete",
+        "The transformation {name} needs the parameter {parameter}.",
+        "Add {parameter}.",
+    ),
+    "transform_parameter_wrong": Words(
+        "Wrong parameter", "{parameter} of the transformation {name} must be: {expected}.", "Correct {parameter}."
+    ),
+    "transform_parameter_wrong.choice": Words(
+        "Wrong parameter", "{parameter} of the transformation {name} must be one of: {choices}.", "Correct {parameter}."
+    ),
+    "transform_parameter_wrong.range": Words(
+        "Wrong parameter",
+        "{parameter} of the transformation {name} must be {expected}, from {min} to {max}.",
+        "Correct {parameter}.",
+    ),
+    "transform_parameter_wrong.length": Words(
+        "Wrong parameter",
+        Counted(
+            "{parameter} of the transformation {name} must be a text of {min} to {max} character.",
+            "{parameter} of the transformation {name} must be a text of {min} to {max} characters.",
+            "max",
+        ),
+        "Correct {parameter}.",
+    ),
     "transform_type_wrong": Words(
         "Wrong type",
         "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
@@ -603,13 +720,35 @@ _MAPPING_PROBLEMS = {
         "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
     ),
     "pattern_group_unknown": Words(
-        "Unknown group", "The replacement names a group that the pattern does not have; it has {groups}."
+        "Unknown group",
+        "The replacement names a group that the pattern does not have; it has {groups}.",
+        "Name a group that the pattern has, or put one into the pattern with parentheses.",
     ),
-    "factor_wrong": Words("Wrong factor", "This is a number other than zero, at most thirty digits away from one."),
-    "separators_equal": Words("Wrong separator", "The two separators must be different."),
-    "separator_wrong": Words("Wrong separator", "{separator} can be part of a number and cannot separate anything."),
-    "date_format_wrong": Words("Wrong format", "A format has at least one of these: {codes}. Each occurs once."),
-    "map_key_twice": Words("Twice in the map", "The map says twice what becomes of {key}."),
+    "factor_wrong": Words(
+        "Wrong factor",
+        "This is a number other than zero, at most thirty digits away from one.",
+        "Give another number.",
+    ),
+    "separators_equal": Words(
+        "Wrong separator",
+        "The two separators must be different.",
+        "Give another separator.",
+    ),
+    "separator_wrong": Words(
+        "Wrong separator",
+        "{separator} can be part of a number and cannot separate anything.",
+        "Give another separator.",
+    ),
+    "date_format_wrong": Words(
+        "Wrong format",
+        "A format has at least one of these: {codes}. Each occurs once.",
+        "Write, for example, `%d.%m.%Y`.",
+    ),
+    "map_key_twice": Words(
+        "Twice in the map",
+        "The map says twice what becomes of {key}.",
+        "Take one of the two out.",
+    ),
     "expression_wrong": Words(
         "Wrong expression",
         "The expression cannot be used: {detail}.",
@@ -633,26 +772,67 @@ _MAPPING_PROBLEMS = {
     ),
     "format_unknown": Words("Unknown format", "This version of Accord reads files with `accord: {format}`."),
     "invalid_yaml": Words("Not YAML", "The file cannot be read: {detail}."),
-    "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
-    "nothing_flows": Words(
-        "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
+    "match_key_needs_both_fields": Words(
+        "Incomplete",
+        "A match key compares two fields; this line has only one.",
+        "Name the second field, or take `matchKey` out.",
     ),
-    "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "nothing_flows": Words(
+        "Nothing flows",
+        "No enabled field mapping flows in a direction of the mapping, so it could do nothing.",
+        "Enable a field mapping, or correct its direction.",
+    ),
+    "same_table_twice": Words(
+        "One table twice",
+        "A table cannot be synchronized with itself.",
+        "Name another table on one of the two sides.",
+    ),
+    "only_after_matching": Words("Not for this kind", "Only a run of kind `match` is followed by that."),
+    "same_name": Words("The same name", "{local} and {integration} have the same name."),
+    "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
+    "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
+    "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
     "kind_for_one_mapping": Words(
         "For one mapping", "A run of kind {kind} is for one mapping; for several there are: {kinds}."
     ),
-    "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
-    "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
-    "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
-    "reference_with_transforms": Words(
-        "Reference with transformations", "A key is translated by couplings; it cannot be transformed as well."
+    "depends_on_unknown": Words(
+        "Unknown mapping",
+        "There is no mapping {id}.",
+        "Name a mapping that there is, or take it out.",
     ),
-    "reference_unknown": Words("Unknown mapping", "There is no mapping {name}."),
+    "depends_on_itself": Words(
+        "A ring",
+        "A mapping cannot depend on itself, not through others either.",
+        "Take one of the mappings of the ring out of `dependsOn`.",
+    ),
+    "normalization_without_match_key": Words(
+        "No match key", "What does not count for matching can be said of a match key only."
+    ),
+    "normalization_unknown": Words("Unknown normalization", "There is no normalization {name}; there are: {names}."),
+    "normalization_alone": Words("Not alone", "{name} stands alone: it normalizes everything about a number."),
+    "region_unknown": Words("Unknown region", "{region} is no region with telephone numbers; use two capital letters."),
+    "reference_needs_both_fields": Words(
+        "Not both fields",
+        "A reference needs a field on both sides.",
+        "Name the second field, or take `reference` out.",
+    ),
+    "reference_with_transforms": Words(
+        "Reference with transformations",
+        "A key is translated by couplings; it cannot be transformed as well.",
+        "Take the transformations or `reference` out.",
+    ),
+    "reference_unknown": Words(
+        "Unknown mapping",
+        "There is no mapping {name}.",
+        "Make the mapping {name} first, or correct the name.",
+    ),
     "reference_elsewhere": Words(
-        "Another pair of connections", "The mapping {name} does not join the two connections of this one."
+        "Another pair of connections",
+        "The mapping {name} does not join the two connections of this one.",
+        "Refer to a mapping between the same two connections.",
     ),
     "reference_ring": Words(
         "A ring",
@@ -667,6 +847,72 @@ _MAPPING_PROBLEMS = {
         "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
     ),
     "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
+    "template_never_used": Words(
+        "Never used",
+        "The template is for new records in the direction {direction}, and the mapping does not flow that way.",
+        "Correct the direction of the template, or take it out.",
+    ),
+    "lint_too_long": Words(
+        "Texts may be too long",
+        "{source} can hold longer texts than {destination}, which holds {maximum} characters; such records would fail.",
+        'Put `{{"truncate": {{"length": {maximum}}}}}` between them, or make {destination} longer.',
+    ),
+    "lint_out_of_range": Words(
+        "Numbers may be too large",
+        "{source} can hold numbers that {destination} cannot, such as {value}; such records would fail.",
+        "Map {source} to a field that holds as much, or make {destination} larger.",
+    ),
+    "lint_empty_value": Words(
+        "A value may be missing",
+        "{source} can be empty, and {destination} must have a value; such records would fail.",
+        'Put `{{"default": {{"value": ...}}}}` between them, or filter the records without {source} out.',
+    ),
+    "lint_not_convertible": Words(
+        "Values may not be taken",
+        "{source} can hold values that {destination} cannot take, such as {value}; such records would fail.",
+        "Put a transformation between {source} and {destination} that says what becomes of them, or correct the map.",
+    ),
+    "lint_not_round_trip": Words(
+        "What goes there comes back changed",
+        "In {source}, {value} becomes {there} in {destination} and {back} when it comes back.",
+        "Let {source} flow in one direction only, or give the other one a transformation that undoes it.",
+    ),
+    "lint_map_incomplete": Words(
+        "The map is not complete",
+        "The map for {source} says nothing of {values}; such records would fail.",
+        "Add {values} to the map of {source}, or say with `unmapped` what becomes of other values.",
+    ),
+    "lint_filter_never_matches": Words(
+        "No record passes",
+        "No record of {table} can fulfil the conditions on {field}: they contradict each other or the field.",
+        "Correct the conditions on {field}, or take one of them out.",
+    ),
+    "lint_never_flows": Words(
+        "Nothing flows",
+        "{field} flows in the direction {direction} and the mapping in {mapping_direction}, so that it never flows.",
+        "Change the direction of {field} or of the mapping, or disable the field mapping.",
+    ),
+    "lint_transforms_idle": Words(
+        "Never applied",
+        "The transformations of {field} for {way} are never applied: it does not flow that way.",
+        "Take them out, or change the direction of {field}.",
+    ),
+    "lint_nothing_couples": Words(
+        "Nothing would be coupled",
+        "`synchOnlyCoupledRecords` leaves new records alone, and no field mapping has a `matchKey`: only pairs that"
+        " somebody couples by hand would be synchronized.",
+        "Set `synchOnlyCoupledRecords` to false, or give a field mapping a `matchKey` and start a run of kind `match`.",
+    ),
+    "lint_no_index": Words(
+        "No index",
+        "{field} of {table} has no index, so that every run reads the whole table.",
+        "Make an index on {field} in {table}.",
+    ),
+    "lint_written_elsewhere": Words(
+        "Written by two mappings",
+        "The mapping {mapping} writes the field {field} of {table} too; the two would undo each other's work.",
+        "Let one of the two write {field}, or filter both so that no record belongs to both.",
+    ),
 }
 
 _CHECKS = {
@@ -692,15 +938,32 @@ _CHECKS = {
     ),
     "password_change": Words("Password", "The password need not be changed first."),
     "password_change.warn": Words(
-        "Password", "The password must be changed within {days} days.", "Change it, and enter it in the connection."
+        "Password",
+        Counted(
+            "The password must be changed within {days} day.",
+            "The password must be changed within {days} days.",
+            "days",
+        ),
+        "Change it, and enter it in the connection.",
     ),
     "password_change.fail": Words(
         "Password", "The password must be changed first.", "Change it, and enter it in the connection."
     ),
-    "clock_distance": Words("Clocks", "The clock of the business application is {seconds} seconds from ours."),
+    "clock_distance": Words(
+        "Clocks",
+        Counted(
+            "The clock of the business application is {seconds} second from ours.",
+            "The clock of the business application is {seconds} seconds from ours.",
+            "seconds",
+        ),
+    ),
     "clock_distance.warn": Words(
         "Clocks",
-        "The clock of the business application is {seconds} seconds from ours.",
+        Counted(
+            "The clock of the business application is {seconds} second from ours.",
+            "The clock of the business application is {seconds} seconds from ours.",
+            "seconds",
+        ),
         "Set both clocks by the same time server.",
     ),
     "open_transactions": Words("Open transactions", "Transactions that are still open are seen."),

@@ -48,6 +48,7 @@ CREATE TABLE mappings (
     max_delete_percent BIGINT,
     max_delete_count BIGINT,
     depends_on TEXT NOT NULL,
+    templates TEXT NOT NULL,
     schedule TEXT,
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
@@ -76,6 +77,7 @@ CREATE TABLE field_mappings (
     clear_on_failed_lookup BOOLEAN NOT NULL,
     not_null BOOLEAN NOT NULL,
     match_key BIGINT,
+    normalize TEXT NOT NULL,
     enabled BOOLEAN NOT NULL,
     UNIQUE (mapping_id, position),
     CHECK (local_field IS NOT NULL OR integration_field IS NOT NULL)

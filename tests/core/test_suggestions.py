@@ -1,0 +1,106 @@
+"""What seems to correspond, by names, meanings, types and values."""
+
+from __future__ import annotations
+
+from service.core.records import Field, FieldType, Table
+from service.core.suggestions import Proposal, Sample, propose
+
+TEXT, UUID, WHOLE, MOMENT = FieldType.STRING, FieldType.UUID, FieldType.INTEGER, FieldType.DATETIME
+
+
+def table(name: str, *fields: Field, key: str = "id", modified_on: str = "modified", generates: bool = True) -> Table:
+    declared = {one.name: one for one in (Field(key, UUID), Field(modified_on, MOMENT), *fields)}
+    return Table(name, declared, key, modified_on, name, generates)
+
+
+def pairs(found: Proposal) -> dict[str, str]:
+    return {one.local_field: one.integration_field for one in found.suggestions}
+
+
+CUSTOMER = table(
+    "customer",
+    *(Field(name, TEXT, length=50) for name in ("No", "Name", "Address", "Address 2", "City", "Post Code")),
+    *(Field(name, TEXT) for name in ("Phone No.", "E-Mail", "Home Page", "Country/Region Code", "County", "Fax No.")),
+    Field("Gen. Bus. Group", TEXT),
+    Field("Credit Limit (LCY)", FieldType.DECIMAL),
+    Field("Balance", FieldType.DECIMAL, read_only=True),
+    key="systemId",
+    modified_on="systemModifiedAt",
+)
+ACCOUNT = table(
+    "account",
+    *(Field(name, TEXT) for name in ("accountnumber", "name", "address1_line1", "address1_line2", "address1_city")),
+    *(Field(name, TEXT) for name in ("address1_postalcode", "telephone1", "emailaddress1", "websiteurl", "fax")),
+    *(Field(name, TEXT) for name in ("address1_country", "address1_stateorprovince", "tickersymbol")),
+    Field("creditlimit", FieldType.DECIMAL),
+    Field("balance", FieldType.DECIMAL),
+    key="accountid",
+    modified_on="modifiedon",
+)
+
+
+def test_customers_and_accounts() -> None:
+    found = propose(CUSTOMER, ACCOUNT, {}, {})
+    assert pairs(found) == {
+        "No": "accountnumber",
+        "Name": "name",
+        "Address": "address1_line1",
+        "Address 2": "address1_line2",
+        "City": "address1_city",
+        "Post Code": "address1_postalcode",
+        "Phone No.": "telephone1",
+        "E-Mail": "emailaddress1",
+        "Home Page": "websiteurl",
+        "Country/Region Code": "address1_country",
+        "County": "address1_stateorprovince",
+        "Fax No.": "fax",
+        "Credit Limit (LCY)": "creditlimit",
+        "Balance": "balance",
+    }
+    assert {one.local_field: one.direction for one in found.suggestions}["Balance"] == "toIntegration"
+    assert [one.local_field for one in found.suggestions if one.match_key] == ["No"]
+    assert [field.name for field in found.unmatched_local] == ["Gen. Bus. Group"]
+    assert [field.name for field in found.unmatched_integration] == ["tickersymbol"]
+    assert all(0 < one.score <= 1 for one in found.suggestions)
+    assert [one.score for one in found.suggestions] == sorted((one.score for one in found.suggestions), reverse=True)
+
+
+def test_the_sides_can_be_swapped() -> None:
+    there, back = propose(CUSTOMER, ACCOUNT, {}, {}), propose(ACCOUNT, CUSTOMER, {}, {})
+    assert pairs(there) == {integration: local for local, integration in pairs(back).items()}
+    assert {one.score for one in there.suggestions} == {one.score for one in back.suggestions}
+
+
+def test_values_tell_where_names_do_not() -> None:
+    one, other = table("a", Field("x1", TEXT), Field("x2", TEXT)), table("b", Field("p", TEXT), Field("q", TEXT))
+    names, towns = [f"name {n}" for n in range(9)], [f"town {n}" for n in range(9)]
+    mine: Sample = {"x1": names, "x2": towns}
+    theirs: Sample = {"p": [*towns[:8], None], "q": [f" {name.upper()} " for name in names]}
+    found = propose(one, other, mine, theirs)
+    assert pairs(found) == {"x1": "q", "x2": "p"}
+    assert {suggestion.reason for suggestion in found.suggestions} == {"same_values"}
+    assert pairs(propose(one, other, {}, {})) == {}
+
+
+def test_few_values_tell_nothing() -> None:
+    one, other = table("a", Field("open", FieldType.BOOLEAN)), table("b", Field("paid", FieldType.BOOLEAN))
+    values = [True, False, None] * 20
+    assert pairs(propose(one, other, {"open": values}, {"paid": values})) == {}
+
+
+def test_what_cannot_flow_is_not_proposed() -> None:
+    one = table("a", Field("name", FieldType.BINARY), Field("city", TEXT, read_only=True), Field("size", TEXT))
+    other = table("b", Field("name", FieldType.DATE), Field("city", TEXT, read_only=True), Field("size", WHOLE))
+    found = propose(one, other, {}, {})
+    assert pairs(found) == {"size": "size"}
+
+
+def test_a_number_that_is_there_twice_is_no_match_key() -> None:
+    one = table("a", Field("number", TEXT), Field("email", TEXT))
+    other = table("b", Field("number", TEXT), Field("email", TEXT))
+    unique: Sample = {"number": ["1", "2", "3"], "email": ["a@x", "b@x", "c@x"]}
+    twice: Sample = {"number": ["1", "2", "2"], "email": ["a@x", "b@x", "c@x"]}
+    keys = {one.local_field: one.match_key for one in propose(one, other, unique, unique).suggestions}
+    assert keys == {"number": 1, "email": None}
+    keys = {one.local_field: one.match_key for one in propose(one, other, twice, unique).suggestions}
+    assert keys == {"number": None, "email": 1}
