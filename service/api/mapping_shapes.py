@@ -30,7 +30,7 @@ from service.core.mapping import ConflictDetection, DeletionResolution, UpdateRe
 from service.core.normalization import STEPS
 from service.core.records import FILTER_OPERATORS, Direction, Side
 from service.core.transforms import TRANSFORMS
-from service.core.transforms.base import Transform
+from service.operations.linter import SEVERITIES
 from service.operations.mapping_drafts import Document
 from service.operations.mappings import DEFAULTS
 from service.operations.review import Recommendation
@@ -140,29 +140,6 @@ MappedSideChanges: type[Shape] = type(
 )
 
 
-def _parameters(transform: Transform) -> dict[str, Any]:
-    """The schema of a transformation's parameters."""
-    needed = [name for name, parameter in transform.parameters.items() if not parameter.optional]
-    properties = {
-        name: {**parameter.schema, **({"default": parameter.default} if parameter.default is not None else {})}
-        if parameter.optional
-        else dict(parameter.schema)
-        for name, parameter in transform.parameters.items()
-    }
-    return {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        **({"required": needed} if needed else {}),
-    }
-
-
-def _written(name: str, transform: Transform) -> dict[str, Any]:
-    short = name in transform.parameters
-    inner = dict(transform.parameters[name].schema) if short else _parameters(transform)
-    return {"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": False}
-
-
 class Transformation(Json):
     """A transformation: its name, or an object of its name and its parameters."""
 
@@ -172,9 +149,18 @@ class Transformation(Json):
         if all(parameter.optional for parameter in transform.parameters.values())
     )
 
+    # Its parameters are not spelled out here: they are told together with all other problems of a mapping, and a
+    # document of every combination would be longer than that of the rest of the API.
+    _SCHEMA = {
+        "description": "A name, or an object of one name and its parameters; see the page on field mappings.",
+        "oneOf": [
+            {"type": "string", "enum": _PLAIN},
+            {"type": "object", "minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": sorted(TRANSFORMS)}},
+        ],
+    }
+
     def __init__(self, **options: Any) -> None:
-        objects = [_written(name, transform) for name, transform in sorted(TRANSFORMS.items())]
-        super().__init__(metadata={"oneOf": [{"type": "string", "enum": self._PLAIN}, *objects]}, **options)
+        super().__init__(metadata=self._SCHEMA, **options)
 
     def _deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
         # What is wrong inside is told together with all other problems of a mapping.
@@ -398,6 +384,23 @@ class ReviewAnswer(Answer):
     """The mappings in the order in which they run."""
 
     items = Listed(Part(AdviceAnswer))
+
+
+class FindingAnswer(Answer):
+    """One thing to be said about a mapping."""
+
+    severity = Choice(SEVERITIES)
+    code = Said()
+    pointer = Said(metadata={"description": "Where in the mapping, as a JSON pointer."})
+    message = Said()
+    advice = Said()
+    params = Json(allow_none=False, metadata={"type": "object"})
+
+
+class FindingsAnswer(Answer):
+    """Everything there is to say about a mapping, errors first."""
+
+    findings = Listed(Part(FindingAnswer))
 
 
 def stored(body: Mapping[str, Any]) -> Document:

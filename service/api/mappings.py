@@ -13,6 +13,7 @@ from service.api.conditions import expected_version, tagged
 from service.api.errors import language
 from service.api.mapping_shapes import (
     EXAMPLE,
+    FindingsAnswer,
     MappingAnswer,
     MappingChanges,
     NewMapping,
@@ -24,7 +25,7 @@ from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.runs import shown as shown_run
 from service.core.records import Side
-from service.operations import mappings, review
+from service.operations import linter, mappings, review
 from service.operations.tokens import Scope
 
 blp = Blueprint("mappings", __name__, description="Two tables that are kept the same, and the rules for it.")
@@ -72,6 +73,19 @@ class MappingReview(MethodView):
         return {"items": [_advised(advice) for advice in review.review(context())]}
 
 
+@blp.route("/mappings/lint")
+class MappingLint(MethodView):
+    @operation("lintMapping", Scope.OPERATE)
+    @blp.arguments(NewMapping, example=EXAMPLE)
+    @blp.response(200, FindingsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Say everything that is wrong with a mapping, or likely to be, without saving it.
+
+        An `error` would keep it from being saved. A mapping with the name of one that is stored is a change of that.
+        """
+        return {"findings": [_finding(one) for one in linter.lint(context(), stored(body))]}
+
+
 @blp.route("/mappings/<id:mapping_id>")
 class Mapping(MethodView):
     @operation("getMapping", Scope.READ, etag="content", refuses=(404,), links=_LINKS)
@@ -115,6 +129,15 @@ class MappingReset(MethodView):
         """Forget how far both sides, or one, have been read: the next run reads from the beginning."""
         sides = list(Side) if body["side"] is None else [Side(body["side"])]
         return _answer(mappings.reset(context(), mapping_id, sides, actor()))
+
+
+def _finding(one: linter.Finding) -> dict[str, Any]:
+    words = wording.say(one.code, one.params, language())
+    message = words.message
+    if one.about and not any(name in message for name in one.about):
+        message = f"{' → '.join(one.about)}: {message}"
+    said = {"message": message, "advice": words.advice, "params": dict(one.params)}
+    return {"severity": one.severity, "code": one.code, "pointer": one.pointer, **said}
 
 
 def _expected(mapping_id: int) -> int | None:

@@ -548,7 +548,11 @@ _CONNECTION_PROBLEMS = {
 }
 
 _MAPPING_PROBLEMS = {
-    "connection_unknown": Words("Unknown connection", "There is no connection {id}."),
+    "connection_unknown": Words(
+        "Unknown connection",
+        "There is no connection {id}.",
+        "Name a connection that there is; `GET /connections` lists them.",
+    ),
     "key_undeterminable": Words(
         "The key is not known", "The connection cannot tell the key of {table}; name its field.", "Fill in `key`."
     ),
@@ -557,38 +561,81 @@ _MAPPING_PROBLEMS = {
         "The connection cannot tell where {table} keeps the time of its last change; name the field.",
         "Fill in `modifiedOn` with a field, or with a side table that holds the stamp.",
     ),
-    "filter_operator_unknown": Words("Unknown operator", "There is no operator {op}; there are: {operators}."),
-    "filter_value_wrong": Words("Wrong value", "This value does not fit the operator {op} and the field {field}."),
+    "filter_operator_unknown": Words(
+        "Unknown operator",
+        "There is no operator {op}; there are: {operators}.",
+        "Take one of these operators.",
+    ),
+    "filter_value_wrong": Words(
+        "Wrong value",
+        "This value does not fit the operator {op} and the field {field}.",
+        "Give a value of the field's type; a list for `in`, a text for `startsWith` and `contains`.",
+    ),
     "types_not_convertible": Words(
         "Types do not fit",
         "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type}).",
+        "Put a transformation between them, or map {source} to a field of a fitting type.",
     ),
     "constant_with_both_fields": Words(
-        "Too much", "A constant goes to one field; name only the field it is written to."
+        "Too much",
+        "A constant goes to one field; name only the field it is written to.",
+        "Take the constant out, or the field that it is not for.",
     ),
-    "constant_missing": Words("Incomplete", "A line with one field needs a constant."),
-    "field_mapping_empty": Words("Incomplete", "A field mapping names at least one field."),
-    "field_read_only": Words("Read-only", "{field} is set by its own application and cannot be written."),
+    "constant_missing": Words(
+        "Incomplete",
+        "A line with one field needs a constant.",
+        "Give a constant, or name the second field.",
+    ),
+    "field_mapping_empty": Words(
+        "Incomplete",
+        "A field mapping names at least one field.",
+        "Name `localField`, `integrationField` or both.",
+    ),
+    "field_read_only": Words(
+        "Read-only",
+        "{field} is set by its own application and cannot be written.",
+        "Take {field} out, or let the field mapping flow in the other direction only.",
+    ),
     "field_is_modified_on": Words(
-        "This is the stamp", "{field} is where {table} keeps the time of its last change, and cannot be written."
+        "This is the stamp",
+        "{field} is where {table} keeps the time of its last change, and cannot be written.",
+        "Take {field} out: the application stamps its records by itself.",
     ),
-    "field_written_twice": Words("Written twice", "The field {field} is written by another field mapping too."),
+    "field_written_twice": Words(
+        "Written twice",
+        "The field {field} is written by another field mapping too.",
+        "Take one of the two out, or let it flow in the other direction only.",
+    ),
     "required_field_not_mapped": Words(
         "A required field is missing",
         "New records of {table} need a value for {field}, and no field mapping gives one.",
         "Map a field or a constant to it, or synchronize only coupled records.",
     ),
-    "transform_unknown": Words("Unknown transformation", "There is no transformation {name}; there are: {names}."),
+    "transform_unknown": Words(
+        "Unknown transformation",
+        "There is no transformation {name}; there are: {names}.",
+        "Take one of these; the page on field mappings has an example of each.",
+    ),
     "transform_form": Words(
         "Not a transformation",
         "A transformation is its name, or an object of one name and its parameters.",
         'Write `"trim"` or `{{"truncate": {{"length": 20}}}}`.',
     ),
     "transform_parameter_unknown": Words(
-        "Unknown parameter", "The transformation {name} has no parameter {parameter}; it has: {parameters}."
+        "Unknown parameter",
+        "The transformation {name} has no parameter {parameter}; it has: {parameters}.",
+        "Take {parameter} out.",
     ),
-    "transform_parameter_missing": Words("Incomplete", "The transformation {name} needs the parameter {parameter}."),
-    "transform_parameter_wrong": Words("Wrong parameter", "{parameter} of the transformation {name} is {expected}."),
+    "transform_parameter_missing": Words(
+        "Incomplete",
+        "The transformation {name} needs the parameter {parameter}.",
+        "Add {parameter}.",
+    ),
+    "transform_parameter_wrong": Words(
+        "Wrong parameter",
+        "{parameter} of the transformation {name} is {expected}.",
+        "Correct {parameter}.",
+    ),
     "transform_type_wrong": Words(
         "Wrong type",
         "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
@@ -603,13 +650,35 @@ _MAPPING_PROBLEMS = {
         "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
     ),
     "pattern_group_unknown": Words(
-        "Unknown group", "The replacement names a group that the pattern does not have; it has {groups}."
+        "Unknown group",
+        "The replacement names a group that the pattern does not have; it has {groups}.",
+        "Name a group that the pattern has, or put one into the pattern with parentheses.",
     ),
-    "factor_wrong": Words("Wrong factor", "This is a number other than zero, at most thirty digits away from one."),
-    "separators_equal": Words("Wrong separator", "The two separators must be different."),
-    "separator_wrong": Words("Wrong separator", "{separator} can be part of a number and cannot separate anything."),
-    "date_format_wrong": Words("Wrong format", "A format has at least one of these: {codes}. Each occurs once."),
-    "map_key_twice": Words("Twice in the map", "The map says twice what becomes of {key}."),
+    "factor_wrong": Words(
+        "Wrong factor",
+        "This is a number other than zero, at most thirty digits away from one.",
+        "Give another number.",
+    ),
+    "separators_equal": Words(
+        "Wrong separator",
+        "The two separators must be different.",
+        "Give another separator.",
+    ),
+    "separator_wrong": Words(
+        "Wrong separator",
+        "{separator} can be part of a number and cannot separate anything.",
+        "Give another separator.",
+    ),
+    "date_format_wrong": Words(
+        "Wrong format",
+        "A format has at least one of these: {codes}. Each occurs once.",
+        "Write, for example, `%d.%m.%Y`.",
+    ),
+    "map_key_twice": Words(
+        "Twice in the map",
+        "The map says twice what becomes of {key}.",
+        "Take one of the two out.",
+    ),
     "expression_wrong": Words(
         "Wrong expression",
         "The expression cannot be used: {detail}.",
@@ -633,11 +702,21 @@ _MAPPING_PROBLEMS = {
     ),
     "format_unknown": Words("Unknown format", "This version of Accord reads files with `accord: {format}`."),
     "invalid_yaml": Words("Not YAML", "The file cannot be read: {detail}."),
-    "match_key_needs_both_fields": Words("Incomplete", "A match key compares two fields; this line has only one."),
-    "nothing_flows": Words(
-        "Nothing flows", "No enabled field mapping flows in a direction of the mapping, so it could do nothing."
+    "match_key_needs_both_fields": Words(
+        "Incomplete",
+        "A match key compares two fields; this line has only one.",
+        "Name the second field, or take `matchKey` out.",
     ),
-    "same_table_twice": Words("One table twice", "A table cannot be synchronized with itself."),
+    "nothing_flows": Words(
+        "Nothing flows",
+        "No enabled field mapping flows in a direction of the mapping, so it could do nothing.",
+        "Enable a field mapping, or correct its direction.",
+    ),
+    "same_table_twice": Words(
+        "One table twice",
+        "A table cannot be synchronized with itself.",
+        "Name another table on one of the two sides.",
+    ),
     "only_after_matching": Words("Not for this kind", "Only a run of kind `match` is followed by that."),
     "same_name": Words("The same name", "{local} and {integration} have the same name."),
     "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
@@ -649,21 +728,41 @@ _MAPPING_PROBLEMS = {
     "kind_for_one_mapping": Words(
         "For one mapping", "A run of kind {kind} is for one mapping; for several there are: {kinds}."
     ),
-    "depends_on_unknown": Words("Unknown mapping", "There is no mapping {id}."),
-    "depends_on_itself": Words("A ring", "A mapping cannot depend on itself, not through others either."),
+    "depends_on_unknown": Words(
+        "Unknown mapping",
+        "There is no mapping {id}.",
+        "Name a mapping that there is, or take it out.",
+    ),
+    "depends_on_itself": Words(
+        "A ring",
+        "A mapping cannot depend on itself, not through others either.",
+        "Take one of the mappings of the ring out of `dependsOn`.",
+    ),
     "normalization_without_match_key": Words(
         "No match key", "What does not count for matching can be said of a match key only."
     ),
     "normalization_unknown": Words("Unknown normalization", "There is no normalization {name}; there are: {names}."),
     "normalization_alone": Words("Not alone", "{name} stands alone: it normalizes everything about a number."),
     "region_unknown": Words("Unknown region", "{region} is no region with telephone numbers; use two capital letters."),
-    "reference_needs_both_fields": Words("Not both fields", "A reference needs a field on both sides."),
-    "reference_with_transforms": Words(
-        "Reference with transformations", "A key is translated by couplings; it cannot be transformed as well."
+    "reference_needs_both_fields": Words(
+        "Not both fields",
+        "A reference needs a field on both sides.",
+        "Name the second field, or take `reference` out.",
     ),
-    "reference_unknown": Words("Unknown mapping", "There is no mapping {name}."),
+    "reference_with_transforms": Words(
+        "Reference with transformations",
+        "A key is translated by couplings; it cannot be transformed as well.",
+        "Take the transformations or `reference` out.",
+    ),
+    "reference_unknown": Words(
+        "Unknown mapping",
+        "There is no mapping {name}.",
+        "Make the mapping {name} first, or correct the name.",
+    ),
     "reference_elsewhere": Words(
-        "Another pair of connections", "The mapping {name} does not join the two connections of this one."
+        "Another pair of connections",
+        "The mapping {name} does not join the two connections of this one.",
+        "Refer to a mapping between the same two connections.",
     ),
     "reference_ring": Words(
         "A ring",
@@ -678,6 +777,67 @@ _MAPPING_PROBLEMS = {
         "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
     ),
     "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
+    "lint_too_long": Words(
+        "Texts may be too long",
+        "{source} can hold longer texts than {destination}, which holds {maximum} characters; such records would fail.",
+        'Put `{{"truncate": {{"length": {maximum}}}}}` between them, or make {destination} longer.',
+    ),
+    "lint_out_of_range": Words(
+        "Numbers may be too large",
+        "{source} can hold numbers that {destination} cannot, such as {value}; such records would fail.",
+        "Map {source} to a field that holds as much, or make {destination} larger.",
+    ),
+    "lint_empty_value": Words(
+        "A value may be missing",
+        "{source} can be empty, and {destination} must have a value; such records would fail.",
+        'Put `{{"default": {{"value": ...}}}}` between them, or filter the records without {source} out.',
+    ),
+    "lint_not_convertible": Words(
+        "Values may not be taken",
+        "{source} can hold values that {destination} cannot take, such as {value}; such records would fail.",
+        "Put a transformation between {source} and {destination} that says what becomes of them, or correct the map.",
+    ),
+    "lint_not_round_trip": Words(
+        "What goes there comes back changed",
+        "In {source}, {value} becomes {there} in {destination} and {back} when it comes back.",
+        "Let {source} flow in one direction only, or give the other one a transformation that undoes it.",
+    ),
+    "lint_map_incomplete": Words(
+        "The map is not complete",
+        "The map for {source} says nothing of {values}; such records would fail.",
+        "Add {values} to the map of {source}, or say with `unmapped` what becomes of other values.",
+    ),
+    "lint_filter_never_matches": Words(
+        "No record passes",
+        "No record of {table} can fulfil the conditions on {field}: they contradict each other or the field.",
+        "Correct the conditions on {field}, or take one of them out.",
+    ),
+    "lint_never_flows": Words(
+        "Nothing flows",
+        "{field} flows in the direction {direction} and the mapping in {mapping_direction}, so that it never flows.",
+        "Change the direction of {field} or of the mapping, or disable the field mapping.",
+    ),
+    "lint_transforms_idle": Words(
+        "Never applied",
+        "The transformations of {field} for {way} are never applied: it does not flow that way.",
+        "Take them out, or change the direction of {field}.",
+    ),
+    "lint_nothing_couples": Words(
+        "Nothing would be coupled",
+        "`synchOnlyCoupledRecords` leaves new records alone, and no field mapping has a `matchKey`: only pairs that"
+        " somebody couples by hand would be synchronized.",
+        "Set `synchOnlyCoupledRecords` to false, or give a field mapping a `matchKey` and start a run of kind `match`.",
+    ),
+    "lint_no_index": Words(
+        "No index",
+        "{field} of {table} has no index, so that every run reads the whole table.",
+        "Make an index on {field} in {table}.",
+    ),
+    "lint_written_elsewhere": Words(
+        "Written by two mappings",
+        "The mapping {mapping} writes the field {field} of {table} too; the two would undo each other's work.",
+        "Let one of the two write {field}, or filter both so that no record belongs to both.",
+    ),
 }
 
 _CHECKS = {
