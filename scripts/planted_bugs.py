@@ -289,6 +289,13 @@ BUGS: Sequence[Bug] = (
         SEEDS,
     ),
     Bug(
+        "by chance: what a destination holds after a write is not read back",
+        "service/engine/apply.py",
+        "    visit.after[side] = result\n",
+        "    visit.after[side] = visit.after.get(side, result)\n",
+        SEEDS,
+    ),
+    Bug(
         "by chance: the watermark is too far",
         "service/store/watermarks.py",
         "        return min(self.modified_on, self.read_at)\n",

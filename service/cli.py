@@ -18,14 +18,14 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from prometheus_client import start_http_server
 
-from service import __version__, telemetry, wording
+from service import __version__, shell, telemetry, wording
 from service.api import events
 from service.api.fields import camel
 from service.api.setup_shapes import read as read_setup
 from service.api.setup_shapes import written as written_setup
 from service.api.setup_yaml import dump_yaml
 from service.app import configure_logging, create_app
-from service.core.errors import AccordError, Invalid, Problem
+from service.core.errors import AccordError, Explained, Invalid, Problem
 from service.core.records import stamp_of
 from service.operations import (
     applying,
@@ -46,6 +46,7 @@ from service.operations.health import UNREACHABLE
 from service.operations.tokens import Scope
 from service.settings import (
     LONG_ENOUGH,
+    SETTINGS,
     Settings,
     SettingsWrong,
     beside_database,
@@ -55,8 +56,8 @@ from service.settings import (
     weak_secrets,
     with_secrets,
 )
+from service.shell import explain, tell, tell_count
 from service.store.database import (
-    DatabaseRefused,
     connection,
     copy_to,
     is_postgresql,
@@ -65,7 +66,6 @@ from service.store.database import (
     pending_migrations,
 )
 from service.store.models import SyncRun
-from service.telemetry import TracingUnavailable
 from service.worker import Worker
 
 _GRACE = 25
@@ -73,10 +73,6 @@ _GRACE = 25
 _FINISHED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 _EVERYTHING = 500
 _ACTOR = "cli"
-_RESTORED = (
-    "The database is older than the runs that this machine has seen: it was restored from a backup. The next run of"
-    " every mapping looks at everything, couples what is equal, deletes nothing and leaves the rest to people."
-)
 
 
 class Refused(click.ClickException):
@@ -85,15 +81,16 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=shell.Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=", ".join(SETTINGS),
+)
 @click.version_option(__version__, prog_name="accord")
 def main() -> None:
     """Keep the records of two business applications in accord.
 
-    Settings come from the environment: ACCORD_HOST, ACCORD_PORT, ACCORD_DATABASE_URL, ACCORD_TOKEN,
-    ACCORD_SECRET_KEY, ACCORD_LOG_FORMAT, ACCORD_LOG_LEVEL, ACCORD_THREADS, ACCORD_LEASE_SECONDS, ACCORD_RATE_LIMIT,
-    ACCORD_METRICS_PORT, ACCORD_OIDC_ISSUER, ACCORD_OIDC_AUDIENCE, ACCORD_OIDC_CLAIM, ACCORD_OIDC_SCOPES,
-    ACCORD_PRIVATE_NETWORKS; <NAME>_FILE names a file that holds the value instead. Traces are sent where
+    Settings come from the environment; <NAME>_FILE names a file that holds the value instead. Traces are sent where
     OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
 
@@ -126,7 +123,7 @@ def work() -> None:
         if settings.metrics_port is not None:
             start_http_server(settings.metrics_port, settings.host, counted().registry)
         worker.start()
-        click.echo(f"Accord {__version__} works on runs.", err=True)
+        click.echo(tell("Accord {version} works on runs.", version=__version__), err=True)
         stop.wait()
         worker.stop(_GRACE)
         telemetry.stop()
@@ -141,8 +138,17 @@ def migrate_command() -> None:
         open_database(settings.database_url)
         done = migrate()
     for name in done:
-        click.echo(f"applied {name}")
-    click.echo("The database is up to date." if not done else f"{len(done)} applied; the database is up to date.")
+        click.echo(tell("applied {name}", name=name))
+    if done:
+        click.echo(
+            tell_count(
+                "{number} applied; the database is up to date.",
+                "{number} applied; the database is up to date.",
+                len(done),
+            )
+        )
+    else:
+        click.echo(tell("The database is up to date."))
 
 
 @main.command()
@@ -153,10 +159,17 @@ def backup(file: Path) -> None:
         try:
             size = copy_to(file)
         except FileExistsError:
-            raise Refused(f"{file} exists already; nothing was written.") from None
+            raise Refused(tell("{file} exists already; nothing was written.", file=file)) from None
         except OSError as error:
-            raise Refused(f"{file} cannot be written: {error}.") from error
-    click.echo(f"{size} bytes were written to {file}. The key of the credentials is not in it: keep that elsewhere.")
+            raise Refused(tell("{file} cannot be written: {detail}.", file=file, detail=error)) from error
+    click.echo(
+        tell_count(
+            "{number} byte was written to {file}. The key of the credentials is not in it: keep that elsewhere.",
+            "{number} bytes were written to {file}. The key of the credentials is not in it: keep that elsewhere.",
+            size,
+            file=file,
+        )
+    )
 
 
 @main.command("restored")
@@ -164,7 +177,13 @@ def restored_command() -> None:
     """Say that the service's database was restored from a backup, before it is started again."""
     with _sentences(), _opened() as context:
         number = restored.declare(context, _ACTOR)
-    click.echo(f"The next run of each of the {number} mappings looks at everything, with care.")
+    click.echo(
+        tell_count(
+            "The next run of the {number} mapping looks at everything, with care.",
+            "The next run of each of the {number} mappings looks at everything, with care.",
+            number,
+        )
+    )
 
 
 @main.command()
@@ -172,7 +191,7 @@ def check() -> None:
     """Check the settings, the database and every connection."""
     with _sentences(), _opened() as context:
         statuses = [_check(context, row) for row in connections.list_connections(before=None, limit=_EVERYTHING)]
-    click.echo(f"{len(statuses)} connections checked.")
+    click.echo(tell_count("{number} connection checked.", "{number} connections checked.", len(statuses)))
     sys.exit(1 if "fail" in statuses else 0)
 
 
@@ -221,9 +240,9 @@ def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
             applying.carry_out(context, plan, _ACTOR)
             context.wake()
     if plan.empty:
-        click.echo("Nothing to do.")
+        click.echo(tell("Nothing to do."))
     else:
-        click.echo("Nothing was written (dry run)." if dry_run else "Done.")
+        click.echo(tell("Nothing was written (dry run).") if dry_run else tell("Done."))
 
 
 @main.command("export")
@@ -271,9 +290,18 @@ def rotate_secrets() -> None:
     """Encrypt everything anew with the first key of ACCORD_SECRET_KEY, so that the others can be dropped."""
     with _sentences(), _opened() as context:
         done, lost = secrets.rotate(context, _ACTOR)
-    click.echo(f"{done} secrets are encrypted with the first key.")
+    click.echo(
+        tell_count(
+            "{number} secret is encrypted with the first key.",
+            "{number} secrets are encrypted with the first key.",
+            done,
+        )
+    )
     for table, id in lost:
-        click.echo(f"{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", err=True)
+        said = tell(
+            "{table} {id} was encrypted with a key that is not among those of ACCORD_SECRET_KEY.", table=table, id=id
+        )
+        click.echo(said, err=True)
     sys.exit(1 if lost else 0)
 
 
@@ -318,7 +346,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def _announce(self, _server: Any) -> None:
         where = f"http://{self._settings.host}:{self._settings.port}"
-        click.echo(f"Accord {__version__} listens on {where}; the API is described on {where}/docs", err=True)
+        said = tell(
+            "Accord {version} listens on {where}; the API is described on {where}/docs",
+            version=__version__,
+            where=where,
+        )
+        click.echo(said, err=True)
 
     @staticmethod
     def _serving(process: Any) -> None:
@@ -362,9 +395,12 @@ def _prepared(*, migrating: bool) -> Settings:
     # The state holds copies of business data: nobody else on the machine reads it.
     os.umask(0o077)
     telemetry.assert_available(os.environ)
-    settings = with_secrets(read_settings(os.environ), lambda text: click.echo(text, err=True))
+    settings = with_secrets(read_settings(os.environ), _show_token)
     for name in weak_secrets(settings):
-        click.echo(f"Warning: {name} has less than {LONG_ENOUGH} characters and may be guessed.", err=True)
+        said = tell(
+            "Warning: {name} has less than {count} characters and may be guessed.", name=name, count=LONG_ENOUGH
+        )
+        click.echo(said, err=True)
     configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
@@ -372,13 +408,31 @@ def _prepared(*, migrating: bool) -> Settings:
     with connection():
         pending = pending_migrations()
         if pending:
-            raise Refused(f"The database lacks {len(pending)} migrations; run `accord migrate` first.")
+            raise Refused(
+                tell_count(
+                    "The database lacks {number} migration; run `accord migrate` first.",
+                    "The database lacks {number} migrations; run `accord migrate` first.",
+                    len(pending),
+                )
+            )
         if settings.token is not None:
             tokens.ensure_first(_context(settings), settings.token)
         if restored.notice(_context(settings), _last_run(settings)):
-            click.echo(_RESTORED, err=True)
+            click.echo(
+                tell(
+                    "The database is older than the runs that this machine has seen: it was restored from a backup."
+                    " The next run of every mapping looks at everything, couples what is equal, deletes nothing and"
+                    " leaves the rest to people."
+                ),
+                err=True,
+            )
     _close_for_fork(opened)
     return settings
+
+
+def _show_token(file: Path, token: str) -> None:
+    said = tell("A token with all rights was made; it is kept in {file} and not shown again:", file=file)
+    click.echo(f"{said}\n\n    {token}\n", err=True)
 
 
 def _close_for_fork(opened: Any) -> None:
@@ -402,16 +456,17 @@ def _sentences(*, pointers: bool = False) -> Iterator[None]:
     problem, and where in the file it is."""
     try:
         yield
-    except (SettingsWrong, DatabaseRefused, TracingUnavailable) as error:
-        raise Refused(str(error)) from error
+    except SettingsWrong as error:
+        raise Refused(" ".join(map(explain, error.problems))) from error
     except UNREACHABLE as error:
-        raise Refused(f"The database of ACCORD_DATABASE_URL cannot be used: {error}") from error
+        raise Refused(tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)) from error
     except Invalid as error:
         if pointers:
             raise Refused("\n".join(_problem(one) for one in error.problems)) from error
-        raise Refused(" ".join(wording.say(one.code, one.params).message for one in error.problems)) from error
-    except AccordError as error:
-        raise Refused(wording.say(error.code, error.params).message) from error
+        said = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
+        raise Refused(" ".join(said)) from error
+    except (Explained, AccordError) as error:
+        raise Refused(explain(error)) from error
 
 
 # What commands print
@@ -425,11 +480,11 @@ def _variable(name: str) -> str | None:
     try:
         return None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as error:
-        raise Refused(f"{name}_FILE cannot be read: {error}") from error
+        raise Refused(tell("{name}_FILE cannot be read: {detail}", name=name, detail=error)) from error
 
 
 def _problem(one: Problem) -> str:
-    words = wording.say(one.code, one.params)
+    words = wording.say(one.code, one.params, shell.language())
     return f"{one.pointer or '/'}: {words.message} {words.advice}".rstrip()
 
 
@@ -457,7 +512,7 @@ def _check(context: Context, row: Any) -> str:
     click.echo(f"{_colored(status)}  {row.name}")
     for item in findings:
         if item.status in ("warn", "fail"):
-            words = wording.say(item.code, {**item.params, "rule": item.status})
+            words = wording.say(item.code, {**item.params, "rule": item.status}, shell.language())
             click.echo(f"      {_colored(item.status)}  {words.message} {words.advice}".rstrip())
     return status
 
@@ -491,7 +546,7 @@ def _wait(look: Callable[[], list[SyncRun]]) -> list[SyncRun]:
         while open_ones := [run for run in look() if run.status not in _FINISHED]:
             progress = next((run.progress for run in open_ones if "estimate" in run.progress), None)
             if bar is None and sys.stderr.isatty() and progress is not None:
-                bar = shown.enter_context(click.progressbar(length=1, label="runs", file=sys.stderr))
+                bar = shown.enter_context(click.progressbar(length=1, label=tell("runs"), file=sys.stderr))
             if bar is not None and progress is not None:
                 _move(bar, progress)
             pause.wait(0.2)
@@ -502,19 +557,26 @@ def _move(bar: Any, progress: Mapping[str, Any]) -> None:
     """The estimate grows when the other side's turn comes; more may be there by then than was counted."""
     read = progress.get("read", 0)
     bar.length = max(progress.get("estimate", 0), read, 1)
-    bar.label = f"{read} records, {progress.get('rate', 0):.0f} a second"
+    rate = round(progress.get("rate", 0))
+    bar.label = tell_count("{number} record, {rate} a second", "{number} records, {rate} a second", read, rate=rate)
     bar.update(read - bar.pos)
 
 
+def _term(group: str, code: str) -> str:
+    return wording.term(group, code, shell.language())
+
+
 def _summary(run: SyncRun) -> str:
-    lines = [f"run {run.id}: {run.status}" + (" (dry run)" if run.dry_run else "")]
+    dry = f" ({tell('dry run')})" if run.dry_run else ""
+    lines = [f"{tell('run {run}', run=run.id)}: {_term('status', run.status)}{dry}"]
     for direction, counts in run.counts.items():
-        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
-        lines.append(f"  {direction}: {told or 'nothing read'}")
+        told = ", ".join(f"{number} {_term('outcome', outcome)}" for outcome, number in counts.items() if number)
+        lines.append(f"  {_term('direction', direction)}: {told or tell('nothing read')}")
     if "inSync" in run.progress:
-        lines.append(f"  in sync: {run.progress['inSync']} of {run.progress['coupled']} pairs")
+        pairs = {"number": run.progress["inSync"], "total": run.progress["coupled"]}
+        lines.append(f"  {tell('in sync: {number} of {total} pairs', **pairs)}")
     if run.code is not None:
-        lines.append(f"  {wording.say(run.code, run.params).message}")
+        lines.append(f"  {wording.say(run.code, run.params, shell.language()).message}")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from service.connectors.http.addresses import read_networks
+from service.core.errors import Explained
 from service.operations.context import SecretBox
 from service.operations.oidc import Provider
 from service.operations.tokens import Scope, make_text
@@ -29,8 +30,16 @@ LONG_ENOUGH = 16
 """Characters from which on a secret is not to be guessed; a shorter one works, with a warning."""
 
 
+class Wrong(Explained):
+    """One thing that is wrong with the settings; the place `{name}` is for the setting it is about."""
+
+
 class SettingsWrong(Exception):
-    """The service cannot start like this; the text says which setting is wrong, and why."""
+    """The service cannot start like this; each of `problems` says which setting is wrong, and why."""
+
+    def __init__(self, problems: Sequence[Wrong]) -> None:
+        super().__init__(" ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +78,14 @@ class Settings:
 
 def _host(text: str) -> str:
     if not text or any(character.isspace() for character in text):
-        raise ValueError("is not a host name or an address")
+        raise Wrong("{name} is not a host name or an address.")
     return text
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise ValueError(f"is not a number from {least} to {most}")
+            raise Wrong("{name} is not a number from {least} to {highest}.", least=least, highest=most)
         return int(text)
 
     return parse
@@ -88,23 +97,23 @@ def _database_url(text: str) -> str:
     except ValueError:
         scheme = ""
     if scheme not in ("sqlite", "postgresql", "postgres"):
-        raise ValueError("is not a URL that starts with sqlite:/// or postgresql://")
+        raise Wrong("{name} is not a URL that starts with sqlite:/// or postgresql://.")
     return text
 
 
 def _queue_url(_: str) -> str:
-    raise ValueError("cannot be set yet: the queue is the one in the process; leave it out")
+    raise Wrong("{name} cannot be set yet: the queue is the one in the process; leave it out.")
 
 
 def _token(text: str) -> str:
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("may only have printable ASCII characters without blanks")
+        raise Wrong("{name} may only have printable ASCII characters without blanks.")
     return text
 
 
 def _secret_key(text: str) -> str:
     if not all(text.split(",")):
-        raise ValueError("has an empty key; several keys are separated by commas")
+        raise Wrong("{name} has an empty key; several keys are separated by commas.")
     return text
 
 
@@ -112,7 +121,7 @@ def _rate_limit(text: str) -> str | None:
     if text == "off":
         return None
     if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour)", text):
-        raise ValueError("is neither off nor a number of requests per second, minute or hour, such as 6000/minute")
+        raise Wrong("{name} is neither off nor a number of requests per second, minute or hour, such as 6000/minute.")
     return text
 
 
@@ -123,13 +132,13 @@ def _issuer(text: str) -> str:
     except ValueError:
         host, plain = "", False
     if not host or "?" in text or "#" in text or not (plain or (parts.scheme == "http" and host in _THIS_MACHINE)):
-        raise ValueError("is not the https:// address of an OpenID Connect provider")
+        raise Wrong("{name} is not the https:// address of an OpenID Connect provider.")
     return text
 
 
 def _word(text: str) -> str:
     if any(character.isspace() for character in text):
-        raise ValueError("may not have blanks")
+        raise Wrong("{name} may not have blanks.")
     return text
 
 
@@ -137,13 +146,13 @@ def _scopes(text: str) -> Mapping[Scope, str]:
     pairs = [part.strip().partition("=") for part in text.split(",")]
     names = [name for name, _, _ in pairs]
     if not all(word for _, _, word in pairs) or len({*names}) < len(names) or not {*names} <= {*Scope}:
-        raise ValueError("is not of the form read=WORD,operate=WORD,admin=WORD")
+        raise Wrong("{name} is not of the form read=WORD,operate=WORD,admin=WORD.")
     return {Scope(name): word for name, _, word in pairs}
 
 
 def _log_format(text: str) -> str:
     if text not in ("console", "json"):
-        raise ValueError("is neither console nor json")
+        raise Wrong("{name} is neither console nor json.")
     return text
 
 
@@ -151,12 +160,12 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return read_networks(text)
     except ValueError as error:
-        raise ValueError(f"is not a list of networks such as 10.0.0.0/8,fd12::/16: {error}") from error
+        raise Wrong("{name} is not a list of networks such as 10.0.0.0/8,fd12::/16: {detail}", detail=error) from error
 
 
 def _log_level(text: str) -> str:
     if text not in ("debug", "info", "warning", "error"):
-        raise ValueError("is neither debug nor info, warning or error")
+        raise Wrong("{name} is none of debug, info, warning and error.")
     return text
 
 
@@ -228,16 +237,16 @@ SETTINGS: Mapping[str, Setting] = {
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings that an environment holds. Raises SettingsWrong, with a sentence for each that is wrong."""
     values: dict[str, Any] = {}
-    wrong = []
+    wrong: list[Wrong] = []
     for name, setting in SETTINGS.items():
         try:
             values[setting.field] = _value(name, setting, environ)
-        except SettingsWrong as error:
-            wrong.append(str(error))
+        except Wrong as error:
+            wrong.append(error)
     if not wrong and (values["oidc_issuer"] is None) != (values["oidc_audience"] is None):
-        wrong.append("ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE belong together; set both, or neither.")
+        wrong.append(Wrong("ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE belong together; set both, or neither."))
     if wrong:
-        raise SettingsWrong(" ".join(wrong))
+        raise SettingsWrong(wrong)
     return Settings(**values)
 
 
@@ -256,28 +265,32 @@ def _value(name: str, setting: Setting, environ: Mapping[str, str]) -> Any:
         return None
     try:
         return setting.parse(text)
-    except ValueError as error:
-        raise SettingsWrong(f"{name} {error}.") from error
+    except Wrong as error:
+        error.params["name"] = name
+        raise
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
     """What is said, itself or in a file; an empty value counts as none."""
     direct, file = environ.get(name), environ.get(f"{name}_FILE")
     if direct and file:
-        raise SettingsWrong(f"{name} and {name}_FILE are both set; only one of them can be.")
+        raise Wrong("{name} and {name}_FILE are both set; only one of them can be.", name=name)
     if not file:
         return direct or None
     try:
         return Path(file).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsWrong(f"{name}_FILE names {file}, which cannot be read: {error}.") from error
+        raise Wrong(
+            "{name}_FILE names {file}, which cannot be read: {detail}.", name=name, file=file, detail=error
+        ) from error
 
 
-def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
+def with_secrets(settings: Settings, announce: Callable[[Path, str], None]) -> Settings:
     """The settings with a token and a secret key: those that were given, those beside the database, or new ones.
 
     With PostgreSQL they are kept in the folder that the process was started in, and processes on several machines have
-    to be given the same. `say` is told a new token, once. Raises SettingsWrong where they cannot be kept.
+    to be given the same. `announce` is told a new token, and the file that it is kept in, once. Raises
+    SettingsWrong where they cannot be kept.
     """
     if settings.secret_key is None:
         settings = replace(settings, secret_key=_kept(beside_database(settings, ".key"), _new_key)[0])
@@ -286,7 +299,7 @@ def with_secrets(settings: Settings, say: Callable[[str], None]) -> Settings:
         token, made = _kept(place, make_text)
         settings = replace(settings, token=token)
         if made:
-            say(f"A token with all rights was made; it is kept in {place} and not shown again:\n\n    {token}\n")
+            announce(place, token)
     return settings
 
 
@@ -342,7 +355,7 @@ def _kept(place: Path, make: Callable[[], str]) -> tuple[str, bool]:
                 draft.unlink()
         kept = place.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise SettingsWrong(f"{place} cannot be made or read: {error}.") from error
+        raise SettingsWrong([Wrong("{file} cannot be made or read: {detail}.", file=place, detail=error)]) from error
     if not kept:
-        raise SettingsWrong(f"{place} is empty; delete it to have a new one made.")
+        raise SettingsWrong([Wrong("{file} is empty; delete it to have a new one made.", file=place)])
     return kept, False

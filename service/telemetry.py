@@ -9,6 +9,7 @@ from typing import Any
 from opentelemetry import trace
 
 from service import __version__
+from service.core.errors import Explained
 
 _MODULES = (
     "opentelemetry.sdk.trace",
@@ -19,7 +20,7 @@ _MODULES = (
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-class TracingUnavailable(Exception):
+class TracingUnavailable(Explained):
     """The environment asks for traces, and what sends them is not installed; the text says what to do."""
 
 
@@ -56,7 +57,7 @@ def _parts() -> list[Any]:
         return [importlib.import_module(name) for name in _MODULES]
     except ImportError as error:
         raise TracingUnavailable(
-            f"{_ENDPOINTS[0]} asks for traces; install accord-sync[otel], which can send them."
+            "{name} asks for traces; install accord-sync[otel], which can send them.", name=_ENDPOINTS[0]
         ) from error
 
 

@@ -274,7 +274,7 @@ def _finding(item: Check) -> dict[str, str]:
     }
 
 
-def _words(item: Check) -> wording.Words:
+def _words(item: Check) -> wording.Said:
     said = wording.say(item.code, {**item.params, "rule": item.status}, language())
     if item.status == "unknown":
         return wording.say("check_not_made", {"check": said.title}, language())

@@ -17,7 +17,9 @@ SPEC_OPTIONS: dict[str, Any] = {
         "description": (
             "Accord keeps the records of two business applications the same, both ways, without losing an edit.\n\n"
             "Every error is `application/problem+json`; its `code` never changes. Lists come in pages, newest first. "
-            "Items carry an `ETag`. A POST with an `Idempotency-Key` is carried out once."
+            "Items carry an `ETag`. A POST with an `Idempotency-Key` is carried out once.\n\n"
+            "Texts are in the language that `Accept-Language` asks for (`en`, `nb`, `cs`, `fr`), as `Content-Language` "
+            "says; codes never change."
         ),
         "license": {"name": "MIT", "identifier": "MIT"},
     },
@@ -43,6 +45,7 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
+_ENGLISH = {"Content-Language": "en"}
 _START = """window.ui = SwaggerUIBundle({
   url: "/openapi.json", dom_id: "#swagger-ui", validatorUrl: null, deepLinking: true, persistAuthorization: false,
   docExpansion: "none", presets: [SwaggerUIBundle.presets.apis]
@@ -61,11 +64,13 @@ def install(app: Flask, api: Api) -> None:
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return Response(document, content_type="application/json")
+        return Response(document, content_type="application/json", headers=_ENGLISH)
 
     @app.get("/docs")
     def documentation() -> Response:
-        return Response(_PAGE, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+        return Response(
+            _PAGE, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY, **_ENGLISH}
+        )
 
     @app.get("/docs/start.js")
     def start() -> Response:

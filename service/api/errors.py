@@ -75,6 +75,7 @@ def install(app: Flask) -> None:
         app.register_error_handler(mistake, _unexpected)
     app.register_error_handler(SecretLost, _secret_lost)
     app.register_error_handler(Exception, _unexpected)
+    app.after_request(_in_a_language)
 
 
 def problem(
@@ -103,6 +104,13 @@ def problem(
 def language() -> str:
     """The language of the answer."""
     return wording.negotiate(request.headers.get("Accept-Language"))
+
+
+def _in_a_language(response: Response) -> Response:
+    """Say which language an answer is in, and that another may be asked for."""
+    response.headers.setdefault("Content-Language", language())
+    response.vary.add("Accept-Language")
+    return response
 
 
 def _refusal(error: AccordError) -> Response:

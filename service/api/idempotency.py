@@ -10,6 +10,7 @@ from flask import Response, current_app, request
 
 from service.api.access import context, principal
 from service.api.conditions import InvalidHeader
+from service.api.errors import language
 from service.operations import idempotency
 from service.operations.idempotency import Answer
 
@@ -54,6 +55,7 @@ def _digest() -> str:
 
 def _answer(response: Response) -> Answer:
     headers = tuple((name, response.headers[name]) for name in _KEPT if name in response.headers)
+    headers += (("Content-Language", language()),)
     return Answer(response.status_code, headers, response.get_data(as_text=True))
 
 

@@ -26,6 +26,21 @@ class Problem:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Explained(Exception):
+    """What stops a process before it serves anybody: an English sentence with places, and what is in them.
+
+    `wording` says the sentence in other languages.
+    """
+
+    def __init__(self, sentence: str, **params: object) -> None:
+        super().__init__(sentence, params)
+        self.sentence = sentence
+        self.params = params
+
+    def __str__(self) -> str:
+        return self.sentence.format_map(self.params)
+
+
 class AccordError(Exception):
     """A refusal with a stable code and the parameters of its sentence."""
 

@@ -15,6 +15,7 @@ from service.core.mapping import DeletionResolution
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
 from service.core.references import NOT_COUPLED, Missing
+from service.core.templates import defaults
 from service.engine.task import Task, Visit
 from service.store import couplings, intents, mappings, pending, problems, retries, runs, skipped, sql, watermarks
 from service.store.couplings import Saved
@@ -337,11 +338,15 @@ def _awaited(missing: Missing) -> dict[str, Any]:
 
 
 def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | None:
-    """The fields that a visit changed, or would change: side, field, the value before and after."""
+    """The fields that a visit changed, or would change: side, field, the value before and after. Of a new record, which
+    has its values from the other one, only those that a template gave it."""
     before = {source: visit.record, source.other: visit.destination}
     changes = []
     for side, values in visit.decision.writes.items():
-        if visit.decision.do is Do.INSERT or (not task.dry_run and side not in visit.written):
+        if visit.decision.do is Do.INSERT:
+            given = defaults(task.flows[source].templates, visit.record)
+            values = {name: value for name, value in values.items() if name in given and given[name] == value}
+        elif not task.dry_run and side not in visit.written:
             continue
         mapped, was = task.mapping.side(side), before[side]
         for name, value in values.items():

@@ -14,6 +14,8 @@ import peewee as pw
 from playhouse.migrations import Runner
 from playhouse.pool import PooledPostgresqlDatabase
 
+from service.core.errors import Explained
+
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 database = pw.DatabaseProxy()
@@ -33,7 +35,7 @@ _SQLITE_PRAGMAS = {
 _POOL_SIZE = 20
 
 
-class DatabaseRefused(Exception):
+class DatabaseRefused(Explained):
     """The URL names no database that can hold our state; the text says why and holds no password."""
 
 
@@ -49,7 +51,9 @@ def open_database(url: str) -> pw.Database:
     elif scheme in ("postgresql", "postgres"):
         opened = _postgresql(url)
     else:
-        raise DatabaseRefused(f"'{scheme}' is not a kind of database that can hold the state; use sqlite or postgresql")
+        raise DatabaseRefused(
+            "'{scheme}' is not a kind of database that can hold the state; use sqlite or postgresql.", scheme=scheme
+        )
     database.initialize(opened)
     return opened
 
@@ -64,9 +68,9 @@ def sqlite_path(url: str) -> Path | None:
 def _sqlite(url: str) -> pw.SqliteDatabase:
     path = sqlite_path(url)
     if path is None or not url.startswith("sqlite:///") or str(path) in (".", ":memory:"):
-        raise DatabaseRefused("an SQLite database is named sqlite:///path/to/file")
+        raise DatabaseRefused("An SQLite database is named sqlite:///path/to/file.")
     if not path.parent.is_dir():
-        raise DatabaseRefused(f"the folder {path.parent} does not exist")
+        raise DatabaseRefused("The folder {folder} does not exist.", folder=path.parent)
     # It holds values of both applications: for its owner alone.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     # A deferred transaction that reads before it writes fails at once when another writer came between.

@@ -85,6 +85,7 @@ class Mapping(State):
     max_delete_percent = pw.BigIntegerField(null=True, default=20)
     max_delete_count = pw.BigIntegerField(null=True)
     depends_on = JsonField(default=list)
+    templates = JsonField(default=list)
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)

@@ -1,35 +1,65 @@
 """Codes and parameters become sentences, in the reader's language. Everything people read is made here.
 
-A catalogue maps a code to `Words`. A code with a variant (`value_rejected.not_null`, the variant being the parameter
+`english.py` maps a code to `Words`. A code with a variant (`value_rejected.not_null`, the variant being the parameter
 `rule`) goes before the plain code, and the plain code before its `bare` one: the first that has all its parameters is
-said. English is complete; what another catalogue lacks is said in English.
+said. English is complete; the catalogues under `service/locale` say the same in other languages, and what one of them
+lacks is said in English.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from string import Formatter
 from typing import Any
 
+from service.wording.catalogues import translations
 from service.wording.english import ENGLISH
-from service.wording.words import Words
+from service.wording.formats import number
+from service.wording.languages import DEFAULT, LANGUAGES, from_environment, negotiate
+from service.wording.terms import TERMS
+from service.wording.words import Counted, Said, Words
 
-__all__ = ["CATALOGUES", "Words", "known", "negotiate", "say"]
-
-CATALOGUES: Mapping[str, Mapping[str, Words]] = {"en": ENGLISH}
-"""Every language there is, by its tag."""
+__all__ = ["LANGUAGES", "Said", "Words", "count", "from_environment", "known", "negotiate", "say", "term", "text"]
 
 _LONGEST_VALUE = 200
-_RANGE = re.compile(r"^\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*$")
+_NUMBERS = {
+    *("allowed", "attempts", "count", "coupled", "days", "deletions", "length", "limit", "looked", "max", "maximum"),
+    *("min", "most", "number", "records", "seconds", "total"),
+}
+"""Parameters that say how many, and not which."""
+_TERMS = {"noun", "expected", "side", "outcome", "reason", "status"}
+"""Parameters that are words of ours. Codes that a caller writes in requests stay as they are."""
 
 
-def say(code: str, params: Mapping[str, Any] | None = None, language: str = "en") -> Words:
+def say(code: str, params: Mapping[str, Any] | None = None, language: str = DEFAULT) -> Said:
     """The title, the message and the advice of a code, with the parameters filled in."""
-    filled = _Parameters(params or {})
-    words = _find(code, filled, language)
-    return Words(*(text.format_map(filled) for text in (words.title, words.message, words.advice)))
+    given = params or {}
+    filled = _Parameters(given, language)
+    words = _find(code, filled)
+    message = words.message
+    if isinstance(message, Counted):
+        message = _counted(message.one, message.many, given.get(message.by), language)
+    told = translations(language)
+    title, advice = (told.gettext(part) if part else "" for part in (words.title, words.advice))
+    return Said(*(part.format_map(filled) for part in (title, told.gettext(message), advice)))
+
+
+def text(english: str, language: str = DEFAULT, **params: Any) -> str:
+    """A text that has no code, as a label or the answer of a command. Without parameters braces mean themselves."""
+    told = translations(language).gettext(english)
+    return told.format_map(_Parameters(params, language)) if params else told
+
+
+def count(one: str, many: str, number: int, language: str = DEFAULT, **params: Any) -> str:
+    """A text that depends on a number, which stands in it as `{number}`."""
+    return _counted(one, many, number, language).format_map(_Parameters({"number": number, **params}, language))
+
+
+def term(group: str, code: str, language: str = DEFAULT) -> str:
+    """What a code of ours is called: `term("status", "queued")`."""
+    english = TERMS.get(group, {}).get(code)
+    return code if english is None else translations(language).pgettext(group, english)
 
 
 def known(code: str) -> bool:
@@ -37,24 +67,14 @@ def known(code: str) -> bool:
     return code in ENGLISH
 
 
-def negotiate(accept_language: str | None) -> str:
-    """The language to answer in, for the value of an `Accept-Language` header."""
-    wanted = sorted(_ranges(accept_language or ""), key=lambda choice: -choice[1])
-    return next((tag for tag, quality in wanted if tag in CATALOGUES and quality > 0), "en")
+def _counted(one: str, many: str, number: Any, language: str) -> str:
+    by = number if isinstance(number, int) else 2
+    return translations(language).ngettext(one, many, by)
 
 
-def _ranges(header: str) -> Iterable[tuple[str, float]]:
-    for part in header.split(","):
-        matched = _RANGE.match(part)
-        if matched:
-            yield matched[1].lower(), float(matched[2] or 1)
-
-
-def _find(code: str, params: Mapping[str, str], language: str) -> Words:
+def _find(code: str, params: Mapping[str, str]) -> Words:
     names = (f"{code}.{params.get('rule')}", code, f"{code}.bare")
-    catalogue = CATALOGUES.get(language, ENGLISH)
-    variants = [catalogue[name] for name in names if name in catalogue]
-    variants += [ENGLISH[name] for name in names if name in ENGLISH]
+    variants = [ENGLISH[name] for name in names if name in ENGLISH]
     fitting = (words for words in variants if _needed(words) <= params.keys())
     plain = code.replace("_", " ").capitalize()
     return next(fitting, variants[-1] if variants else Words(plain, f"{plain}."))
@@ -63,25 +83,28 @@ def _find(code: str, params: Mapping[str, str], language: str) -> Words:
 @cache
 def _needed(words: Words) -> frozenset[str]:
     """The parameters that a sentence has places for."""
-    return frozenset(name for text in words for _, name, _, _ in Formatter().parse(text) if name)
+    return frozenset(name for part in words.texts for _, name, _, _ in Formatter().parse(part) if name)
 
 
 class _Parameters(dict[str, Any]):
     """Values as a sentence shows them: lists in words, long texts cut, and a mark where there is none."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        shown = {name: _shown(value) for name, value in params.items() if value is not None}
-        super().__init__({name: text for name, text in shown.items() if text})
+    def __init__(self, params: Mapping[str, Any], language: str) -> None:
+        shown = {name: _shown(name, value, language) for name, value in params.items() if value is not None}
+        super().__init__({name: part for name, part in shown.items() if part})
+        self._language = language
 
     def __missing__(self, name: str) -> str:
-        return "(unknown)"
+        return translations(self._language).gettext("(unknown)")
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any, language: str) -> str:
     if isinstance(value, list | tuple | set | frozenset):
-        text = ", ".join(_shown(item) for item in value)
+        part = ", ".join(_shown(name, item, language) for item in value)
     elif value is None:
-        text = "null"
+        part = "null"
+    elif name in _NUMBERS and isinstance(value, int | float) and not isinstance(value, bool):
+        part = number(value, language)
     else:
-        text = str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+        part = term(name, str(value), language) if name in _TERMS else str(value)
+    return part if len(part) <= _LONGEST_VALUE else part[: _LONGEST_VALUE - 1] + "…"

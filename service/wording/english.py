@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.wording.words import Words
+from service.wording.words import Counted, Words
 
 _FAILURES = {
     "destination_modified_later": Words(
@@ -29,8 +29,13 @@ _FAILURES = {
     ),
     "value_rejected.not_a": Words(
         "A value was refused",
-        "The value for the field {field} is not a valid {expected}.",
+        "The value for the field {field} is not valid; it must be: {expected}.",
         "Correct the value in the source record, or map the field to one of a fitting type.",
+    ),
+    "value_rejected.not_of_form": Words(
+        "A value was refused",
+        "The value for the field {field} is not a date or time in the form {format}.",
+        "Correct the value in the source record, or name the form that it has in the mapping.",
     ),
     "value_rejected.not_null": Words(
         "A value is missing",
@@ -79,7 +84,11 @@ _FAILURES = {
     ),
     "value_rejected.grew_too_long": Words(
         "A text grew too long",
-        "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+        Counted(
+            "A transformation of the field {field} was about to make a text of more than {maximum} character.",
+            "A transformation of the field {field} was about to make a text of more than {maximum} characters.",
+            "maximum",
+        ),
         "Shorten the text in the source record, or change the transformation in the mapping.",
     ),
     "value_rejected.expression_failed": Words(
@@ -99,7 +108,11 @@ _FAILURES = {
     ),
     "value_too_long": Words(
         "A text is too long",
-        "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+        Counted(
+            "The text for the field {field} has {length} character; the field holds at most {maximum}.",
+            "The text for the field {field} has {length} characters; the field holds at most {maximum}.",
+            "length",
+        ),
         "Shorten the text in the source record.",
     ),
     "value_too_long.bare": Words(
@@ -225,12 +238,20 @@ _FAILURES = {
     ),
     "mass_deletion": Words(
         "Too many deletions at once",
-        "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
+        Counted(
+            "{deletions} of {coupled} coupled records was deleted on one side; the mapping allows {allowed} at once.",
+            "{deletions} of {coupled} coupled records were deleted on one side; the mapping allows {allowed} at once.",
+            "deletions",
+        ),
         "If they were meant to go, start the run again and allow mass deletion for this once.",
     ),
     "side_went_back": Words(
         "A side went back to an older state",
-        "{records} of {looked} {table} records show an older state than they had when they were last synchronized.",
+        Counted(
+            "{records} of {looked} {table} records shows an older state than it had when it was last synchronized.",
+            "{records} of {looked} {table} records show an older state than they had when they were last synchronized.",
+            "records",
+        ),
         "If an older backup was restored on purpose, start the run again and allow it for this once.",
     ),
     "secret_lost": Words(
@@ -240,7 +261,11 @@ _FAILURES = {
     ),
     "side_is_empty": Words(
         "A side is suddenly empty",
-        "{table} lists no records at all, although {coupled} records of it are coupled.",
+        Counted(
+            "{table} lists no records at all, although {coupled} record of it is coupled.",
+            "{table} lists no records at all, although {coupled} records of it are coupled.",
+            "coupled",
+        ),
         "Check the table and the filter. If it was meant to be emptied, start the run again and allow mass deletion.",
     ),
     "internal_error": Words(
@@ -326,7 +351,11 @@ _REFUSALS = {
     ),
     "mapping_has_couplings": Words(
         "The mapping has couplings",
-        "The tables, keys and connections of a mapping cannot be changed while {coupled} records are coupled by it.",
+        Counted(
+            "The tables, keys and connections of a mapping stay as they are while {coupled} record is coupled by it.",
+            "The tables, keys and connections of a mapping stay as they are while {coupled} records are coupled by it.",
+            "coupled",
+        ),
         "Make a new mapping for the other tables, or uncouple the records first.",
     ),
     "open_conflicts": Words(
@@ -443,14 +472,31 @@ _REFUSALS = {
         "This is no address of a webhook, such as https://example.com/accord, without a user or a fragment.",
     ),
     "too_many_webhooks": Words(
-        "Too many webhooks", "There are {most} webhooks, and there can be no more.", "Delete one that nobody needs."
+        "Too many webhooks",
+        Counted(
+            "There is {most} webhook, and there can be no more.",
+            "There are {most} webhooks, and there can be no more.",
+            "most",
+        ),
+        "Delete one that nobody needs.",
     ),
     "too_many_requests": Words(
         "Too many requests",
-        "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+        Counted(
+            "More requests came than are allowed; the next will be answered in {seconds} second.",
+            "More requests came than are allowed; the next will be answered in {seconds} seconds.",
+            "seconds",
+        ),
         "Wait as long as `Retry-After` says. The setting ACCORD_RATE_LIMIT says how many each token may send.",
     ),
-    "payload_too_large": Words("The body is too large", "The body of the request is larger than {limit} bytes."),
+    "payload_too_large": Words(
+        "The body is too large",
+        Counted(
+            "The body of the request is larger than {limit} byte.",
+            "The body of the request is larger than {limit} bytes.",
+            "limit",
+        ),
+    ),
     "unsupported_media_type": Words(
         "Wrong media type", "The body of the request must be JSON, with `Content-Type: application/json`."
     ),
@@ -476,7 +522,11 @@ _REFUSALS = {
     ),
     "migrations_pending": Words(
         "The database is not up to date",
-        "The database of the service lacks {count} migrations.",
+        Counted(
+            "The database of the service lacks {count} migration.",
+            "The database of the service lacks {count} migrations.",
+            "count",
+        ),
         "Run `accord migrate`.",
     ),
 }
@@ -498,8 +548,13 @@ _VALUES = {
     "not_an_age": Words("No age", "This must be an age such as 90m, 7d or P7D, of at most 9999 weeks."),
     "forbidden_character": Words("Forbidden character", "This has a character that is not allowed here."),
     "number_out_of_range": Words("Out of range", "This must be from {min} to {max}."),
-    "text_length": Words("Wrong length", "This must have {min} to {max} characters."),
-    "list_length": Words("Wrong length", "This must have {min} to {max} entries."),
+    "text_length": Words(
+        "Wrong length",
+        Counted("This must have {min} to {max} character.", "This must have {min} to {max} characters.", "max"),
+    ),
+    "list_length": Words(
+        "Wrong length", Counted("This must have {min} to {max} entry.", "This must have {min} to {max} entries.", "max")
+    ),
     "nested_too_deep": Words("Too deep", "This is nested too deep."),
     "invalid_value": Words("Wrong value", "This value is not allowed."),
     "one_of_ids_and_filter": Words("Say which", "Exactly one of `ids` and `filter` must be given."),
@@ -632,8 +687,23 @@ _MAPPING_PROBLEMS = {
         "Add {parameter}.",
     ),
     "transform_parameter_wrong": Words(
+        "Wrong parameter", "{parameter} of the transformation {name} must be: {expected}.", "Correct {parameter}."
+    ),
+    "transform_parameter_wrong.choice": Words(
+        "Wrong parameter", "{parameter} of the transformation {name} must be one of: {choices}.", "Correct {parameter}."
+    ),
+    "transform_parameter_wrong.range": Words(
         "Wrong parameter",
-        "{parameter} of the transformation {name} is {expected}.",
+        "{parameter} of the transformation {name} must be {expected}, from {min} to {max}.",
+        "Correct {parameter}.",
+    ),
+    "transform_parameter_wrong.length": Words(
+        "Wrong parameter",
+        Counted(
+            "{parameter} of the transformation {name} must be a text of {min} to {max} character.",
+            "{parameter} of the transformation {name} must be a text of {min} to {max} characters.",
+            "max",
+        ),
         "Correct {parameter}.",
     ),
     "transform_type_wrong": Words(
@@ -777,6 +847,11 @@ _MAPPING_PROBLEMS = {
         "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
     ),
     "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
+    "template_never_used": Words(
+        "Never used",
+        "The template is for new records in the direction {direction}, and the mapping does not flow that way.",
+        "Correct the direction of the template, or take it out.",
+    ),
     "lint_too_long": Words(
         "Texts may be too long",
         "{source} can hold longer texts than {destination}, which holds {maximum} characters; such records would fail.",
@@ -863,15 +938,32 @@ _CHECKS = {
     ),
     "password_change": Words("Password", "The password need not be changed first."),
     "password_change.warn": Words(
-        "Password", "The password must be changed within {days} days.", "Change it, and enter it in the connection."
+        "Password",
+        Counted(
+            "The password must be changed within {days} day.",
+            "The password must be changed within {days} days.",
+            "days",
+        ),
+        "Change it, and enter it in the connection.",
     ),
     "password_change.fail": Words(
         "Password", "The password must be changed first.", "Change it, and enter it in the connection."
     ),
-    "clock_distance": Words("Clocks", "The clock of the business application is {seconds} seconds from ours."),
+    "clock_distance": Words(
+        "Clocks",
+        Counted(
+            "The clock of the business application is {seconds} second from ours.",
+            "The clock of the business application is {seconds} seconds from ours.",
+            "seconds",
+        ),
+    ),
     "clock_distance.warn": Words(
         "Clocks",
-        "The clock of the business application is {seconds} seconds from ours.",
+        Counted(
+            "The clock of the business application is {seconds} second from ours.",
+            "The clock of the business application is {seconds} seconds from ours.",
+            "seconds",
+        ),
         "Set both clocks by the same time server.",
     ),
     "open_transactions": Words("Open transactions", "Transactions that are still open are seen."),

@@ -84,7 +84,7 @@ def test_operations_from_a_shell(world: World) -> None:
     assert (dry.returncode, "dry run" in dry.stdout) == (0, True)
     synced = accord(world.folder, "sync", "customers", **environ)
     assert synced.returncode == 0, synced.stderr
-    assert "toIntegration: 1 read, 1 modified" in synced.stdout
+    assert "to integration: 1 read, 1 modified" in synced.stdout
     assert world.sql("crm", "SELECT count(*) FROM account WHERE name = 'Changed'") == [(1,)]
     reconciled = accord(world.folder, "sync", "customers", "--reconcile", **environ)
     assert "in sync: 3 of 3 pairs" in reconciled.stdout

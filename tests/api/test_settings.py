@@ -58,10 +58,10 @@ def test_a_value_from_a_file(tmp_path: Path) -> None:
 def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     said: list[str] = []
     settings = read_settings({"ACCORD_DATABASE_URL": f"sqlite:///{tmp_path}/accord.db"})
-    first = with_secrets(settings, said.append)
+    first = with_secrets(settings, lambda _, token: said.append(token))
     assert first.token is not None
     assert first.token in said[0]
-    again = with_secrets(settings, said.append)
+    again = with_secrets(settings, lambda _, token: said.append(token))
     assert (again.token, again.secret_key, len(said)) == (first.token, first.secret_key, 1)
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
     assert len(list(tmp_path.iterdir())) == 2
@@ -72,7 +72,7 @@ def test_with_postgresql_secrets_are_kept_in_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    made = with_secrets(read_settings({"ACCORD_DATABASE_URL": "postgresql://h/d"}), lambda _: None)
+    made = with_secrets(read_settings({"ACCORD_DATABASE_URL": "postgresql://h/d"}), lambda *_: None)
     assert {file.name for file in tmp_path.iterdir()} == {"accord.db.key", "accord.db.token"}
     assert made.secret_key is not None
 

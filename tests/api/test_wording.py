@@ -52,7 +52,7 @@ def test_every_code_in_the_source_has_a_sentence() -> None:
 
 def test_sentences_are_well_formed() -> None:
     for code, words in ENGLISH.items():
-        for text in words:
+        for text in words.texts:
             assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(text)), code
         assert words.title
         assert not words.title.endswith(".")

@@ -108,7 +108,7 @@ REFUSED: list[tuple[Any, Scalar, Field, str, dict[str, Any]]] = [
     ({"valueMap": {"map": {"NO": 1}}}, "DK", TEXT, "value_not_mapped", {"field": "text", "value": "DK"}),
     ({"multiply": {"by": 2}}, "two", TEXT, "value_rejected", {"rule": "not_a", "expected": "number"}),
     ({"parseNumber": {}}, "1.5", TEXT, "value_rejected", {"rule": "not_a"}),
-    ({"parseDate": {"format": "%d.%m.%Y"}}, "31.02.2026", TEXT, "value_rejected", {"rule": "not_a"}),
+    ({"parseDate": {"format": "%d.%m.%Y"}}, "31.02.2026", TEXT, "value_rejected", {"rule": "not_of_form"}),
     ({"dateFormat": {"format": "%d"}}, "soon", TEXT, "value_rejected", {"rule": "not_a", "expected": "date"}),
     ({"timeZone": {"from": "Asia/Tokyo"}}, "0001-01-01T00:00:00Z", MOMENT, "value_rejected", {"expected": "datetime"}),
     ({"replace": {"from": "a", "to": "a" * 1000}}, "a" * 2000, TEXT, "value_rejected", {"rule": "grew_too_long"}),

@@ -130,7 +130,7 @@ def _wrong_params(
             if not parameter.optional:
                 yield _below(pointer, key), "transform_parameter_missing", {"name": name, "parameter": key}
         elif not fits(params[key], parameter.schema):
-            said = {"name": name, "parameter": key, "expected": _expected(parameter.schema)}
+            said = {"name": name, "parameter": key, **_expected(parameter.schema)}
             yield _below(pointer, key), "transform_parameter_wrong", said
 
 
@@ -171,14 +171,13 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     return True
 
 
-def _expected(schema: Mapping[str, Any]) -> str:
-    """A schema in a few words of it."""
+def _expected(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a schema asks for, as parameters of the sentence that says so."""
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    told = " or ".join(types)
     if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
+        return {"rule": "choice", "choices": schema["enum"]}
     if "minimum" in schema:
-        return f"{told} from {schema['minimum']} to {schema['maximum']}"
+        return {"rule": "range", "expected": types, "min": schema["minimum"], "max": schema["maximum"]}
     if types == ["string"]:
-        return f"{told} of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
-    return told
+        return {"rule": "length", "min": schema.get("minLength", 0), "max": schema["maxLength"]}
+    return {"expected": types}

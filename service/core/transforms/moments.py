@@ -76,7 +76,7 @@ def _parse(given: Given, params: Params) -> Function:
         try:
             moment = datetime.strptime(value.strip(), format).replace(tzinfo=UTC)
         except ValueError:
-            raise refuse(given, "not_a", expected=f"date in the form {format}") from None
+            raise refuse(given, "not_of_form", format=format) from None
         if type is FieldType.DATE:
             return moment.date().isoformat()
         return moment.time().isoformat() if type is FieldType.TIME else datetime_text(moment)
