@@ -167,7 +167,7 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
-    steps = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
+    steps = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name])
     return Line(
         pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),

@@ -82,12 +82,12 @@ def _assert_bindable(mapping: SyncMapping) -> None:
     """A field may have become one of another type since the mapping was saved."""
     for source in Side:
         for line in mapping.flows(source):
-            name, goal = line.field(source), line.field(source.other)
-            if name is None or goal is None:
+            name = line.field(source)
+            if name is None:
                 continue
             origin = mapping.side(source).fields[name]
             steps = line.steps(Direction.out_of(source))
-            if any(True for _ in unfitting(steps, origin, mapping.side(source.other).fields[goal])):
+            if any(True for _ in unfitting(steps, origin)):
                 raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 

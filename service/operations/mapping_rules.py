@@ -295,10 +295,10 @@ def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, 
     if any(True for steps in line.transforms.values() for _ in wrong(steps)):
         return
     steps = flowing_steps(line.transforms, way)
-    found = list(unfitting(steps, origin, field))
+    found = list(unfitting(steps, origin))
     for place, code, params in found:
         yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
-    type = None if found else chain(steps, origin, field).type
+    type = None if found else chain(steps, origin).type
     if type is not None and not convertible(type, field.type):
         types = {"source_type": type.value, "destination_type": field.type.value}
         params = {"source": origin.name, "destination": field.name, **types}
