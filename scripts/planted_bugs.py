@@ -167,8 +167,8 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a reading does not begin behind the watermark",
         "service/engine/window.py",
-        "    start = _second(mark.stamp - connector.overlap) * SECOND\n",
-        "    return mark.stamp + 1\n",
+        "    start = _floor(min(mark.modified_on, horizon) - connector.overlap, tick)\n",
+        "    return min(mark.modified_on, horizon) + 1\n",
         JOB,
     ),
     Bug(

@@ -145,7 +145,7 @@ def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
 def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
     """Log the error; the second identical failure in a row sets the record aside, a transient one never does."""
     if failure.code == NOT_COUPLED and not visit.resolving:
-        return _enter_waiting(visit, failure, entries)
+        return _enter_waiting(source, visit, failure, entries)
     problem = _problem(task, source, visit, failure, entries)
     outcome = Outcome.FAILED
     if visit.coupled is not None and visit.coupled.id:
@@ -167,10 +167,11 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
     return outcome
 
 
-def _enter_waiting(visit: Visit, failure: Failure, entries: Entries) -> Outcome:
+def _enter_waiting(source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
     """The record waits until what it refers to is coupled. One error stands for all records that wait so."""
     params = {name: value for name, value in failure.params.items() if name != "key"}
-    entries.problems.append(Problem(replace(failure, params=params), None, None, None, standing=True))
+    way = Direction.out_of(source).value
+    entries.problems.append(Problem(replace(failure, params=params), way, None, None, standing=True))
     problem = len(entries.problems) - 1
     if visit.coupled is not None and visit.coupled.id:
         entries.failed.append(visit.coupled.id)

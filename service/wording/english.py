@@ -582,6 +582,7 @@ _RUN_PROBLEMS = {
 _CONNECTION_PROBLEMS = {
     "setting_required": Words("Missing", "The setting {name} is required."),
     "credential_required": Words("Missing", "The credential {name} is required."),
+    "not_a_database_name": Words("No database", "This is no name of a database: letters, digits, _, - and dots."),
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
     ),
