@@ -74,6 +74,14 @@ def authenticate(context: Context, text: str) -> Principal | None:
     return Principal(f"token:{token.id}", token.name, tuple(token.scopes), token.id)
 
 
+def recognize(context: Context, id: int) -> Principal | None:
+    """Whose token this is, for a session that was begun with it; None when it is revoked or expired."""
+    token = store.by_id(id)
+    if token is None or token.revoked_at is not None or (token.expires_at or context.now() + 1) <= context.now():
+        return None
+    return Principal(f"token:{token.id}", token.name, tuple(token.scopes), token.id)
+
+
 def create(
     context: Context, name: str, scopes: Collection[str], expires_at: Stamp | None, actor: str
 ) -> tuple[Token, str]:
