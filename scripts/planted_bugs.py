@@ -167,8 +167,8 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a reading does not begin behind the watermark",
         "service/engine/window.py",
-        "    start = _second(mark.stamp - connector.overlap) * SECOND\n",
-        "    return mark.stamp + 1\n",
+        "    start = _floor(min(mark.modified_on, horizon) - connector.overlap, tick)\n",
+        "    return min(mark.modified_on, horizon) + 1\n",
         JOB,
     ),
     Bug(
@@ -286,6 +286,13 @@ BUGS: Sequence[Bug] = (
         "service/engine/apply.py",
         "        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)\n",
         "        pass\n",
+        SEEDS,
+    ),
+    Bug(
+        "by chance: what a destination holds after a write is not read back",
+        "service/engine/apply.py",
+        "    visit.after[side] = result\n",
+        "    visit.after[side] = visit.after.get(side, result)\n",
         SEEDS,
     ),
     Bug(

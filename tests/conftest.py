@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.mariadb import MariaServer, mariadb_server
 from tests.servers import PostgresServer, postgres_server
+from tests.tryton import TrytonServer, tryton_server
 
 # HYPOTHESIS_PROFILE=nightly, or --hypothesis-profile nightly, tries new cases each time, and many more of them.
 # How long one case takes is no reason to fail: machines differ.
@@ -28,4 +29,11 @@ def postgres() -> Iterator[PostgresServer]:
 def mariadb() -> Iterator[MariaServer]:
     """A real MariaDB, started when the first test asks for it."""
     with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tryton() -> Iterator[TrytonServer]:
+    """A real Tryton, started when the first test asks for it."""
+    with tryton_server() as server:
         yield server

@@ -22,6 +22,7 @@ SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
+max_prepared_transactions = 5
 fsync = off
 synchronous_commit = off
 full_page_writes = off

@@ -22,8 +22,10 @@ from service.api.fields import (
     Part,
     Said,
     Scalar,
+    Settings,
     Shape,
     Text,
+    refuse,
 )
 from service.api.runs import RunAnswer
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
@@ -201,6 +203,41 @@ class FieldMappingShape(Body):
     enabled = Flag(load_default=True)
 
 
+class TemplateValues(Settings):
+    """Values by the fields of the destination."""
+
+    def __init__(self, **options: Any) -> None:
+        inner = {"type": ["string", "number", "boolean"]}
+        described = {"minProperties": 1, "maxProperties": 500, "additionalProperties": inner}
+        super().__init__(metadata=described, **options)
+
+    def _deserialize(self, value: Any, *rest: Any, **options: Any) -> dict[str, Any]:
+        values = super()._deserialize(value, *rest, **options)
+        if not 1 <= len(values) <= 500:
+            refuse("list_length", min=1, max=500)
+        if any(one is None or isinstance(one, list | dict) for one in values.values()):
+            refuse("not_a_scalar")
+        return values
+
+
+class TemplateShape(Body):
+    """Default values for records that are created; the first template whose filter the source record passes."""
+
+    direction = Choice((Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION), required=True)
+    priority = Int(min=1, max=1000, load_default=1)
+    filter = Items(Part(FilterLine), max=50, load_default=list)
+    values = TemplateValues(required=True)
+
+
+class TemplateAnswer(Answer):
+    """Default values for records that are created."""
+
+    direction = Choice((Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION))
+    priority = Int()
+    filter = Listed(Part(FilterLine))
+    values = Settings()
+
+
 class ScheduleShape(Body):
     """`everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`."""
 
@@ -231,6 +268,7 @@ def _rules(*, partial: bool) -> dict[str, Any]:
         "max_delete_percent": Int(min=0, max=100, allow_none=True, **default("max_delete_percent")),
         "max_delete_count": Int(min=0, allow_none=True, **default("max_delete_count")),
         "depends_on": Items(Id(), max=100, **default("depends_on")),
+        "templates": Items(Part(TemplateShape), max=100, **default("templates")),
         "schedule": Part(ScheduleShape, allow_none=True, **default("schedule")),
         "enabled": Flag(**default("enabled")),
     }
@@ -348,6 +386,7 @@ class MappingAnswer(Answer):
     max_delete_percent = Int(allow_none=True)
     max_delete_count = Int(allow_none=True)
     depends_on = Listed(Id())
+    templates = Listed(Part(TemplateAnswer))
     schedule = Json(metadata={"type": "object"})
     enabled = Flag()
     watermarks = Part(WatermarksAnswer)

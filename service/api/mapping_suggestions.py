@@ -101,6 +101,7 @@ def _line(one: Suggestion) -> dict[str, Any]:
         "transforms": {},
         "reference": None,
         "clear_on_failed_lookup": False,
+        "normalize": [],
         "not_null": False,
         "match_key": one.match_key,
         "enabled": True,

@@ -87,7 +87,7 @@ class NotificationSecret(MethodView):
 
 @blp.route("/connections/<id:connection_id>/notifications/dataverse")
 class Dataverse(MethodView):
-    @operation("notifyFromDataverse", None, refuses=(403, 429))
+    @operation("notifyFromDataverse", None, refuses=(403, 404, 429))
     @blp.arguments(DataverseQuery, location="query")
     @blp.arguments(DataverseMessage, example={"PrimaryEntityName": "account", "MessageName": "Update"})
     @blp.response(204)
@@ -106,7 +106,7 @@ class BusinessCentral(MethodView):
         None,
         body_optional=True,
         produces="application/json text/plain",
-        refuses=(403, 429),
+        refuses=(403, 404, 429),
     )
     @blp.arguments(HandshakeQuery, location="query")
     @blp.arguments(

@@ -141,6 +141,20 @@ class RunRecordAnswer(Answer):
     error_id = Int(allow_none=True)
 
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The version of the run."},
+        "event": {"type": "string", "enum": ["progress", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Run"},
+            "description": "The run as JSON.",
+        },
+    },
+    "required": ["id", "event", "data"],
+}
 _SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
 _FIRST = {"runId": "$response.body#/items/0/id"}
 _ONE = {"runId": "$response.body#/id"}
@@ -230,7 +244,7 @@ class RunRecords(MethodView):
 @blp.route("/sync-runs/<id:run_id>/events")
 class RunEvents(MethodView):
     @operation("watchRun", Scope.READ, produces="text/event-stream", refuses=(404,))
-    @blp.response(200, {"type": "string"}, content_type=events.CONTENT_TYPE, description="Server-sent events.")
+    @blp.response(200, EVENT, content_type=events.CONTENT_TYPE, description="Server-sent events, each like this.")
     def get(self, run_id: int) -> Any:
         """Watch a run: an event `progress` whenever it has moved on, and `end` when it has ended.
 

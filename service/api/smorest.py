@@ -142,10 +142,15 @@ def _camel_head(part: str) -> str:
     return f"{camel(name)}}}{rest}"
 
 
+_NAMED_OTHERWISE = {"Mapping": "TableMapping"}
+"""Names that would hide a type of the language in clients that are generated from the document."""
+
+
 def schema_name(schema: Any) -> str:
     """The name of a schema in the document: the class, without what it is for us."""
     kind = schema if isinstance(schema, type) else type(schema)
-    return kind.__name__.removesuffix("Answer")
+    name = kind.__name__.removesuffix("Answer")
+    return _NAMED_OTHERWISE.get(name, name)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]

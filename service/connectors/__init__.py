@@ -12,6 +12,7 @@ from service.connectors.base import Connector
 from service.connectors.memory import MemoryConnector
 from service.connectors.odata import BusinessCentralConnector, DataverseConnector, ODataConnector
 from service.connectors.sql import SqlConnector
+from service.connectors.tryton import TrytonConnector
 
 GROUP = "accord.connectors"
 
@@ -21,6 +22,7 @@ CONNECTORS: Mapping[str, type[Connector]] = {
     "memory": MemoryConnector,
     "odata": ODataConnector,
     "sql": SqlConnector,
+    "tryton": TrytonConnector,
 }
 
 

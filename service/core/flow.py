@@ -10,6 +10,7 @@ from service.core.failures import Failure
 from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
 from service.core.references import Lookup, Missing, Pointer
+from service.core.templates import Defaults, bound, defaults
 from service.core.transforms import Chain, chain
 
 
@@ -63,7 +64,7 @@ class Flow:
 
     `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
     the base there is a change of the source. `remembered` are those of every mapped field of the source side.
-    `lookup`: the couplings of the records that those at hand refer to.
+    `lookup`: the couplings of the records that those at hand refer to. `templates`: default values for new records.
     """
 
     source: Side
@@ -71,6 +72,7 @@ class Flow:
     watched: tuple[tuple[str, int], ...]
     remembered: tuple[tuple[str, int], ...]
     lookup: Lookup = field(default_factory=dict)
+    templates: tuple[Defaults, ...] = ()
 
     def desired(self, line: Line, record: Record) -> Scalar:
         """What the line wants the destination to hold. Raises Unconvertible."""
@@ -154,7 +156,9 @@ def _flow(mapping: SyncMapping, source: Side) -> Flow:
     )
     flowing = {str(line.id) for line in mapping.field_mappings if line.direction.allows(way)}
     watched = tuple(item for item in remembered if item[0] in flowing) if mapping.direction.allows(way) else ()
-    return Flow(source, lines, watched, remembered)
+    names, target = origin.selection.fields, mapping.side(source.other)
+    templates = bound(mapping.templates, way, names, origin.fields, target.fields) if lines else ()
+    return Flow(source, lines, watched, remembered, templates=templates)
 
 
 def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
@@ -163,15 +167,15 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
-    bound = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name], target.fields[goal])
+    steps = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name])
     return Line(
         pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=bound.type,
+        source_type=steps.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transform=bound.function,
+        transform=steps.function,
         constant=line.constant,
         returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
         not_null=line.not_null,
@@ -245,8 +249,23 @@ def is_empty(value: Scalar) -> bool:
 
 
 def new_values(flow: Flow, source: Record) -> dict[str, Scalar]:
-    """The values of a record to be created on the other side, by field name. Raises Unconvertible."""
-    return {line.field.name: flow.desired(line, source) for line in flow.lines}
+    """The values of a record to be created on the other side, by field name. Raises Unconvertible.
+
+    Where a template has a value, it stands for one that the source does not have.
+    """
+    known = defaults(flow.templates, source)
+    values = dict(known)
+    for line in flow.lines:
+        name = line.field.name
+        try:
+            value = flow.desired(line, source)
+        except Unconvertible as refusal:
+            if name not in known or refusal.failure.params.get("rule") != "not_null":
+                raise
+            continue
+        if name not in known or not is_empty(value):
+            values[name] = value
+    return values
 
 
 def withheld(flow: Flow, source: Record, destination: Record, coupled: Coupled) -> set[str]:

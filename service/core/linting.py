@@ -28,7 +28,7 @@ class Way:
 
     def bound(self) -> Callable[[Scalar], Scalar]:
         """What the target is to hold for a value; raises Unconvertible."""
-        made = chain(self.steps, self.source, self.target)
+        made = chain(self.steps, self.source)
         function = made.function
 
         def write(value: Scalar) -> Scalar:

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.core.records import Condition, Direction, Field, Scalar, Selection, Side, SideTable
 from service.core.references import Reference
+from service.core.templates import Template
 from service.core.transforms import Step, steps_back, steps_of
 
 
@@ -104,6 +105,7 @@ class SyncMapping:
     conflict_detection: ConflictDetection = ConflictDetection.RECORD
     update_resolution: UpdateResolution = UpdateResolution.NONE
     deletion_resolution: DeletionResolution = DeletionResolution.NONE
+    templates: tuple[Template, ...] = ()
 
     def side(self, side: Side) -> MappedSide:
         return self.local if side is Side.LOCAL else self.integration

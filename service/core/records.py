@@ -77,7 +77,6 @@ class Field:
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
     and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
-    `parts`: several fields of the table that a mapping reads and writes as one; the value is a JSON list.
     """
 
     name: str
@@ -88,7 +87,6 @@ class Field:
     required: bool = False
     nullable: bool = True
     read_only: bool = False
-    parts: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +157,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records in the source's own order, and the cursor that continues after them (None: this was the last)."""
+    """Some records in the source's own order, and the cursor that continues after them (None: this was the last).
+
+    `behind`: how far before the stamp of the last record those of later pages may lie, where the source's order is not
+    quite that of time; None: anywhere. Of no account on the last page.
+    """
 
     records: Sequence[Record]
     cursor: str | None
+    behind: Stamp | None = 0
 
 
 def stamp_of(moment: datetime) -> Stamp:

@@ -16,7 +16,7 @@ from service.core.flow import Coupled, Flow, Known
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side, Stamp
 from service.engine.task import Task, Visit
-from service.engine.window import begin, counted, kept
+from service.engine.window import begin, counted, fresh_from, horizon_of, kept, look
 from service.store import couplings, retries, skipped, sql, watermarks
 from service.store.retries import Waiting
 from service.store.watermarks import Mark
@@ -75,6 +75,7 @@ def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     reading = here["reading"]
     alone = [record for record in found.values() if reading is None or not _comes_anyway(record, reading["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
+    _tell_fresh(visits, reading["fresh"] if reading is not None else None)
     position = reading if len(page) < task.page_size else {**here, "after": page[-1].id}
     # What is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
@@ -98,6 +99,7 @@ def _chosen(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     visits = select(
         task, source, list(inside.values()), mark.modified_on if mark else None, force=True, waiting=waiting
     )
+    _tell_fresh(visits, None if mark is None else fresh_from(task.connectors[source], mark, mark.read_at))
     visits += [_settle_as(found[key], Outcome.IGNORED) for key in some if key in found and key not in inside]
     visits += _missing(task, source, [key for key in some if key not in found])
     after = here["from"] + task.page_size
@@ -133,13 +135,26 @@ def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
         _estimate(task, source, here["since"], here["readAt"])
     waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
     visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
-    last = page.records[-1] if page.records else None
+    _tell_fresh(visits, here["fresh"])
+    last = [[record.modified_on, record.key] for record in page.records[-1:] if record.modified_on is not None]
     recent = counted(here["recent"], page.records, connector.overlap)
-    mark = None
-    if last is not None and last.modified_on is not None:
-        mark = Mark(last.modified_on, last.key, here["readAt"], recent)
-    ahead = {**here, "cursor": page.cursor, "recent": recent} if page.cursor else None
-    return Batch(visits, ahead, mark, read=page.records, usual=here["usual"])
+    here = {**here, "cursor": page.cursor, "recent": recent, "latest": sorted([*here["latest"], *last])[-1:]}
+    if page.cursor is None:
+        return Batch(visits, None, _finished(here), read=page.records, usual=here["usual"])
+    mark = None if page.behind is None else _reached(here, last, page.behind)
+    return Batch(visits, here, mark, read=page.records, usual=here["usual"])
+
+
+def _reached(here: dict[str, Any], last: Sequence[Any], behind: Stamp) -> Mark | None:
+    """In the midst of a reading the side has been read up to the last record of a page. How many have that stamp is
+    not known yet: nothing counts as counted."""
+    return next((Mark(stamp - behind, key, here["readAt"], {}, here["ahead"]) for stamp, key in last), None)
+
+
+def _finished(here: dict[str, Any]) -> Mark | None:
+    """At its end everything was read up to the horizon of the reading, even when nothing was new."""
+    marks = (Mark(stamp, key, here["readAt"], here["recent"], here["ahead"]) for stamp, key in here["latest"])
+    return next(marks, None)
 
 
 def _estimate(task: Task, source: Side, since: Stamp | None, until: Stamp) -> None:
@@ -152,9 +167,10 @@ def _estimate(task: Task, source: Side, since: Stamp | None, until: Stamp) -> No
 def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
     """Where a reading starts: a little behind the watermark, or (None) at the beginning."""
     connector, selection = task.connectors[source], task.mapping.side(source).selection
-    clock = connector.clock(selection)
+    clock, ahead, at_least = look(connector, selection, task.steady)
     mark = watermarks.get(task.mapping.id, source)
-    usual = None if mark is None or task.full else begin(connector, selection, mark)
+    horizon = None if mark is None else horizon_of(mark, clock, at_least)
+    usual = None if mark is None or horizon is None or task.full else begin(connector, selection, mark, horizon)
     since = None if task.kind == "reconcile" else usual
     return {
         "phase": "read",
@@ -163,8 +179,16 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
         "usual": usual,
         "recent": kept(mark, since),
         "past": None if mark is None else mark.modified_on,
+        "latest": [] if mark is None else [[mark.modified_on, mark.key]],
+        "fresh": None if mark is None else fresh_from(connector, mark, horizon),
         "readAt": clock.horizon,
+        "ahead": ahead,
     }
+
+
+def _tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
+    for visit in visits:
+        visit.fresh = fresh is not None and visit.record.modified_on is not None and visit.record.modified_on >= fresh
 
 
 def select(

@@ -92,8 +92,8 @@ def count_deleted(task: Task) -> tuple[int, int]:
 def guard_restored(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     """Stop before a page carries the values of an older backup to the other side as if they were edits.
 
-    A single record may have been set back by somebody; a fifth of those looked at was not. Raises SideFailed
-    (`side_went_back`).
+    What was stamped early and shown late, or by a clock that was set back, is an edit. A single record may have been
+    set back by somebody; a fifth of those looked at was not. Raises SideFailed (`side_went_back`).
     """
     coupled = [visit for visit in visits if visit.coupled is not None and visit.coupled.id and not visit.resolving]
     back = [visit for visit in coupled if visit.decision.writes and _went_back(source, visit)]
@@ -105,7 +105,8 @@ def guard_restored(task: Task, source: Side, visits: Sequence[Visit]) -> None:
 
 def _went_back(source: Side, visit: Visit) -> bool:
     known = visit.coupled.known[source].modified_on if visit.coupled is not None else None
-    return known is not None and visit.record.modified_on is not None and visit.record.modified_on < known
+    stamp = visit.record.modified_on
+    return known is not None and stamp is not None and stamp < known and not visit.fresh
 
 
 def _look_up(task: Task, some: Sequence[Coupled]) -> dict[Side, dict[str, Record]]:

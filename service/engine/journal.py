@@ -15,6 +15,7 @@ from service.core.mapping import DeletionResolution
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, Record, Side, state_of
 from service.core.references import NOT_COUPLED, Missing
+from service.core.templates import defaults
 from service.engine.task import Task, Visit
 from service.store import couplings, intents, mappings, pending, problems, retries, runs, skipped, sql, watermarks
 from service.store.couplings import Saved
@@ -144,7 +145,7 @@ def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
 def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
     """Log the error; the second identical failure in a row sets the record aside, a transient one never does."""
     if failure.code == NOT_COUPLED and not visit.resolving:
-        return _enter_waiting(visit, failure, entries)
+        return _enter_waiting(source, visit, failure, entries)
     problem = _problem(task, source, visit, failure, entries)
     outcome = Outcome.FAILED
     if visit.coupled is not None and visit.coupled.id:
@@ -166,10 +167,11 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
     return outcome
 
 
-def _enter_waiting(visit: Visit, failure: Failure, entries: Entries) -> Outcome:
+def _enter_waiting(source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:
     """The record waits until what it refers to is coupled. One error stands for all records that wait so."""
     params = {name: value for name, value in failure.params.items() if name != "key"}
-    entries.problems.append(Problem(replace(failure, params=params), None, None, None, standing=True))
+    way = Direction.out_of(source).value
+    entries.problems.append(Problem(replace(failure, params=params), way, None, None, standing=True))
     problem = len(entries.problems) - 1
     if visit.coupled is not None and visit.coupled.id:
         entries.failed.append(visit.coupled.id)
@@ -336,11 +338,15 @@ def _awaited(missing: Missing) -> dict[str, Any]:
 
 
 def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | None:
-    """The fields that a visit changed, or would change: side, field, the value before and after."""
+    """The fields that a visit changed, or would change: side, field, the value before and after. Of a new record, which
+    has its values from the other one, only those that a template gave it."""
     before = {source: visit.record, source.other: visit.destination}
     changes = []
     for side, values in visit.decision.writes.items():
-        if visit.decision.do is Do.INSERT or (not task.dry_run and side not in visit.written):
+        if visit.decision.do is Do.INSERT:
+            given = defaults(task.flows[source].templates, visit.record)
+            values = {name: value for name, value in values.items() if name in given and given[name] == value}
+        elif not task.dry_run and side not in visit.written:
             continue
         mapped, was = task.mapping.side(side), before[side]
         for name, value in values.items():

@@ -18,7 +18,8 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
     decide_page(task, source, batch.visits)
     if task.restored:
         adopt(task, source, batch.visits)
-    visits = [visit for visit in batch.visits if task.full or not visit.still_waits]
+    all_count = task.full or task.kind == "records"
+    visits = [visit for visit in batch.visits if all_count or not visit.still_waits]
     apply(task, source, visits)
     task.checkpoint = checkpoint
     count_progress(task, max(len(batch.read), len(batch.visits)))

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.core.compare import equal, shown
+from service.core.compare import equal, same_but_form, shown
+from service.core.flow import Known
 from service.core.outcomes import Outcome
 from service.core.records import Direction, Record, Scalar, Side
 from service.engine.task import Task, Visit
-from service.store import pending, runs, sql
+from service.store import couplings, pending, runs, sql
+from service.store.couplings import Saved
 from service.store.pending import Pending
 from service.store.runs import Done
 
@@ -54,6 +56,7 @@ def settle_pending(task: Task) -> None:
     if not noted:
         return
     there = {side: _look_up(task, side, [item for _, item in noted if item.side is side]) for side in Side}
+    saved = _remembered(task, [item for _, item in noted], there)
     told: dict[int, list[Done]] = {}
     for run_id, item in noted:
         told.setdefault(run_id, []).extend(_told(task, item, there[item.side].get(item.key)))
@@ -61,6 +64,7 @@ def settle_pending(task: Task) -> None:
         runs.assert_held(task.lease)
         for run_id, done in told.items():
             runs.record(run_id, done)
+        couplings.save(task.mapping.id, task.lease.run_id, saved)
         pending.clear(task.mapping.id)
 
 
@@ -68,6 +72,35 @@ def _look_up(task: Task, side: Side, items: Sequence[Pending]) -> Mapping[str, R
     if not items:
         return {}
     return task.connectors[side].fetch(task.mapping.side(side).selection, [item.key for item in items], filtered=False)
+
+
+def _remembered(task: Task, items: Sequence[Pending], there: Mapping[Side, Mapping[str, Record]]) -> list[Saved]:
+    """The couplings, with what the applications made of writes that arrived as their state: it is no edit. What
+    somebody edited since is not among it, and still is one."""
+    ids = [item.done.coupling_id for item in items if item.done.coupling_id is not None]
+    coupled = {pair.id: pair for pair in couplings.by_ids(task.mapping.id, ids)} if ids else {}
+    for item in items:
+        pair, now = coupled.get(item.done.coupling_id or 0), there[item.side].get(item.key)
+        if pair is None or now is None or item.before is None or pair.keys[item.side] != item.key:
+            continue
+        known = pair.known[item.side]
+        arrived = _arrived(task, item, item.before, now)
+        if known.base is not None and arrived:
+            ours = Known(now.modified_on, now.version, {**known.base, **arrived}, echo=True)
+            coupled[pair.id] = replace(pair, known={**pair.known, item.side: ours})
+    return [Saved(pair, "success") for pair in coupled.values()]
+
+
+def _arrived(task: Task, item: Pending, before: Mapping[str, Scalar], now: Record) -> dict[str, Scalar]:
+    """What is held in the fields, by line, that were other before and hold what was sent, in whatever form."""
+    names = task.mapping.side(item.side).selection.fields
+    return {
+        id: now.values[at]
+        for id, at in task.flows[item.side].remembered
+        if (name := names[at]) in item.written
+        and not equal(now.values[at], before[name])
+        and same_but_form(item.written[name], now.values[at])
+    }
 
 
 def _told(task: Task, item: Pending, now: Record | None) -> list[Done]:

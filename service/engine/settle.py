@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
-from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, remember
+from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, is_empty, remember
 from service.core.records import Direction, Record, Scalar, Side, state_of
+from service.core.templates import defaults
 from service.engine.journal import about, retire
 from service.engine.match import bare, match_lines
 from service.engine.pending import settle_pending
@@ -139,15 +140,19 @@ def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
 
 def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:
     mapped = task.mapping.side(side)
-    return all(equal(made.values[mapped.index(name)], value) for name, value in item.values.items())
+    return all(same_but_form(value, made.values[mapped.index(name)]) for name, value in item.values.items())
 
 
 def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:
     line = next(line for line in flow.lines if line.id == id)
+    known = defaults(flow.templates, source).get(line.field.name)
     try:
-        return equal(flow.desired(line, source), item.values.get(line.field.name))
+        value = flow.desired(line, source)
     except Unconvertible:
-        return False
+        if known is None:
+            return False
+        value = None
+    return equal(known if is_empty(value) and known is not None else value, item.values.get(line.field.name))
 
 
 def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping[str, Sequence[Record]]) -> None:

@@ -48,6 +48,7 @@ class Stopped(Exception):
 class Visit:
     """One candidate on its way through a run.
 
+    `fresh`: its stamp may have been made since the side was last read, even if it is older than one that was seen.
     `after`: both records as they stand once the run is done with them. `written`: the sides that were written to.
     `first`: the coupling is made by this visit. `resolving`: a person decided, for these very states. `error_id`: the
     error that was logged for it.
@@ -58,6 +59,7 @@ class Visit:
     decision: Decision
     destination: Record | None = None
     past: bool = False
+    fresh: bool = False
     waiting: Waiting | None = None
     first: bool = False
     resolving: bool = False
@@ -93,7 +95,7 @@ class Task:
     two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
     of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
     same. `noted`: whether the page has noted changes before it sent them. `began`, `read_here`: when this worker began,
-    and how many records it has read.
+    and how many records it has read. `steady`: a clock of our own that nobody sets while this process lives.
     """
 
     lease: Lease
@@ -108,6 +110,7 @@ class Task:
     connectors: Mapping[Side, Connector]
     full: bool
     now: Callable[[], Stamp]
+    steady: Callable[[], Stamp]
     new_key: Callable[[], uuid.UUID] = uuid.uuid4
     margin: Stamp = 0
     stopping: Callable[[], Stop | None] = _never

@@ -53,6 +53,13 @@ def _nobody_to_wake() -> None:
     """The worker, if there is one, looks for itself."""
 
 
+def steady_clock() -> Callable[[], Stamp]:
+    """The clock of the machine as it was when this was called, and from then on the time that passed: it does not jump
+    when somebody sets the clock. Microseconds."""
+    started = time.time_ns() - time.monotonic_ns()
+    return lambda: (started + time.monotonic_ns()) // 1000
+
+
 def _nowhere_to_note(_run_id: int) -> None:
     """No note is kept of the last run."""
 
@@ -65,7 +72,7 @@ class Context:
     committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
     microseconds. `new_key` makes the keys that we choose for new records. `connector_class` says what makes connectors
     of a kind (KeyError: it is not installed). `lease`: microseconds after which a run whose worker is silent may be
-    taken by another.
+    taken by another. `steady` tells how much time passed between two moments.
     """
 
     secrets: SecretBox
@@ -73,6 +80,7 @@ class Context:
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
+    steady: Callable[[], Stamp] = field(default_factory=steady_clock)
     new_key: Callable[[], uuid.UUID] = uuid.uuid4
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
     lease: Stamp = 30_000_000

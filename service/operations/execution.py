@@ -113,6 +113,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         connectors=parts.connectors,
         full=run.kind == "full" or (run.kind in ("modified", "reconcile") and row.full_read_due),
         now=context.now,
+        steady=context.steady,
         new_key=context.new_key,
         margin=context.lease // 6,
         max_delete_percent=row.max_delete_percent,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.connectors.base import Connector
+from service.core.compare import Unconvertible
 from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow, flows
 from service.core.mapping import (
@@ -20,6 +21,7 @@ from service.core.mapping import (
 )
 from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
 from service.core.references import Reference
+from service.core.templates import Template, template_of
 from service.core.transforms import unfitting
 from service.operations import connections
 from service.operations.context import Context
@@ -48,7 +50,8 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
     lines = [line for line in mapping_rows.lines([row.id])[row.id] if line.enabled]
     with ExitStack() as opened:
         connectors = {side: opened.enter_context(closing(_open(context, row, side))) for side in Side}
-        sides = {side: _side(row, lines, side, connectors[side]) for side in Side}
+        templates = tuple(map(template_of, row.templates))
+        sides = {side: _side(row, lines, templates, side, connectors[side]) for side in Side}
         mapping = SyncMapping(
             id=row.id,
             name=row.name,
@@ -60,21 +63,31 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             conflict_detection=ConflictDetection(row.conflict_detection),
             update_resolution=UpdateResolution(row.update_conflict_resolution),
             deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
+            templates=templates,
         )
         _assert_bindable(mapping)
-        yield Bound(mapping, flows(mapping), connectors)
+        yield Bound(mapping, _flows(mapping), connectors)
+
+
+def _flows(mapping: SyncMapping) -> Mapping[Side, Flow]:
+    try:
+        return flows(mapping)
+    except Unconvertible as refusal:
+        name = str(refusal.failure.params["field"])
+        types = {field.name: field.type.value for side in map(mapping.side, Side) for field in side.fields.values()}
+        raise SideFailed(Failure("mapping_invalid", {"field": name, "type": types.get(name)}, (name,))) from refusal
 
 
 def _assert_bindable(mapping: SyncMapping) -> None:
     """A field may have become one of another type since the mapping was saved."""
     for source in Side:
         for line in mapping.flows(source):
-            name, goal = line.field(source), line.field(source.other)
-            if name is None or goal is None:
+            name = line.field(source)
+            if name is None:
                 continue
             origin = mapping.side(source).fields[name]
             steps = line.steps(Direction.out_of(source))
-            if any(True for _ in unfitting(steps, origin, mapping.side(source.other).fields[goal])):
+            if any(True for _ in unfitting(steps, origin)):
                 raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
@@ -85,7 +98,9 @@ def _open(context: Context, row: MappingRow, side: Side) -> Connector:
     return connections.open_connector(context, connection)
 
 
-def _side(row: MappingRow, lines: list[FieldMappingRow], side: Side, connector: Connector) -> MappedSide:
+def _side(
+    row: MappingRow, lines: list[FieldMappingRow], templates: tuple[Template, ...], side: Side, connector: Connector
+) -> MappedSide:
     name = getattr(row, f"{side}_table")
     table = connector.describe(name)
     key = getattr(row, f"{side}_key") or table.key
@@ -93,7 +108,8 @@ def _side(row: MappingRow, lines: list[FieldMappingRow], side: Side, connector: 
     if key is None or stamp is None:
         what = "key" if key is None else "modifiedOn"
         raise SideFailed(Failure("field_not_found", {"table": name, "field": what}, (name, what)))
-    fields = tuple(dict.fromkeys(field for line in lines if (field := getattr(line, f"{side}_field")) is not None))
+    mapped = [field for line in lines if (field := getattr(line, f"{side}_field")) is not None]
+    fields = tuple(dict.fromkeys([*mapped, *_named(templates, side)]))
     missing = [field for field in (*fields, key) if field not in table.fields]
     if missing:
         params = {"table": name, "field": ", ".join(missing)}
@@ -101,6 +117,15 @@ def _side(row: MappingRow, lines: list[FieldMappingRow], side: Side, connector: 
     selection = Selection(name, key, stamp, fields, _filter(getattr(row, f"{side}_filter")))
     caption = getattr(row, f"{side}_caption") or table.caption
     return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, table.fields, _generates(table, key))
+
+
+def _named(templates: tuple[Template, ...], side: Side) -> Iterator[str]:
+    """The fields of a side that templates ask for or fill in."""
+    for template in templates:
+        if template.direction.source is side:
+            yield from (line.field for line in template.filter)
+        else:
+            yield from template.values
 
 
 def _generates(table: Table, key: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.core.records import Condition, Direction, Scalar, Side, SideTable
+from service.core.templates import Template, template_of
 from service.store.models import FieldMapping
 from service.store.models import Mapping as MappingRow
 
@@ -24,6 +25,7 @@ PLAIN_COLUMNS = (
     "max_delete_percent",
     "max_delete_count",
     "depends_on",
+    "templates",
     "schedule",
     "enabled",
 )
@@ -80,6 +82,7 @@ class MappingDraft:
     field_mappings: tuple[LineDraft, ...]
     synch_only_coupled_records: bool
     depends_on: tuple[int, ...]
+    templates: tuple[Template, ...]
     schedule: Mapping[str, Any] | None
 
     def side(self, side: Side) -> SideDraft:
@@ -118,6 +121,7 @@ def draft_of(document: Document) -> MappingDraft:
         field_mappings=tuple(_line_draft(line) for line in document["field_mappings"]),
         synch_only_coupled_records=document["synch_only_coupled_records"],
         depends_on=tuple(document["depends_on"]),
+        templates=tuple(map(template_of, document["templates"])),
         schedule=document["schedule"],
     )
 

@@ -19,6 +19,7 @@ from service.core.records import (
     Direction,
     Field,
     FieldType,
+    Scalar,
     Side,
     SideTable,
     Table,
@@ -83,6 +84,7 @@ def live_problems(
         problems.append(Problem("/integration/table", "same_table_twice"))
     problems += _line_problems(draft, bound)
     problems += _flow_problems(draft, bound)
+    problems += _template_problems(draft, bound)
     return problems, bound
 
 
@@ -259,7 +261,8 @@ def _flow_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> I
             written.add(name)
             yield from _write_problems(line, way, source, destination, pointer)
         if destination is not None and not draft.synch_only_coupled_records:
-            yield from _missing_problems(destination, written, f"/{way.source.other}/table")
+            filled = {name for one in draft.templates if one.direction is way and not one.filter for name in one.values}
+            yield from _missing_problems(destination, written | filled, f"/{way.source.other}/table")
 
 
 def _flowing(draft: MappingDraft, way: Direction) -> Iterator[tuple[int, LineDraft]]:
@@ -292,14 +295,44 @@ def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, 
     if any(True for steps in line.transforms.values() for _ in wrong(steps)):
         return
     steps = flowing_steps(line.transforms, way)
-    found = list(unfitting(steps, origin, field))
+    found = list(unfitting(steps, origin))
     for place, code, params in found:
         yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
-    type = None if found else chain(steps, origin, field).type
+    type = None if found else chain(steps, origin).type
     if type is not None and not convertible(type, field.type):
         types = {"source_type": type.value, "destination_type": field.type.value}
         params = {"source": origin.name, "destination": field.name, **types}
         yield Problem(f"{pointer}/{way.source.other}Field", "types_not_convertible", params)
+
+
+def _template_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> Iterator[Problem]:
+    """A template fills fields of the destination that can be written, for source records that it can tell."""
+    for index, template in enumerate(draft.templates):
+        pointer, way = f"/templates/{index}", template.direction
+        source, destination = bound[way.source], bound[way.source.other]
+        if not draft.direction.allows(way):
+            yield Problem(f"{pointer}/direction", "template_never_used", {"direction": way.value})
+        for place, condition in enumerate(template.filter):
+            if source is not None:
+                yield from _condition_problems(condition, source.table, f"{pointer}/filter/{place}")
+        for name, value in template.values.items():
+            if destination is not None:
+                yield from _filled_problems(destination, name, value, f"{pointer}/values/{name}")
+
+
+def _filled_problems(destination: Bound, name: str, value: Scalar, pointer: str) -> Iterator[Problem]:
+    field = destination.field(name)
+    if field is None:
+        yield _no_field(pointer, destination.table, name)
+    elif name == destination.modified_on:
+        yield Problem(pointer, "field_is_modified_on", {"field": name, "table": destination.table.name})
+    elif field.read_only:
+        yield Problem(pointer, "field_read_only", {"field": name})
+    else:
+        try:
+            coerce(value, None, field)
+        except Unconvertible as error:
+            yield Problem(pointer, error.failure.code, error.failure.params)
 
 
 def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[Problem]:

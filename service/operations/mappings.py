@@ -48,6 +48,7 @@ DEFAULTS: Mapping[str, Any] = {
     "max_delete_percent": 20,
     "max_delete_count": None,
     "depends_on": [],
+    "templates": [],
     "schedule": None,
     "enabled": True,
 }
@@ -257,7 +258,7 @@ def write_over(
 
 def works_otherwise(current: Document, document: Document) -> bool:
     """Whether anything changed that the connections have a say in."""
-    parts = (*_SCOPE, "field_mappings", "depends_on")
+    parts = (*_SCOPE, "field_mappings", "depends_on", "templates")
     sides = [name for name in SIDE_COLUMNS if name != "caption"]
     return any(current[name] != document[name] for name in parts) or any(
         current[side][name] != document[side][name] for side in Side for name in sides

@@ -85,6 +85,7 @@ class Mapping(State):
     max_delete_percent = pw.BigIntegerField(null=True, default=20)
     max_delete_count = pw.BigIntegerField(null=True)
     depends_on = JsonField(default=list)
+    templates = JsonField(default=list)
     schedule = JsonField(null=True)
     enabled = pw.BooleanField(default=True)
     full_read_due = pw.BooleanField(default=False)
@@ -130,7 +131,8 @@ class FieldMapping(State):
 class Watermark(State):
     """How far a side of a mapping has been read: up to (modified_on, key), at `read_at` by the source's horizon.
 
-    `recent`: how many records were read in each of the last seconds before it, by second.
+    `recent`: how many records were read in each of the last seconds before it, by second. `ahead`: how far the source's
+    clock was ahead of ours then, at most.
     """
 
     mapping_id = pw.BigIntegerField()
@@ -139,6 +141,7 @@ class Watermark(State):
     key = pw.TextField()
     read_at = pw.BigIntegerField()
     recent = JsonField(default=dict)
+    ahead = pw.BigIntegerField(default=0)
 
     class Meta:
         table_name = "watermarks"

@@ -14,12 +14,14 @@ from service.store import sql
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Read in full up to (modified_on, key). `read_at`: the source's horizon when that was read, so that the
-    watermark proper is never later than what the source could show. `recent`: see `engine.window`."""
+    watermark proper is never later than what the source could show. `recent` and `ahead` (how far the source's clock
+    was ahead of ours then, in microseconds): see `engine.window`."""
 
     modified_on: Stamp
     key: str
     read_at: Stamp
     recent: Mapping[str, int] = field(default_factory=dict)
+    ahead: Stamp = 0
 
     @property
     def stamp(self) -> Stamp:
@@ -30,26 +32,29 @@ class Mark:
 def get(mapping_id: int, side: Side) -> Mark | None:
     """The watermark of a side, None when it was never read."""
     found = sql.rows(
-        "SELECT modified_on, key, read_at, recent FROM watermarks WHERE mapping_id = ? AND side = ?",
+        "SELECT modified_on, key, read_at, recent, ahead FROM watermarks WHERE mapping_id = ? AND side = ?",
         mapping_id,
         side,
     )
     if not found:
         return None
-    modified_on, key, read_at, recent = found[0]
-    return Mark(modified_on, key, read_at, orjson.loads(recent))
+    modified_on, key, read_at, recent, ahead = found[0]
+    return Mark(modified_on, key, read_at, orjson.loads(recent), ahead)
 
 
 def advance(mapping_id: int, side: Side, mark: Mark) -> None:
     """Move a watermark forward, never back."""
     sql.execute(
-        "INSERT INTO watermarks (mapping_id, side, modified_on, key, read_at, recent) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO watermarks (mapping_id, side, modified_on, key, read_at, recent, ahead)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (mapping_id, side) DO UPDATE SET modified_on = excluded.modified_on, key = excluded.key,"
-        " read_at = excluded.read_at, recent = excluded.recent WHERE excluded.modified_on >= watermarks.modified_on",
+        " read_at = excluded.read_at, recent = excluded.recent, ahead = excluded.ahead"
+        " WHERE excluded.modified_on >= watermarks.modified_on",
         mapping_id,
         side,
         mark.modified_on,
         mark.key,
         mark.read_at,
         sql.dump(dict(mark.recent)),
+        mark.ahead,
     )

@@ -587,6 +587,7 @@ _RUN_PROBLEMS = {
 _CONNECTION_PROBLEMS = {
     "setting_required": Words("Missing", "The setting {name} is required."),
     "credential_required": Words("Missing", "The credential {name} is required."),
+    "not_a_database_name": Words("No database", "This is no name of a database: letters, digits, _, - and dots."),
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
     ),
@@ -716,11 +717,6 @@ _MAPPING_PROBLEMS = {
         "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
         "Put another transformation before it, or leave it out.",
     ),
-    "transform_needs_several_fields": Words(
-        "One field only",
-        "The transformation {name} is for several fields at once, and {field} is one.",
-        "Name the fields in `localFields` or `integrationFields`.",
-    ),
     "pattern_wrong": Words(
         "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."
     ),
@@ -757,7 +753,7 @@ _MAPPING_PROBLEMS = {
     "expression_wrong": Words(
         "Wrong expression",
         "The expression cannot be used: {detail}.",
-        "`value` is the field's value; several fields have their own names.",
+        "`value` is the field's value.",
     ),
     "expression_grows": Words(
         "Too dear",
@@ -852,6 +848,11 @@ _MAPPING_PROBLEMS = {
         "A schedule has either `everyMinutes` and maybe `slowestMinutes`, or `cron` and maybe `timeZone`.",
     ),
     "schedule_slowest": Words("Wrong schedule", "`slowestMinutes` is not less than `everyMinutes`."),
+    "template_never_used": Words(
+        "Never used",
+        "The template is for new records in the direction {direction}, and the mapping does not flow that way.",
+        "Correct the direction of the template, or take it out.",
+    ),
     "lint_too_long": Words(
         "Texts may be too long",
         "{source} can hold longer texts than {destination}, which holds {maximum} characters; such records would fail.",
@@ -970,8 +971,8 @@ _CHECKS = {
     "open_transactions.warn": Words(
         "Open transactions",
         "The user of the connection does not see the open transactions of others, and a change that is committed"
-        " late may be met late.",
-        "Give the user the role pg_read_all_stats.",
+        " late may be missed.",
+        "Give the user the role pg_read_all_stats. For a standby, set overlapSeconds to the longest transaction.",
     ),
     "read_access": Words("Reading {table}", "{table} can be read."),
     "read_access.fail": Words(

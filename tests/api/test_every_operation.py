@@ -13,7 +13,7 @@ from tests.api.test_access import OPERATIONS, named
 from tests.api.world import World
 
 ENTRIES = "SELECT count(*) FROM audit_entries"
-CHANGES_NOTHING = {"checkConnection"}
+CHANGES_NOTHING = {"checkConnection", "lintMapping", "suggestMapping"}
 """POST operations that only look, or write down nothing but that somebody looked."""
 
 CHANGING = [one for one in OPERATIONS if one[0] != "GET" and one[2]["operationId"] not in CHANGES_NOTHING]
@@ -22,6 +22,7 @@ POSTS = [one for one in OPERATIONS if one[0] == "POST" and one[2]["security"]]
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
 def test_it_can_succeed(lively: World, operation: tuple[str, str, Any]) -> None:
+    """No operation is tested only on the paths of its errors."""
     answer = prepared(lively, operation)()
     assert answer.status_code < 300, answer.text
 

@@ -265,6 +265,101 @@ def test_a_value_map_works_both_ways_and_says_what_is_not_in_it(world: World) ->
     assert ("Sweden",) in world.sql("erp", "SELECT country FROM customer")
 
 
+TEMPLATES = [
+    {
+        "direction": "toIntegration",
+        "priority": 2,
+        "values": {"customertypecode": 9, "city": "Nowhere"},
+    },
+    {
+        "direction": "toIntegration",
+        "filter": [{"field": "blocked", "op": "eq", "value": "yes"}, {"field": "credit_limit", "op": "gt", "value": 5}],
+        "values": {"customertypecode": 1, "creditlimit": 7},
+    },
+    {"direction": "fromIntegration", "values": {"blocked": "new"}},
+]
+
+
+def test_templates_fill_what_a_new_record_lacks(world: World) -> None:
+    lines = world.get("/mappings/1")["fieldMappings"][:3]
+    changes = {"fieldMappings": lines, "templates": TEMPLATES}
+    answer = world.ask("PATCH", "/mappings/1", changes, If_Match="*")
+    assert answer.status_code == 200, answer.text
+    assert [one["priority"] for one in answer.json["templates"]] == [2, 1, 1]
+    insert = "INSERT INTO customer (id, number, name, city, blocked, credit_limit) VALUES "
+    world.sql("erp", f"{insert} ('n1', '1', 'One', 'Oslo', 'yes', 6), ('n2', '2', 'Two', NULL, 'yes', 5)")
+    world.sql("crm", "INSERT INTO account (accountid, accountnumber, name) VALUES ('x', '3', 'Three')")
+    world.run()
+    made = "SELECT accountnumber, city, customertypecode, creditlimit FROM account WHERE accountnumber IN ('1', '2')"
+    first = [("1", "Oslo", 1, 7), ("2", "Nowhere", 9, None)]
+    assert sorted(world.sql("crm", made)) == first
+    assert world.sql("erp", "SELECT blocked FROM customer WHERE number = '3'") == [("new",)]
+    # Nothing of it is looked at again: neither when nothing changed, nor when something else or it itself did.
+    quiet = world.run()
+    assert all(counts["modified"] == counts["inserted"] == 0 for counts in quiet["counts"].values())
+    world.sql("erp", "UPDATE customer SET name = 'Zwei', blocked = 'no' WHERE id = 'n2'")
+    world.run()
+    assert sorted(world.sql("crm", made)) == first
+    assert world.sql("erp", "SELECT city FROM customer WHERE id = 'n2'") == [(None,)]
+    world.sql("crm", "UPDATE account SET customertypecode = 5, name = 'Uno' WHERE accountnumber = '1'")
+    world.run()
+    assert world.sql("crm", "SELECT customertypecode FROM account WHERE accountnumber = '1'") == [(5,)]
+    (pair,) = world.get("/couplings?localKey=n1")["items"]
+    told = str(world.get(f"/couplings/{pair['id']}/history")["items"])
+    assert "customertypecode" in told
+
+
+def test_templates_fill_a_record_that_is_restored(world: World) -> None:
+    changes = {"templates": TEMPLATES[:1], "deletionConflictResolution": "restoreRecords"}
+    lines = world.get("/mappings/1")["fieldMappings"][:3]
+    assert world.ask("PATCH", "/mappings/1", {**changes, "fieldMappings": lines}, If_Match="*").status_code == 200
+    world.sql("erp", "UPDATE customer SET city = NULL WHERE id = 'c1'")
+    world.run()
+    world.sql("crm", "DELETE FROM account WHERE accountnumber = '10000'")
+    world.sql("erp", "UPDATE customer SET name = 'Again' WHERE id = 'c1'")
+    world.run(allowMassDelete=True)
+    found = world.sql("crm", "SELECT name, city, customertypecode FROM account WHERE accountnumber = '10000'")
+    assert found == [("Again", "Nowhere", 9)]
+
+
+@pytest.mark.parametrize(
+    ("template", "pointer", "code"),
+    [
+        ({"values": {"nix": 1}}, "/templates/0/values/nix", "field_not_found"),
+        ({"values": {"modifiedon": "2026-01-01"}}, "/templates/0/values/modifiedon", "field_is_modified_on"),
+        ({"values": {"customertypecode": "many"}}, "/templates/0/values/customertypecode", "value_rejected"),
+        ({"values": {"city": "x" * 51}}, "/templates/0/values/city", "value_too_long"),
+        ({"filter": [{"field": "nix", "op": "eq", "value": 1}]}, "/templates/0/filter/0/field", "field_not_found"),
+        ({"filter": [{"field": "city", "op": "like"}]}, "/templates/0/filter/0/op", "filter_operator_unknown"),
+        ({"values": {}}, "/templates/0/values", "list_length"),
+        ({"values": {"city": None}}, "/templates/0/values", "not_a_scalar"),
+        ({"direction": "bidirectional"}, "/templates/0/direction", "not_a_choice"),
+    ],
+    ids=str,
+)
+def test_a_template_that_cannot_work_is_refused(
+    world: World, template: dict[str, Any], pointer: str, code: str
+) -> None:
+    whole_one = {"direction": "toIntegration", "values": {"city": "Oslo"}, **template}
+    answer = world.ask("PATCH", "/mappings/1", {"templates": [whole_one]}, If_Match="*")
+    assert answer.status_code == 422
+    assert [(one["pointer"], one["code"]) for one in answer.json["errors"]] == [(pointer, code)]
+
+
+def test_a_template_for_a_direction_that_does_not_flow_is_refused(world: World) -> None:
+    body = changed(whole(direction="fromIntegration", templates=TEMPLATES[:1]))
+    answer = world.ask("POST", "/mappings", body)
+    assert ("/templates/0/direction", "template_never_used") in {
+        (one["pointer"], one["code"]) for one in answer.json["errors"]
+    }
+
+
+def test_a_template_gives_what_a_new_record_requires(world: World) -> None:
+    template = {"direction": "fromIntegration", "values": {"name": "nameless"}}
+    body = changed(line(1, direction="toIntegration"), whole(templates=[template]))
+    assert world.ask("POST", "/mappings", body).status_code == 201
+
+
 def test_a_transformation_that_fits_no_more_stops_the_run(world: World) -> None:
     lines = world.get("/mappings/1")["fieldMappings"]
     lines[1]["transforms"] = {"toIntegration": [{"expression": "value.trim()"}]}

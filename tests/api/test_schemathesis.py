@@ -1,4 +1,5 @@
-"""Every operation under every check that schemathesis has, alone and in sequences along the declared links."""
+"""Every operation under every check that schemathesis has, alone and in sequences along the declared links, as whoever
+may do everything, operate, or only read."""
 
 from __future__ import annotations
 
@@ -11,9 +12,26 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
 
 from tests.api import cases
-from tests.api.world import World, make_app
+from tests.api.world import ROLES, World, make_app
+from tests.docs.pages import ROOT
 
-schema = schemathesis.openapi.from_wsgi("/openapi.json", make_app())
+APP = make_app()
+NIGHTLY = settings.get_current_profile_name() == "nightly"
+MANY, FEW = (150, 75) if NIGHTLY else (50, 10)
+"""Made-up requests for each operation, and for each one as somebody who may do less."""
+
+
+def schema_for(token: str, *, coverage: bool = True) -> Any:
+    """The API as somebody with this token sees it; without `coverage`, wrong values are not tried one by one."""
+    text = (ROOT / "schemathesis.toml").read_text().replace("${ACCORD_TEST_TOKEN}", token)
+    text += f"\n[phases.coverage]\nenabled = {str(coverage).lower()}\n"
+    config = schemathesis.Config.from_str(text)
+    return schemathesis.openapi.from_wsgi("/openapi.json", APP, config=config)
+
+
+schema = schema_for(ROLES["admin"])
+operator_schema = schema_for(ROLES["operate"], coverage=NIGHTLY)
+reader_schema = schema_for(ROLES["read"], coverage=NIGHTLY)
 STEADY = settings(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -38,8 +56,20 @@ def after_call(context: Any, case: Any, response: Any) -> None:
 
 
 @schema.parametrize()
-@settings(STEADY, max_examples=50)
+@settings(STEADY, max_examples=MANY)
 def test_operation(case: Any, lively: World) -> None:
+    case.call_and_validate()
+
+
+@operator_schema.parametrize()
+@settings(STEADY, max_examples=FEW)
+def test_operation_as_operator(case: Any, lively: World) -> None:
+    case.call_and_validate()
+
+
+@reader_schema.parametrize()
+@settings(STEADY, max_examples=FEW)
+def test_operation_as_reader(case: Any, lively: World) -> None:
     case.call_and_validate()
 
 
@@ -66,4 +96,9 @@ def _machine(kept_lively: Any) -> None:
 
 @pytest.mark.usefixtures("_machine")
 class TestSequences(Machine.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(STEADY, max_examples=100, stateful_step_count=8)
+    settings = settings(STEADY, max_examples=300 if NIGHTLY else 100, stateful_step_count=8)
+
+
+def test_there_were_enough() -> None:
+    """A night has time for ten thousand cases. Comes after the others."""
+    assert not NIGHTLY or sum(cases.MADE.values()) >= 10_000

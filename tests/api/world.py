@@ -22,10 +22,14 @@ from service.operations.tokens import create, digest, ensure_first
 from service.settings import read_settings, secret_box
 from service.store.connections import remember_notification
 from service.store.database import connection, migrate, open_database
+from service.store.tokens import insert
 from service.worker import run_until_idle
 from tests.api.contract import assert_documented
 
 TOKEN = os.environ.setdefault("ACCORD_TEST_TOKEN", "accord_token-of-the-tests")
+ROLES = {"admin": TOKEN, "operate": "accord_operator-of-the-tests", "read": "accord_reader-of-the-tests"}
+"""A token for each scope, in the lively world."""
+
 SETTINGS = read_settings(
     {"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret-of-the-tests", "ACCORD_RATE_LIMIT": "off"}
 )
@@ -185,7 +189,9 @@ def make_lively(world: World) -> World:
     world.make_conflict()
     pair = world.get("/couplings?localKey=c3")["items"][0]
     assert world.ask("DELETE", f"/couplings/{pair['id']}").status_code == 204
-    world.token("read")
+    with connection():
+        for scope in ("operate", "read"):
+            insert({"name": scope, "digest": digest(ROLES[scope]), "scopes": [scope], "created_at": CONTEXT.now()})
     with connection():
         remember_notification(1, digest("the secret"))
     assert world.ask("POST", "/connections", {**world.connection("erp"), "name": "spare"}).status_code == 201

@@ -1,12 +1,13 @@
 """A fresh state, on each database that can hold it, and two fresh applications for every test."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from service.store.database import database, migrate, open_database
+from tests.sites import Sites
 from tests.world import World
 
 
@@ -34,3 +35,32 @@ def _opened(url: str) -> Iterator[str]:
 @pytest.fixture
 def world(state: str, tmp_path: Path) -> World:
     return World(tmp_path)
+
+
+# What only a full comparison finds
+
+FOUND = pytest.StashKey[dict[str, int]]()
+
+
+@pytest.fixture
+def compared(request: pytest.FixtureRequest) -> Callable[[Sites], None]:
+    """Compare two applications record by record. How many records only that found is printed, and there are none."""
+
+    def compare(sites: Sites) -> None:
+        found = sites.differences()
+        print(f"found by a full comparison only: {len(found)}")
+        numbers = request.config.stash.setdefault(FOUND, {})
+        name = request.node.name.partition("[")[0]
+        numbers[name] = numbers.get(name, 0) + len(found)
+        assert found == []
+
+    return compare
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many late records the runs had missed, for each way in which records are late."""
+    numbers = config.stash.get(FOUND, {})
+    if numbers:
+        terminalreporter.section("records that only a full comparison found")
+        for name, number in sorted(numbers.items()):
+            terminalreporter.line(f"{number:>6}  {name}")

@@ -87,6 +87,19 @@ def test_a_change_that_did_not_arrive_is_not_told(world: MemoryWorkplace) -> Non
     assert (world.get(INTEGRATION, account) or {})["address1_city"] == "Bergen"
 
 
+def test_what_an_application_makes_of_a_value_is_no_conflict_after_a_crash(world: MemoryWorkplace) -> None:
+    world.map()
+    customer, account = couple(world, number="1", name="One", city="Oslo")
+    world.edit(LOCAL, customer, name="Two")
+    die(world, disturb(world, ("update", Fault.CRASH_AFTER)), world.run)
+    assert (world.get(INTEGRATION, account) or {})["name"] == "TWO"
+    world.work()
+    assert ((world.get(LOCAL, customer) or {})["name"], world.skips(), errors()) == ("Two", [], [])
+    before = world.stamps()
+    world.run()
+    assert world.stamps() == before
+
+
 def test_a_deletion_is_in_the_history_even_then(world: MemoryWorkplace) -> None:
     world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)
     customer, account = couple(world, number="1", name="One")

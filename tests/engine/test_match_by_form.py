@@ -56,6 +56,19 @@ def test_forms_that_several_records_have_couple_nobody(world: World) -> None:
     assert couplings.list_couplings(mapping_id=world.mapping_id, limit=9) == []
 
 
+def test_a_record_that_is_coupled_or_left_alone_is_no_match(world: World) -> None:
+    world.map(LINES)
+    first, second = world.add("local", name="Something else"), world.add("local", name="Bolt AS")
+    world.add("integration", accountid="a", name="bolt")
+    made = couplings.create(world.context, world.mapping_id, first, "a", "anna")
+    run = world.run("match")
+    assert tally(run, "toIntegration") == {"read": 1, "failed": 1}
+    assert errors()[-1].params["candidates"] == ["a"]
+    couplings.delete(world.context, made.id, "anna")
+    world.run("match")
+    assert world.partner("local", second) is None
+
+
 def test_a_dry_run_shows_what_would_be_coupled(world: World) -> None:
     world.map(LINES, update_conflict_resolution="sendUpdateToIntegration")
     one = world.add("local", name="Ødegård AS")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.failures import Failure
+from service.core.failures import Failure, SideFailed
 from service.core.records import Side
 from service.operations import execution, runs
 from service.store import runs as run_rows
@@ -111,6 +111,27 @@ def test_a_transaction_that_commits_late_is_not_passed_by(world: MemoryWorkplace
         world.run()
     world.run()
     assert "late" in {row["accountnumber"] for row in world.all(INTEGRATION)}
+
+
+def test_a_run_that_fails_in_the_midst_of_equal_stamps(world: MemoryWorkplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are long closed, and the application cannot count them: what was not read yet is read by the next run."""
+    monkeypatch.setattr("service.connectors.memory.MemoryConnector.count", lambda *_: None)
+    world.page_size = 250
+    world.map()
+    world.stores[LOCAL].step = 0
+    world.stores[LOCAL].now += 5_000_000  # Not at midnight, which could be any time of the day.
+    for number in range(600):
+        world.add(LOCAL, number=str(number), name=str(number))
+    world.stores[LOCAL].now += 60_000_000
+
+    def refuse() -> None:
+        raise SideFailed(Failure("permission_denied", {}))
+
+    once(world, INTEGRATION, "insert", lambda: once(world, INTEGRATION, "insert", refuse))
+    assert world.run().status == "failed"
+    assert len(world.all(INTEGRATION)) == 250
+    world.run()
+    assert len(world.all(INTEGRATION)) == 600
 
 
 def test_a_watermark_never_moves_back(world: MemoryWorkplace) -> None:

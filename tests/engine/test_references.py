@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from service.core.errors import Conflict, Invalid
-from service.operations import couplings, mappings
+from service.operations import couplings, mappings, skipped
 from service.operations.coupling_story import explain
 from service.store import mappings as store
 from service.store.database import database
 from service.store.models import AwaitedRecord, Mapping, Retry
+from service.worker import run_until_idle
 from tests.trade import MAPPINGS, Trade
 from tests.world import errors, line, records, tally
 
@@ -52,6 +53,45 @@ def test_an_edit_of_a_reference_travels_in_both_directions(trade: Trade, detecti
     assert trade.one("contact", "customer_id", id=ann) == bolt
 
 
+def test_both_sides_may_be_changed_to_the_same_record_in_their_own_words(trade: Trade) -> None:
+    trade.map("customers", "contacts", conflict_detection="field")
+    bolt, nut = (trade.add("customer", number=number) for number in ("1", "2"))
+    ann = trade.add("contact", email="ann", customer_id=bolt)
+    trade.run_all()
+    trade.edit("contact", ann, customer_id=nut, name="Ann")
+    trade.edit("crm_contact", trade.partner("contacts", ann), parentcustomerid=trade.partner("customers", nut))
+    run = trade.run("contacts")
+    assert (run.status, errors()) == ("succeeded", [])
+    assert trade.facts("local")["contacts"] == trade.facts("integration")["contacts"]
+
+
+@pytest.mark.parametrize("resolution", ["keepLocal", "keepIntegration", "merge"])
+def test_a_conflict_of_references_is_resolved_in_the_words_of_each_side(trade: Trade, resolution: str) -> None:
+    trade.map("customers", "contacts", conflict_detection="field")
+    bolt, nut, cog = (trade.add("customer", number=number) for number in ("1", "2", "3"))
+    ann = trade.add("contact", email="ann", customer_id=bolt)
+    trade.run_all()
+    trade.edit("contact", ann, customer_id=nut)
+    trade.edit("crm_contact", trade.partner("contacts", ann), parentcustomerid=trade.partner("customers", cog))
+    trade.run("contacts")
+    (item,) = skipped.list_skipped(mapping_id=trade.mapping_ids["contacts"], status="open", limit=5)
+    shown = skipped.show(trade.context, item.id)
+    assert [field.state for field in shown.fields] == ["equal", "equal", "changedInBoth"]
+    choices = {"customer_id": {"value": bolt}} if resolution == "merge" else None
+    skipped.resolve(trade.context, item.id, resolution, choices, "anna")
+    run_until_idle(trade.context)
+    chosen = {"keepLocal": nut, "keepIntegration": cog, "merge": bolt}[resolution]
+    assert trade.one("contact", "customer_id", id=ann) == chosen
+    assert trade.one("crm_contact", "parentcustomerid", emailaddress="ann") == trade.partner("customers", chosen)
+
+
+def test_asking_for_a_record_that_waits_says_so(trade: Trade) -> None:
+    trade.map("customers", "contacts")
+    ann = trade.add("contact", email="ann", customer_id=trade.add("customer", number="1"))
+    trade.run("contacts")
+    assert tally(trade.run("contacts", "records", local_keys=(str(ann),)), "toIntegration") == {"read": 1, "failed": 1}
+
+
 def test_a_record_waits_without_an_error_for_each_and_follows_by_itself(trade: Trade) -> None:
     trade.map("customers", "contacts")
     bolt = trade.add("customer", number="1")
@@ -61,6 +101,7 @@ def test_a_record_waits_without_an_error_for_each_and_follows_by_itself(trade: T
     assert tally(done, "toIntegration") == {"read": 30, "failed": 30}
     (error,) = errors()
     assert (error.code, error.status, error.source_key) == ("reference_not_coupled", "open", None)
+    assert error.direction == "toIntegration"
     seen = records(done)[0]
     assert seen.waits_for == [
         {

@@ -12,12 +12,11 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -215,13 +214,13 @@ class People(RuleBasedStateMachine):
     )
     def begin(self, detection: str, policy: str, deletion: str, by_name: bool) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        # The keys that are chosen for new records must be the same each time a failure is tried again.
-        self.keys = mock.patch("uuid.uuid4", side_effect=(uuid.UUID(int=number << 64) for number in count(1)))
-        self.keys.start()
         (self.folder / "state.db").write_bytes(_empty_state())
         open_database(f"sqlite:///{self.folder / 'state.db'}")
         database.connect()
         self.world = self.workplace(self.folder)
+        # The keys that are chosen for new records must be the same each time a failure is tried again.
+        numbers = count(1)
+        self.world.context = replace(self.world.context, new_key=lambda: uuid.UUID(int=next(numbers) << 64))
         self.world.map(
             conflict_detection=detection,
             update_conflict_resolution=policy,
@@ -353,7 +352,6 @@ class People(RuleBasedStateMachine):
         try:
             self._come_to_rest()
         finally:
-            self.keys.stop()
             database.close()
             shutil.rmtree(self.folder)
 

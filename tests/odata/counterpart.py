@@ -10,6 +10,7 @@ unique fields, keys that it makes, and a back door (`POST /_control`) for the pe
 import base64
 import json
 import re
+import ssl
 import sys
 import threading
 import uuid
@@ -341,6 +342,9 @@ class Application:
         if self.config["shape"] == "businessCentral" and tail.split("?")[0] == "companies":
             return 200, {"value": [{"id": COMPANY, "name": "CRONUS International", "displayName": "CRONUS"}]}
         if self.config["shape"] == "dataverse":
+            if tail.startswith("EntityDefinitions"):
+                return 200, {"value": self.definitions(tail)}
+            tail = tail.partition("?")[0]
             if tail == "WhoAmI":
                 return 200, {"UserId": COMPANY, "BusinessUnitId": COMPANY, "OrganizationId": COMPANY}
             if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
@@ -351,6 +355,16 @@ class Application:
                 names = [f"prv{verb}Account" for verb in verbs]
                 return 200, {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in names]}
         return None
+
+    def definitions(self, tail):
+        """What Dataverse tells of its tables besides $metadata: their names and keys; and no choices."""
+        if "/Attributes" in tail:
+            return []
+        return [
+            {"LogicalName": table["type"], "EntitySetName": name, "PrimaryIdAttribute": table["key"]}
+            for name, table in self.config["tables"].items()
+            if f"'{table['type']}'" in tail
+        ]
 
 
 def error(code, message):
@@ -397,7 +411,7 @@ def handler_of(application):
             if user is None:
                 self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
                 return
-            special = application.special(self.command, unquote(path), user)
+            special = application.special(self.command, unquote(f"{path}?{query}" if query else path), user)
             if special is not None:
                 self.answer(*special)
                 return
@@ -468,6 +482,10 @@ def main():
     config = json.loads(sys.argv[1])
     server = ThreadingHTTPServer(("127.0.0.1", config.get("port", 0)), handler_of(Application(config)))
     server.daemon_threads = True
+    if config.get("certificate"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(config["certificate"])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

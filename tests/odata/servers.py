@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.odata.environments import programs
+from tests.odata.environments import CACHE, programs
 
 COUNTERPART = Path(__file__).parent / "counterpart.py"
+FAULTS = Path(__file__).parent / "faults.py"
 COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
 
 ROOTS = {"odata": "/service/", "dataverse": "/api/data/v9.2/", "businessCentral": "/v2.0/tenant/production/api/v2.0/"}
@@ -90,6 +92,46 @@ def mock_sap(*options: str) -> Iterator[MockSap]:
             while "Admin" not in process.stdout.readline():
                 assert process.poll() is None
             yield MockSap(port)
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """A proxy that makes trouble between a connector and the services behind it."""
+
+    port: int
+
+    def plan(self, *faults: dict[str, Any]) -> None:
+        """What goes wrong from now on; see faults.py."""
+        body = json.dumps(faults).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_faults", data=body, timeout=30):
+            pass
+
+
+@contextmanager
+def faults_before(*services: Counterpart) -> Iterator[Faults]:
+    """Run mitmproxy in front of services, told apart by the beginning of their paths."""
+    port = free_port()
+    program = programs("mitmproxy", "mitmproxy==11.0.2") / "mitmdump"
+    routes = ",".join(f"{ROOTS[service.shape]}={service.port}" for service in services)
+    command: list[str | Path] = [program, "--quiet", "--mode", f"reverse:http://127.0.0.1:{services[0].port}"]
+    options = ("keep_host_header=true", f"routes={routes}", f"confdir={CACHE / 'mitmproxy-config'}")
+    command += ["--listen-host", "127.0.0.1", "--listen-port", str(port), "--scripts", FAULTS]
+    command += [part for option in options for part in ("--set", option)]
+    with subprocess.Popen(command) as process:
+        faults = Faults(port)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    faults.plan()
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            yield faults
         finally:
             process.terminate()
 

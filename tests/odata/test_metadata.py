@@ -211,6 +211,7 @@ def test_what_cannot_be_a_key_or_a_number() -> None:
         (400, "Internal_InvalidTableRelation", "Nope", "update", "value_rejected", "foreign_key"),
         (400, "Application_DialogException", "Not on a Sunday", "update", "value_rejected", None),
         (400, "", "Your password has expired", "read", "password_change_required", None),
+        (400, "", "The $filter is too complex", "read", "connection_failed", None),
         (429, "", "", "update", "rate_limited", None),
         (503, "", "", "update", "connection_failed", None),
         (401, "", "", "update", "credentials_rejected", None),

@@ -49,6 +49,7 @@ class Applications:
         self.nature = nature
         self.typed: dict[tuple[Side, str, int], Typed] = {}
         self.deleted: set[tuple[Side, str]] = set()
+        self.touched: set[tuple[Side, str]] = set()
         self.keys: set[tuple[Side, str, str]] = set()
         self.numbers = 0
         self.values = 0
@@ -145,6 +146,7 @@ class Applications:
         side, opened, written = self.late.pop(0)
         opened.__exit__(None, None, None)
         for number, values in written:
+            self.touched.add((side, number))
             for place, name in enumerate(FIELDS[side]):
                 self.typed[side, number, place] = Typed(self._held(side, place, values[name]))
 
@@ -161,6 +163,7 @@ class Applications:
             named = {"id": self._key()}
         made = self.stores[side].put(TABLES[side], **named, **{NUMBER[side]: number}, **values)
         self.keys.add((side, number, made))
+        self.touched.add((side, number))
         for place in places:
             self.typed[side, number, place] = Typed(self._held(side, place, values[FIELDS[side][place]]))
         if key is None and self.chance.random() < 0.2:

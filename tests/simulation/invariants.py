@@ -113,6 +113,7 @@ class Truth:
             twice = {number: records for number, records in held[side].items() if len(records) > 1}
             assert not twice, f"twice on the {side} side: {twice}"
         aside = self._aside()
+        self._conflicts()
         self._couplings(held, aside)
         for number in {*held[Side.LOCAL], *held[Side.INTEGRATION]} - aside:
             self._in_step(number, held)
@@ -137,6 +138,15 @@ class Truth:
         for place in range(2):
             one, other = here[1][FIELDS[Side.LOCAL][place]], there[1][FIELDS[Side.INTEGRATION][place]]
             assert same(one, other), f"{number} is not in step: {one!r} and {other!r}"
+
+    def _conflicts(self) -> None:
+        """Who is set aside for a conflict was edited on both sides."""
+        numbers = self._numbers()
+        found = sql.rows("SELECT local_key FROM skipped_records WHERE status <> 'resolved' AND reason = 'conflict'")
+        for (key,) in found:
+            number = numbers.get((Side.LOCAL, key))
+            both = {(side, number) for side in Side} <= self._applications.touched
+            assert both or number is None, f"{number} is set aside for a conflict that there is not"
 
     def _aside(self) -> set[str]:
         """The numbers of records that wait for a person."""

@@ -57,6 +57,7 @@ class Scenario:
         self.context = Context(
             SECRETS,
             now=self.clock.now,
+            steady=self.clock.now,
             new_key=lambda: uuid.UUID(int=keys.getrandbits(128)),
             connector_class=self.faults.connector_class,
         )

@@ -23,7 +23,7 @@ from service.core.records import Record, Scalar
 _ROUND_TRIPS: list[dict[str, Scalar]] = [
     {"name": "Žluťoučký kůň Ø, Æ, 東京, 🙂", "city": "a 'quoted' \"city\" \\ with %, _, <b> & ;--"},
     {"name": "x" * 50, "city": "ø" * 2_000},
-    {"name": "many\nlines\tand tabs"},
+    {"name": "n", "city": "many\nlines\tand tabs"},
     {"name": "n", "credit": "99999999.99", "visits": 2**31 - 1},
     {"name": "n", "credit": "-0.01", "visits": -(2**31)},
     {"name": "n", "credit": "0", "visits": 0, "blocked": False},

@@ -10,7 +10,7 @@ import email.parser
 import email.policy
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -55,10 +55,12 @@ class Reply:
         return 200 <= self.status < 300
 
 
-def send_all(service: Service, requests: Sequence[Request]) -> list[Reply]:
-    """The reply to every request, in order, by as few HTTP requests as the service takes."""
+def send_all(service: Service, requests: Sequence[Request], permit: Callable[[], None] = lambda: None) -> list[Reply]:
+    """The reply to every request, in order, by as few HTTP requests as the service takes. `permit` is asked before each
+    of them; what it raises is passed on."""
     replies: list[Reply] = []
     while len(replies) < len(requests):
+        permit()
         if _kind(service) == "none":
             replies.append(_alone(service, requests[len(replies)]))
         else:

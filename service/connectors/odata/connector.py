@@ -98,7 +98,7 @@ class ODataConnector(Connector):
     @property
     def _service(self) -> Service:
         if self._opened is None:
-            self._opened = Service(self._settings, self._dialect, Reach(tuple(self.networks)))
+            self._opened = Service(self._settings, self._dialect, Reach(tuple(self.networks)), self.permit)
         return self._opened
 
     def _plan(self, selection: Selection) -> Plan:

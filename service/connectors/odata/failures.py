@@ -148,6 +148,8 @@ def _rejected(said: Said, context: Context, detail: str) -> Failure:
     if said.status >= 500 and (_PASSING.search(text) or not text.strip()):
         code = "record_locked" if context.key is not None and text.strip() else "connection_failed"
         return Failure(code, {"table": context.table, "detail": detail or f"status {said.status}"})
+    if context.privilege == "read":
+        return Failure("connection_failed", {"detail": shorten(f"status {said.status}: {detail}")})
     if _LONG.search(text):
         return Failure("value_too_long", _without_none({"field": name, "detail": detail}), (name or "",))
     rules = ((_UNIQUE, "unique"), (_MISSING, "not_null"), (_REFERENCE, "foreign_key"))

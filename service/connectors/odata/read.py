@@ -242,9 +242,10 @@ def _replies(
 
 
 def _collected(plan: Plan, target: str, top: int) -> _Found:
-    headers = plan.service.dialect.row_headers
+    headers, key = plan.service.dialect.row_headers, plan.key.source
     try:
-        return list(plan.service.collect(target, _context(plan), top, headers=headers, exact=plan.exact)), None
+        rows = plan.service.collect(target, _context(plan), top, headers=headers, exact=plan.exact, key=key)
+        return list(rows), None
     except Refused as refused:
         return [], refused
 

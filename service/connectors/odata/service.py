@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from service.connectors.http import Answer, HttpClient, Reach, encode_query, shared
+from service.connectors.http import Answer, HttpClient, Reach, Timeouts, encode_query, shared
 from service.connectors.odata.dialect import Dialect
 from service.connectors.odata.failures import Context, Refused, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
@@ -27,7 +27,9 @@ _EMPTY_PAGES = 20
 class Service:
     """An OData service, the user that asks it, and its dialect."""
 
-    def __init__(self, settings: Settings, dialect: Dialect, reach: Reach) -> None:
+    def __init__(self, settings: Settings, dialect: Dialect, reach: Reach, permit: Callable[[], None]) -> None:
+        """`permit` is asked right before each request that writes."""
+        self.permit = permit
         self.settings = settings
         self.dialect = dialect
         self.shared = shared(settings.url, settings.auth.identity, settings.company or "")
@@ -42,6 +44,7 @@ class Service:
                 "OData-Version": "4.0",
                 **dialect.headers,
             },
+            timeouts=Timeouts(read=settings.timeout, total=max(300.0, settings.timeout)),
             csrf=True,
         )
 
@@ -106,9 +109,11 @@ class Service:
         *,
         headers: Mapping[str, str] | None = None,
         exact: bool = False,
+        key: str = "",
     ) -> list[dict[str, Any]]:
-        """Up to `limit` rows from a target, by as many links as the service insists on."""
+        """Up to `limit` rows from a target, by as many links as the service insists on; no row twice by its `key`."""
         rows: list[dict[str, Any]] = []
+        known: set[str] = set()
         seen: set[str] = set()
         empty = 0
         following: str | None = target
@@ -121,6 +126,10 @@ class Service:
             seen.add(url)
             page = self.get(url, context, headers=headers, exact=exact)
             found = rows_of(page)
+            keys = {str(row.get(key)) for row in found} if key else set()
+            if known & keys:
+                raise SideFailed(Failure("connection_failed", {"detail": "its pages repeat records"}))
+            known |= keys
             empty = 0 if found else empty + 1
             rows += found
             following = next_link(page)

@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, str] = {
     "tokenAuth": "With clientCredentials: whether the secret goes in a header (basic, the default) or the body (post).",
     "batch": "How writes are put together: auto, json, multipart, or none for one request each.",
     "batchSize": "How many writes a batch has at most (100).",
+    "timeoutSeconds": "How many seconds an answer may let us wait before it begins, and between its parts (60).",
     "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",
     "overlapSeconds": "How many seconds behind the watermark are read again, for stamps that appear late.",
 }
@@ -39,6 +40,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "batch": ("auto", "json", "multipart", "none"),
 }
 _LARGEST_BATCH = 1000
+_LONGEST_TIMEOUT = 600
 
 Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
 
@@ -52,6 +54,7 @@ class Settings:
     batch: str
     batch_size: int
     overlap: int
+    timeout: float
     link_template: str | None
     company: str | None
     more: Mapping[str, Any]
@@ -72,6 +75,7 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any], d
         settings.get("batch", dialect.batch),
         settings.get("batchSize", dialect.batch_size),
         dialect.overlap if overlap is None else round(overlap * 1_000_000),
+        settings.get("timeoutSeconds", 60),
         settings.get("linkTemplate"),
         settings.get("company"),
         settings,
@@ -87,6 +91,9 @@ def _misfits(settings: Mapping[str, Any], known: Mapping[str, str]) -> list[Prob
         elif name == "batchSize":
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_BATCH:
                 problems.append((name, "number_out_of_range", {"min": 1, "max": _LARGEST_BATCH}))
+        elif name == "timeoutSeconds":
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_TIMEOUT:
+                problems.append((name, "not_a_duration", {"name": name, "maximum": _LONGEST_TIMEOUT}))
         elif name == "overlapSeconds":
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86_400:
                 problems.append((name, "not_a_duration", {"name": name, "maximum": 86_400}))

@@ -206,7 +206,7 @@ def _is_sendable(text: str) -> bool:
 def _sent(plan: Plan, requests: Mapping[int, Request]) -> dict[int, Reply]:
     """The reply to each request, by place. SideFailed where the batch as a whole is refused."""
     try:
-        return dict(zip(requests, send_all(plan.service, list(requests.values())), strict=True))
+        return dict(zip(requests, send_all(plan.service, list(requests.values()), plan.service.permit), strict=True))
     except Refused as refused:
         raise SideFailed(refused.failure) from None
 

@@ -75,15 +75,17 @@ ORDER BY a.attnum
 """
 
 # Whoever may not see other users' activity sees no start times; then the horizon is the clock (and `check` says so).
-# A transaction that has not written yet may still do so, with the stamp of its start: all of them count.
+# A transaction that has not written yet may still do so, with the stamp of its start: all of them count, those that an
+# error has stopped as well, because they can go on from a savepoint. When a prepared one began is kept nowhere. A
+# standby knows nothing of the transactions of its primary, but up to when it has followed it.
 _CLOCK = """
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),
        CAST(extract(epoch FROM least(
            (SELECT min(xact_start) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()
-              AND backend_type NOT IN ('autovacuum worker', 'walsender')
-              AND state <> 'idle in transaction (aborted)'),
-           (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())
+              AND backend_type NOT IN ('autovacuum worker', 'walsender')),
+           (SELECT min(prepared) - interval '1 hour' FROM pg_prepared_xacts WHERE database = current_database()),
+           CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END
        )) * 1000000 AS bigint)
 """
 

@@ -10,7 +10,7 @@ from service.core.records import Selection, SideTable
 
 _USER = """
 SELECT r.rolsuper, extract(epoch FROM r.rolvaliduntil - now()) / 86400,
-       r.rolsuper OR pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE')
+       (r.rolsuper OR pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE')) AND NOT pg_is_in_recovery()
 FROM pg_roles AS r WHERE r.rolname = current_user
 """
 _MAY = """
@@ -51,7 +51,7 @@ def _password(days: float | None) -> Check:
 
 
 def _horizon(sees_all: bool) -> Check:
-    """Without the right to see others' transactions, one that commits late is covered by the overlap only."""
+    """Where others' transactions are not seen, as on a standby, the overlap alone covers those that commit late."""
     return Check("open_transactions", "pass" if sees_all else "warn", "administrator")
 
 

@@ -32,7 +32,8 @@ def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | N
     while index < len(parts):
         missing = limit - len(records)
         if not missing:
-            return Page(records, _encode(index, position))
+            behind = plan.stamps.behind(position[0]) if position and index == len(parts) - 1 else None
+            return Page(records, _encode(index, position), behind)
         rows = _rows(session, parts[index], position, since, missing + 1)
         records += exactly(plan.records(rows[:missing]), since)
         if len(rows) > missing:

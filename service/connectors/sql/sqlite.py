@@ -23,6 +23,7 @@ from service.connectors.sql.sqlite_types import affinity_of, field_of, rowid_ali
 from service.connectors.sql.stamps import (
     Expression,
     Stamps,
+    behind_any,
     bind,
     number_phases,
     read_any,
@@ -155,7 +156,7 @@ class SqliteDatabase(Database):
     def stamps(self, expression: Expression, column: Column) -> Stamps:
         numbers = () if column.native == "TEXT" else number_phases(expression, _EMPTY)
         whole = together((*numbers, text_range(expression)))
-        return Stamps(read_any, (*numbers, *text_phases(expression)), whole=whole)
+        return Stamps(read_any, (*numbers, *text_phases(expression)), whole=whole, behind=behind_any)
 
     def native_key(self, key: str, column: Column) -> Any:
         if column.field.type is not FieldType.INTEGER:

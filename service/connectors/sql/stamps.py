@@ -28,6 +28,7 @@ _EPOCH = EPOCH.replace(tzinfo=None)
 _EMPTY: Expression = sa.literal_column("''")
 _DAY = timedelta(days=1)
 _FARTHEST_BEHIND = 12 * 3_600 * _SECOND
+_FARTHEST_APART = (24 + 12 + 14) * 3_600 * _SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Stamps:
 
     `read` turns a column of raw stamps into stamps, None for what is none. `phases` are the ranges for "at or after".
     `whole` is all phases as one condition, for a column without an index, where each phase would look at every row.
+    `behind` says for a raw stamp how far before it, in time, a row may lie that comes after it; see `records.Page`.
     `between` counts exactly in the database (parameters `since` and `until` by `bounds`), None where it cannot.
     """
 
@@ -66,6 +68,7 @@ class Stamps:
     between: Expression | None = None
     bounds: Callable[[Stamp, Stamp], Mapping[str, Any]] | None = None
     whole: Phase | None = None
+    behind: Callable[[Any], Stamp | None] = lambda _: 0
 
 
 def bind(name: str, value: Any = None) -> sa.BindParameter[Any]:
@@ -209,6 +212,12 @@ def text_range(column: Expression) -> Phase:
         column >= bind("letter"), sa.and_(column >= bind("blank"), column < bind("next_shape")), _is_behind(column)
     )
     return Phase(sa.or_(sa.and_(column >= bind("earliest"), inside), column == _EMPTY), None, _text_bounds)
+
+
+def behind_any(raw: Any) -> Stamp | None:
+    """How far a row of a column of mixed shapes may lie before one that it comes after: on the same day by the text,
+    which offsets may shift by half a day and a little more in either direction. After numbers any text may come."""
+    return _FARTHEST_APART if isinstance(raw, str) else None
 
 
 def _is_behind(column: Expression) -> Expression:

@@ -52,13 +52,13 @@ class Chain:
     type: FieldType | None
 
 
-def chain(steps: Sequence[Step], source: Field, target: Field) -> Chain:
-    """The steps, bound to the fields between which values flow. They must be without findings."""
+def chain(steps: Sequence[Step], source: Field) -> Chain:
+    """The steps, bound to the field whose values they get. They must be without findings."""
     functions: list[Function] = []
     result: FieldType | None = source.type
     for step in steps:
         row = TRANSFORMS[step.name]
-        functions.append(row.bind(Given(source, target, result), step.params))
+        functions.append(row.bind(Given(source, result), step.params))
         result = row.gives(result, step.params)
     if len(functions) < 2:
         return Chain(functions[0] if functions else None, result)
@@ -138,8 +138,8 @@ def _below(pointer: str, key: str) -> str:
     return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}" if key else pointer
 
 
-def unfitting(steps: Sequence[Step], source: Field, target: Field) -> Iterator[Finding]:
-    """What is wrong with steps for these two fields: a type that one cannot work on, an expression that is none."""
+def unfitting(steps: Sequence[Step], source: Field) -> Iterator[Finding]:
+    """What is wrong with steps for a field: a type that one cannot work on, an expression that is none."""
     type: FieldType | None = source.type
     for place, step in enumerate(steps):
         row, pointer = TRANSFORMS[step.name], f"/{place}"
@@ -147,7 +147,7 @@ def unfitting(steps: Sequence[Step], source: Field, target: Field) -> Iterator[F
             takes = sorted(kind.value for kind in row.takes)
             yield pointer, "transform_type_wrong", {"name": step.name, "type": type.value, "takes": takes}
         inside = pointer if step.name == _SHORT else f"{pointer}/{step.name}"
-        for key, code, said in row.unfit(Given(source, target, type), step.params):
+        for key, code, said in row.unfit(Given(source, type), step.params):
             yield _below(inside, key), code, said
         type = row.gives(type, step.params)
 

@@ -40,11 +40,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a step is bound to: the source field, the field that is written, and the type of the value in between, None
-    where each value is of its own type."""
+    """What a step is bound to: the source field, and the type of the value when it comes to the step, None where each
+    value is of its own type."""
 
     field: Field
-    target: Field
     type: FieldType | None
 
 
@@ -56,7 +55,7 @@ class Transform:
     Unconvertible. `takes`: the types of values that it works on, None for all. `gives`: the type of what comes out, by
     the type of what went in; None: each value is of its own type. `back`: the step that undoes it, None where it does
     not claim to be two-way. `wrong`: what is wrong with parameters that have the right form; `unfit`: what is wrong
-    with them for these fields.
+    with them for this field.
     """
 
     bind: Callable[[Given, Params], Function]

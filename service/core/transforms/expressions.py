@@ -7,7 +7,6 @@ cost is bounded by these, so that no clock has to watch it.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any
@@ -23,11 +22,6 @@ _LONGEST = 4000
 _DIGITS = 15
 """Digits of a number that double arithmetic gets right."""
 _GROWING = re.compile(r"\b(?:replace|join)\b")
-_NAME = re.compile(
-    r"(?!(?:as|break|const|continue|else|false|for|function|if|import|in|let|loop|null|package|namespace|return|true|value"
-    r"|var|void|while)$)[A-Za-z_][A-Za-z0-9_]*"
-)
-"""What can be the name of a variable; `value` is one already."""
 _CONFIG = """
 stdlib: {exclude_macros: [all, exists, exists_one, map, filter]}
 extensions: [{name: strings, version: 2}]
@@ -47,35 +41,18 @@ def _native(value: Scalar, type: FieldType | None) -> Any:
 
 
 def _compiled(given: Given, expression: str) -> Any:
-    """The expression, checked against the types of its variables. Raises RuntimeError."""
-    if given.field.parts:
-        own = {part.name: _type(part.type) for part in given.field.parts if _is_name(part.name)}
-        variables = {**own, "value": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
-    else:
-        variables = {"value": _type(given.type)}
+    """The expression, checked against the type of its variable. Raises RuntimeError."""
+    variables = {"value": _type(given.type)}
     return cel.NewEnv(config=cel.NewEnvConfigFromYaml(_CONFIG), variables=variables).compile(expression)
 
 
-def _is_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
-
-
 def _bind(given: Given, params: Params) -> Function:
-    program, fields = _compiled(given, params["expression"]), given.field.parts
+    program = _compiled(given, params["expression"])
 
     def evaluated(value: Scalar) -> Scalar:
-        data: dict[str, Any]
-        if fields:
-            parts = json.loads(value) if isinstance(value, str) else [None] * len(fields)
-            held = {part.name: _native(one, part.type) for part, one in zip(fields, parts, strict=True)}
-            data = {**{name: one for name, one in held.items() if _is_name(name)}, "value": held}
-            texts = held.values()
-        else:
-            data = {"value": _native(value, given.type)}
-            texts = data.values()
-        if any(isinstance(one, str) and len(one) > _LONGEST for one in texts):
+        if isinstance(value, str) and len(value) > _LONGEST:
             raise refuse(given, "grew_too_long", maximum=_LONGEST)
-        found = program.eval(data=data)
+        found = program.eval(data={"value": _native(value, given.type)})
         if found.type() in (cel.Type.ERROR, cel.Type.UNKNOWN):
             raise refuse(given, "expression_failed", detail=_plain(str(found.value())))
         return _canonical(given, found.plain_value())
@@ -84,7 +61,7 @@ def _bind(given: Given, params: Params) -> Function:
 
 
 def _canonical(given: Given, value: Any) -> Scalar:
-    """What an expression gives, as a canonical value of its own type; a list is for several fields."""
+    """What an expression gives, as a canonical value of its own type."""
     match value:
         case None | bool() | int():
             return value
@@ -96,8 +73,6 @@ def _canonical(given: Given, value: Any) -> Scalar:
             return float(f"{value:.{_DIGITS}g}")
         case datetime():
             return datetime_text(value)
-        case list():
-            return json.dumps([_canonical(given, one) for one in value], ensure_ascii=False)
         case _:
             raise refuse(given, "expression_failed", detail=f"{type(value).__name__} is no value for a field")
 

@@ -48,6 +48,7 @@ CREATE TABLE mappings (
     max_delete_percent BIGINT,
     max_delete_count BIGINT,
     depends_on TEXT NOT NULL,
+    templates TEXT NOT NULL,
     schedule TEXT,
     enabled BOOLEAN NOT NULL,
     full_read_due BOOLEAN NOT NULL,
