@@ -339,7 +339,8 @@ def _demonstrate(given: Path | None, once: bool) -> None:
             print(f"Accord listens on {service.url}; the ERP is {erp.file}, the CRM is {crm.file}.")
             tell(Story(service, erp, crm))
             print(f"\nThat took {time.monotonic() - started:.1f} seconds.")
-            print(f"The API is described on {service.url}/docs; the token is {service.token}")
+            print(f"The console has the story in it: {service.url}/console; sign in with the token {service.token}")
+            print(f"The API is described on {service.url}/docs")
             if not once:
                 print("Accord keeps serving; Ctrl-C ends it.")
                 with suppress(KeyboardInterrupt):

@@ -6,11 +6,13 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from babel.messages import Catalog, Message
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 from service import shell
 from service.cli import main as command
@@ -39,7 +41,7 @@ def template() -> Catalog:
             catalogue.add(text, context=group)
     for text in shell.help_texts(command):
         catalogue.add(text, auto_comments=["accord --help"])
-    for where, found in _extracted():
+    for where, found in chain(_extracted(), _in_templates()):
         catalogue.add(found, auto_comments=[where])
     return catalogue
 
@@ -52,6 +54,17 @@ def _extracted() -> Iterator[tuple[str, Any]]:
                 forms = [form.value for form in node.args[: CALLS[node.func.id]] if isinstance(form, ast.Constant)]
                 if len(forms) == CALLS[node.func.id]:
                     yield name, tuple(forms) if len(forms) > 1 else forms[0]
+
+
+def _in_templates() -> Iterator[tuple[str, Any]]:
+    """Texts of the console's pages."""
+    environment = Environment(autoescape=True)
+    for file in sorted((SERVICE / "console" / "templates").rglob("*.html")):
+        for call in environment.parse(file.read_text(encoding="utf-8")).find_all(nodes.Call):
+            count = {"t": 1, "n": 2}.get(call.node.name, 0) if isinstance(call.node, nodes.Name) else 0
+            forms = [form.value for form in call.args[:count] if isinstance(form, nodes.Const)]
+            if count and len(forms) == count:
+                yield f"console/{file.name}", tuple(forms) if count > 1 else forms[0]
 
 
 def updated(language: str) -> Catalog:

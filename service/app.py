@@ -8,7 +8,7 @@ import sys
 import structlog
 from flask import Flask, Response, request
 
-from service import api
+from service import api, console
 from service.api import access
 from service.operations.context import Context
 from service.operations.oidc import Oidc
@@ -34,6 +34,7 @@ def create_app(settings: Settings, context: Context) -> Flask:
     provider = settings.provider
     if provider is not None:
         app.extensions[access.OIDC] = Oidc(provider, context.private_networks)
+    console.install(app, settings.secret_key or "", access.authenticated)
     app.after_request(_secure)
     return app
 

@@ -52,7 +52,8 @@ def actor() -> str:
     return principal().actor
 
 
-def _authenticated(token: str) -> Principal:
+def authenticated(token: str) -> Principal:
+    """Whose token this is. Raises NotSignedIn, and TooMany for who guesses."""
     counters().refuse_guessers(address(), token)
     oidc: Oidc | None = current_app.extensions.get(OIDC)
     # Our own tokens have no dots, and a JWT has two.
@@ -69,7 +70,7 @@ def assert_may(scope: Scope) -> None:
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise NotSignedIn("token_missing")
-    found = _authenticated(given.token)
+    found = authenticated(given.token)
     count_request(found.identity)
     g.accord_principal = found
     structlog.contextvars.bind_contextvars(**{ASKED_WITH: found.token_id})

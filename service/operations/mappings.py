@@ -70,6 +70,11 @@ def list_mappings(*, before: int | None, limit: int) -> list[Document]:
     return _documents(store.page(before, limit))
 
 
+def names() -> dict[int, str]:
+    """The name of every mapping."""
+    return store.names()
+
+
 def id_of(name: str) -> int:
     """The mapping with this name."""
     found = store.id_of(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,6 +170,11 @@ def list_runs(
         before=before,
         limit=limit,
     )
+
+
+def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[SyncRun]]:
+    """The last `count` finished runs of each of these mappings, newest first."""
+    return store.latest(mapping_ids, count)
 
 
 def list_records(run_id: int, *, outcome: str | None = None, before: int | None = None, limit: int) -> list[RunRecord]:

@@ -70,6 +70,11 @@ def list_skipped(
     return store.list_skipped(mapping_id=mapping_id, reason=reason, status=status, before=before, limit=limit)
 
 
+def list_open(*, mapping_id: int | None, reason: str | None, after: int | None, limit: int) -> list[SkippedRecord]:
+    """Up to `limit` + 1 open skipped records, oldest first."""
+    return store.list_open(mapping_id, reason, after, limit)
+
+
 def get(id: int) -> SkippedRecord:
     """One skipped record, without its two sides."""
     item = store.get(id)

@@ -67,10 +67,22 @@ def authenticate(context: Context, text: str) -> Principal | None:
     """Whose token this is; None when it is unknown, expired or revoked."""
     token = store.by_digest(digest(text))
     now = context.now()
-    if token is None or token.revoked_at is not None or (token.expires_at is not None and token.expires_at <= now):
+    if token is None or not _good(token, now):
         return None
     if token.last_used_at is None or now - token.last_used_at >= _REMEMBER_USE_EVERY:
         store.used(token.id, now)
+    return Principal(f"token:{token.id}", token.name, tuple(token.scopes), token.id)
+
+
+def _good(token: Token, now: Stamp) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
+
+
+def recognize(context: Context, id: int) -> Principal | None:
+    """Whose token this is, for a session that was begun with it; None when it is revoked or expired."""
+    token = store.by_id(id)
+    if token is None or not _good(token, context.now()):
+        return None
     return Principal(f"token:{token.id}", token.name, tuple(token.scopes), token.id)
 
 

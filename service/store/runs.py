@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,6 +229,21 @@ def record(run_id: int, done: Sequence[Done]) -> None:
             for item in done
         ],
     )
+
+
+def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[SyncRun]]:
+    """The last `count` finished runs of each of these mappings, newest first; one query for all of them."""
+    place = pw.fn.ROW_NUMBER().over(partition_by=[SyncRun.mapping_id], order_by=[SyncRun.id.desc()])
+    numbered = (
+        SyncRun.select(SyncRun.id, place.alias("place"))
+        .where(SyncRun.mapping_id.in_(list(mapping_ids)) & SyncRun.status.in_(list(FINISHED)))
+        .alias("numbered")
+    )
+    query = SyncRun.select().join(numbered, on=(SyncRun.id == numbered.c.id)).where(numbered.c.place <= count)
+    found: dict[int, list[SyncRun]] = {id: [] for id in mapping_ids}
+    for run in query.order_by(SyncRun.id.desc()):
+        found[run.mapping_id].append(run)
+    return found
 
 
 def list_runs(

@@ -206,6 +206,17 @@ def open_ids(mapping_id: int | None, reason: str | None, limit: int) -> list[int
     return [row.id for row in query.order_by(SkippedRecord.id).limit(limit)]
 
 
+def list_open(mapping_id: int | None, reason: str | None, after: int | None, limit: int) -> list[SkippedRecord]:
+    """Open skipped records, oldest first, one more than `limit` when there are more."""
+    query = SkippedRecord.select().where(SkippedRecord.status == "open")
+    for column, value in ((SkippedRecord.mapping_id, mapping_id), (SkippedRecord.reason, reason)):
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(SkippedRecord.id > after)
+    return list(query.order_by(SkippedRecord.id).limit(limit + 1))
+
+
 def remove_exclusion(id: int) -> dict[str, Any] | None:
     """Forget an exclusion and return what it was. The record waits for the next run, wherever its stamp is."""
     found = Exclusion.get_or_none(Exclusion.id == id)

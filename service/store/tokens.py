@@ -15,6 +15,12 @@ def by_digest(digest: str) -> Token | None:
     return found
 
 
+def by_id(id: int) -> Token | None:
+    """The token with this id, revoked or not."""
+    found: Token | None = Token.get_or_none(Token.id == id)
+    return found
+
+
 def page(before: int | None, limit: int) -> list[Token]:
     """Up to `limit` + 1 tokens that are not revoked, newest first."""
     query = Token.select().where(Token.revoked_at.is_null()).order_by(Token.id.desc()).limit(limit + 1)

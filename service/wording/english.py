@@ -326,6 +326,11 @@ _REFUSALS = {
     "token_invalid": Words(
         "The token is not valid", "The token is unknown, expired or revoked.", "Ask an administrator for a new token."
     ),
+    "form_expired": Words(
+        "The form is too old",
+        "The form does not belong to the present session.",
+        "Open the page again and repeat what you did.",
+    ),
     "scope_missing": Words(
         "Not allowed",
         "This needs a token with the scope {scope}.",

@@ -1,0 +1,25 @@
+"""The console: pages for people, on the same operations as the API. It works without scripts and any outside host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Flask
+
+from service.console import errors, overview, pages, runs, session, skipped
+from service.operations.tokens import Principal
+
+
+def install(app: Flask, secret_key: str, authenticate: Callable[[str], Principal]) -> None:
+    """Give an application the console. `secret_key`: the keys of the settings, which sign the sessions.
+
+    `authenticate` says whose token this is, and raises an AccordError for none that is good.
+    """
+    blueprint = Blueprint(
+        "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static"
+    )
+    pages.install(blueprint)
+    session.install(blueprint, secret_key, authenticate)
+    for part in (overview, skipped, errors, runs):
+        part.install(blueprint)
+    app.register_blueprint(blueprint)

@@ -1,0 +1,141 @@
+"""The console in a real Chromium: by keyboard, live, in several languages, and as axe-core sees it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from tests.api.world import TOKEN, World
+from tests.console.test_console import PAGES
+
+SHOTS = os.environ.get("ACCORD_TEST_SCREENSHOTS")
+"""A folder for pictures of all pages, for whoever wants to look at them."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert found is not None, "there is no Chromium; scripts/test installs it where it may"
+    with sync_playwright() as playwright:
+        # The sandbox of the browser cannot be had by root, and these pages are our own.
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def address(lively: World) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, lively.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page on which somebody has signed in by keyboard; whatever its console complains of is a failure."""
+    context = browser.new_context(base_url=address, locale="en-GB")
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    opened.goto("/console")
+    opened.keyboard.type(TOKEN)
+    opened.keyboard.press("Enter")
+    expect(opened.get_by_role("heading", name="Overview")).to_be_visible()
+    yield opened
+    context.close()
+    assert not complaints
+
+
+def test_a_conflict_is_resolved_by_keyboard_alone(page: Page, lively: World) -> None:
+    page.goto("/console/skipped/1")
+    for _ in range(40):
+        if page.evaluate("document.activeElement.name") == "choice:name":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("3")
+    page.keyboard.type("Noir, typed")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/runs/*")
+    lively.work()
+    expect(page.get_by_role("status")).to_contain_text("succeeded")
+    assert lively.sql("erp", "SELECT name FROM customer WHERE id = 'c2'") == [("Noir, typed",)]
+
+
+def test_one_key_chooses_and_leads_on(page: Page) -> None:
+    page.goto("/console/skipped/1")
+    page.locator("input[name='choice:name']").first.focus()
+    page.keyboard.press("2")
+    assert page.evaluate("document.querySelector('input[name=\"choice:name\"]:checked').value") == "integration"
+    assert page.evaluate("document.activeElement.value") == "merge"
+
+
+def test_a_run_is_watched_until_its_end_without_loading_the_page_again(page: Page, lively: World) -> None:
+    page.get_by_role("button", name="Synchronize now").click()
+    page.wait_for_url("**/console/runs/*")
+    expect(page.get_by_role("status")).to_contain_text("queued")
+    page.evaluate("window.stays = true")
+    lively.work()
+    expect(page.get_by_role("status")).not_to_contain_text("queued")
+    assert page.evaluate("window.stays")
+
+
+def test_many_are_resolved_and_errors_cleaned_up(page: Page, lively: World) -> None:
+    page.goto("/console/skipped?mapping=1")
+    page.get_by_role("button", name="Look at what would be done").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("status")).to_contain_text("1 record is being resolved")
+    lively.work()
+    page.get_by_role("link", name="Errors").click()
+    page.get_by_label("Clean up errors").select_option("all")
+    page.get_by_role("button", name="Look at what would be done").click()
+    page.get_by_role("button", name="Delete them").click()
+    expect(page.get_by_role("status")).to_contain_text("1 error was deleted")
+
+
+def test_czech_and_back(page: Page) -> None:
+    page.get_by_role("button", name="Čeština").click()
+    expect(page.get_by_role("heading", name="Přehled")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
+    browser: Browser, address: str, width: int, scheme: str
+) -> None:
+    # Only here: what axe puts into a page is what the policy is there to refuse.
+    context = browser.new_context(base_url=address, bypass_csp=True, locale="en-GB")
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 900})
+    wrong = {}
+    for path in ("/console/sign-in", *PAGES):
+        page.goto(path)
+        found = Axe().run(page).response["violations"]
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            found.append({"id": "wider than the window"})
+        if found:
+            wrong[path] = [item["id"] for item in found]
+        if SHOTS:
+            name = path.strip("/").replace("/", "-").partition("?")[0]
+            page.screenshot(path=Path(SHOTS) / f"{name}-{scheme}-{width}.png", full_page=True)
+        if path == "/console/sign-in":
+            page.get_by_label("Token").fill(TOKEN)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/console")
+    context.close()
+    assert not wrong
