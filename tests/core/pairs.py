@@ -52,6 +52,18 @@ BEHAVIOURS: tuple[Callable[[Scalar], Scalar], ...] = (_as_it_is, _trimmed, _uppe
 """What an application makes of a value that it is given."""
 
 
+_BOUND: dict[int, tuple[SyncMapping, dict[Side, Flow]]] = {}
+
+
+def _bound(mapping: SyncMapping) -> dict[Side, Flow]:
+    """The flows of a mapping; those of the last few are kept, since binding transformations takes most of the time."""
+    if id(mapping) not in _BOUND:
+        if len(_BOUND) > 8:
+            _BOUND.clear()
+        _BOUND[id(mapping)] = mapping, flows(mapping)
+    return _BOUND[id(mapping)][1]
+
+
 @dataclass(frozen=True)
 class Situation:
     """A mapping, the pair as it is, and how each application treats what it is given."""
@@ -63,7 +75,7 @@ class Situation:
 
     @property
     def flows(self) -> dict[Side, Flow]:
-        return flows(self.mapping)
+        return _bound(self.mapping)
 
     @property
     def sources(self) -> list[Side]:
