@@ -376,3 +376,16 @@ def test_many_rows_take_no_more_statements(lively: World, page: str) -> None:
 def _others(world: World, table: str, *without: str) -> str:
     named = [row[1] for row in world.sql("accord", f"PRAGMA table_info({table})")]
     return ", ".join(name for name in named if name not in without)
+
+
+def test_what_needs_a_person_comes_first_among_many_mappings(lively: World) -> None:
+    others = _others(lively, "mappings", "id", "name")
+    for number in range(80):
+        lively.sql(
+            "accord",
+            f"INSERT INTO mappings (id, name, {others}) SELECT 101 + ?, 'a' || ?, {others} FROM mappings WHERE id = 1",
+            number,
+            str(number),
+        )
+    headings = re.findall(r'<h2 id="m(\d+)">', Person(lively).look("/console"))
+    assert (len(headings), headings[0]) == (81, "1")
