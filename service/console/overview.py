@@ -6,12 +6,15 @@ from typing import Any
 
 from flask import Blueprint
 
-from service.console.pages import PAGE, number, show, view
+from service.console.pages import number, show, view
 from service.operations import mappings, runs
 from service.operations.tokens import Scope
 from service.store.models import SyncRun
 
-_CHARTED = 20
+_MAPPINGS = 500
+"""Mappings of a page: nearly always all of them, so that what needs a person is not on another one."""
+
+_CHARTED = 12
 """Runs in the small chart of a mapping."""
 
 
@@ -23,14 +26,14 @@ def install(blueprint: Blueprint) -> None:
 @view(Scope.READ)
 def overview() -> Any:
     """Mappings, and for each what its last runs did."""
-    found = mappings.list_mappings(before=number("before"), limit=PAGE)
-    shown = found[:PAGE]
+    found = mappings.list_mappings(before=number("before"), limit=_MAPPINGS)
+    shown = found[:_MAPPINGS]
     charts = {id: chart(latest) for id, latest in runs.latest([item["id"] for item in shown], _CHARTED).items()}
     return show(
         "overview",
         mappings=sorted(shown, key=_urgency),
         charts=charts,
-        before=shown[-1]["id"] if len(found) > PAGE else None,
+        before=shown[-1]["id"] if len(found) > _MAPPINGS else None,
     )
 
 

@@ -51,6 +51,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
     opened.goto("/console")
+    expect(opened.get_by_label("Token")).to_be_focused()
     opened.keyboard.type(TOKEN)
     opened.keyboard.press("Enter")
     expect(opened.get_by_role("heading", name="Overview")).to_be_visible()
@@ -103,6 +104,14 @@ def test_many_are_resolved_and_errors_cleaned_up(page: Page, lively: World) -> N
     page.get_by_role("button", name="Look at what would be done").click()
     page.get_by_role("button", name="Delete them").click()
     expect(page.get_by_role("status")).to_contain_text("1 error was deleted")
+
+
+def test_a_broken_connection_is_checked(page: Page, lively: World) -> None:
+    (lively.folder / "crm.db").write_text("this is no database, and never was one")
+    page.get_by_role("link", name="Connections").click()
+    page.get_by_role("row", name="crm").get_by_role("button", name="Check").click()
+    expect(page.get_by_role("status")).to_contain_text("failed")
+    expect(page.get_by_text("Check the address in the settings of the connection.").first).to_be_visible()
 
 
 def test_czech_and_back(page: Page) -> None:

@@ -25,12 +25,14 @@ PAGES = (
     "/console/runs",
     "/console/runs?mapping=1",
     "/console/runs/1",
+    "/console/connections",
 )
 FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/console/runs", {"mapping": "1", "kind": "modified"}),
     ("/console/runs/1/cancel", {}),
     ("/console/skipped/1", {"resolution": "keepLocal"}),
     ("/console/skipped/many", {"id": "1", "resolution": "keepLocal"}),
+    ("/console/connections/1/check", {}),
     ("/console/errors/clean-up", {"age": "all", "confirmed": "yes"}),
 )
 """Every form that changes something, filled in."""
@@ -120,7 +122,9 @@ def test_a_reader_changes_nothing_and_sees_no_buttons_for_it(lively: World, path
     assert "scope operate" in refused.text
     assert lively.contents() == before
     for page in PAGES:
-        assert not re.search(r'<form[^>]*method="post" action="/console/(runs|errors|skipped/many)', reader.look(page))
+        assert not re.search(
+            r'<form[^>]*method="post" action="/console/(runs|errors|skipped/many|connections)', reader.look(page)
+        )
     assert "choice:" not in reader.look("/console/skipped/1")
     assert 'name="resolution"' not in reader.look("/console/skipped/1")
 
@@ -232,6 +236,17 @@ def test_a_run_is_started_watched_and_cancelled(lively: World) -> None:
     refused = person.send(again.location + "/cancel")
     assert refused.status_code == 409
     assert lively.get(again.location.removeprefix("/console").replace("runs", "sync-runs"))["trigger"] == "console"
+
+
+def test_a_connection_is_checked_with_advice(lively: World) -> None:
+    person = Person(lively)
+    fine = person.send("/console/connections/1/check").text
+    assert "The business application can be reached." in fine
+    (lively.folder / "crm.db").write_text("this is no database, and never was one")
+    broken = person.send("/console/connections/2/check").text
+    assert re.search(r'role="status"><span class="badge fail">failed', broken)
+    assert "is not a database" in broken
+    assert "Who can do it: administrator." in broken
 
 
 def test_what_is_not_there_is_said_on_a_page(lively: World) -> None:
@@ -361,3 +376,16 @@ def test_many_rows_take_no_more_statements(lively: World, page: str) -> None:
 def _others(world: World, table: str, *without: str) -> str:
     named = [row[1] for row in world.sql("accord", f"PRAGMA table_info({table})")]
     return ", ".join(name for name in named if name not in without)
+
+
+def test_what_needs_a_person_comes_first_among_many_mappings(lively: World) -> None:
+    others = _others(lively, "mappings", "id", "name")
+    for number in range(80):
+        lively.sql(
+            "accord",
+            f"INSERT INTO mappings (id, name, {others}) SELECT 101 + ?, 'a' || ?, {others} FROM mappings WHERE id = 1",
+            number,
+            str(number),
+        )
+    headings = re.findall(r'<h2 id="m(\d+)">', Person(lively).look("/console"))
+    assert (len(headings), headings[0]) == (81, "1")
