@@ -81,7 +81,7 @@ def test_a_large_body_is_refused_unread(world: World) -> None:
     before = world.contents()
     answer = raw(world, "/connections", b" " * (10 * 1024 * 1024))
     assert (answer.status_code, answer.json["code"]) == (413, "payload_too_large")
-    assert str(MAX_BODY) in answer.json["detail"]
+    assert f"{MAX_BODY:,}" in answer.json["detail"]
     assert world.contents() == before
 
 

@@ -148,7 +148,7 @@ def test_who_restores_the_note_too_says_so(shop: Shop) -> None:
     shop.restore()
     note.write_bytes(kept)
     said = shop.accord("restored")
-    assert "each of the 1 mappings" in said.stdout
+    assert "of the 1 mapping looks at everything" in said.stdout
     shop.sync()
     assert shop.records() == (2, 2)
 
