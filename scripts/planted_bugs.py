@@ -173,9 +173,9 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "the watermark moves beyond the source's horizon",
-        "service/store/watermarks.py",
-        "        return min(self.modified_on, self.read_at)\n",
-        "        return self.modified_on\n",
+        "service/engine/window.py",
+        "_floor(min(mark.modified_on, horizon) - connector.overlap, tick)",
+        "_floor(mark.modified_on - connector.overlap, tick)",
         PLANTED,
     ),
     Bug(
@@ -297,9 +297,9 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "by chance: the watermark is too far",
-        "service/store/watermarks.py",
-        "        return min(self.modified_on, self.read_at)\n",
-        "        return self.modified_on\n",
+        "service/engine/window.py",
+        "_floor(min(mark.modified_on, horizon) - connector.overlap, tick)",
+        "_floor(mark.modified_on - connector.overlap, tick)",
         SEEDS,
     ),
     Bug(
@@ -328,7 +328,7 @@ BUGS: Sequence[Bug] = (
         "service/engine/settle.py",
         "        side: _known_of(task, side, item, made),\n",
         "        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),\n",
-        SEEDS,
+        ("tests/simulation/test_simulation.py::test_the_other_seeds",),
     ),
     Bug(
         "a worker that lost its lease still writes its page down",
