@@ -14,9 +14,9 @@ import pytest
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[2]
-ALL = bool(os.environ.get("ACCORD_EVERY_MOMENT"))
-ON_SQLITE, ELSEWHERE = ("1", "1") if ALL else ("2", "8")
-"""One moment of so many. Only the nightly tests go through all of them: on PostgreSQL each needs new databases."""
+EVERY = "1" if os.environ.get("ACCORD_EVERY_MOMENT") else "4"
+"""Only the nightly tests go through all moments on PostgreSQL, where each needs new databases, and through all at which
+a process may be stopped."""
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
 
 
 @pytest.mark.slow
-def test_moments_on_sqlite(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, str(memory), "--every", ON_SQLITE)
+def test_every_moment_on_sqlite(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, str(memory))
 
 
 @pytest.mark.slow
 def test_a_process_that_is_stopped_and_overtaken_does_no_harm(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, str(memory), "--way", "overtake", "--every", ELSEWHERE)
+    run(capsys, str(memory), "--way", "overtake", "--every", EVERY)
 
 
 @pytest.mark.slow
 def test_moments_on_postgresql(memory: Path, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, str(memory), postgres.url(), "--every", ELSEWHERE, "--name", f"crash_{uuid.uuid4().hex[:8]}")
+    run(capsys, str(memory), postgres.url(), "--every", EVERY, "--name", f"crash_{uuid.uuid4().hex[:8]}")
