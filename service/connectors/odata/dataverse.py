@@ -36,10 +36,6 @@ class DataverseDialect(EntraDialect):
         """The service below an environment's address, when only that is given."""
         return super().root(url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + _API)
 
-    def scope(self, url: str) -> str:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}/.default"
-
     def link(self, service_url: str, table: str, key: str) -> str | None:
         parts = urlsplit(service_url)
         return f"{parts.scheme}://{parts.netloc}/main.aspx?pagetype=entityrecord&etn={_logical_name(table)}&id={key}"

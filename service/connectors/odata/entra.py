@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from service.connectors.odata.dialect import Dialect
 
@@ -38,5 +39,6 @@ class EntraDialect(Dialect):
         }
 
     def scope(self, url: str) -> str:
-        """The scope that allows everything that the application was given."""
-        raise NotImplementedError
+        """The scope of all that the application was given: by Entra's rule, that of the service's own address."""
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}/.default"
