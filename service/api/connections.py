@@ -244,7 +244,10 @@ class Table(MethodView):
     def get(self, connection_id: int, table: str) -> Any:
         """Show a table: its key, its modified-on stamp, its fields."""
         found = connections.get_table(context(), connection_id, table)
-        return {**{name: getattr(found, name) for name in _TABLE}, "fields": [_field(one) for one in found.fields.values()]}
+        return {
+            **{name: getattr(found, name) for name in _TABLE},
+            "fields": [_field(one) for one in found.fields.values()],
+        }
 
 
 @blp.route("/connections/<id:connection_id>/changes")

@@ -45,7 +45,7 @@ _FAILURES = {
     "value_rejected.not_an_option": Words(
         "A value is none of the options",
         "{field} cannot hold {value}: its options are {options}.",
-        "Correct the value in the source record, add the option where the field is, or put a `valueMap` into the mapping.",
+        "Correct the value in the source record, add the option to the field, or put a `valueMap` into the mapping.",
     ),
     "value_rejected.out_of_range": Words(
         "A number is out of range",
@@ -798,6 +798,7 @@ _MAPPING_PROBLEMS = {
     "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
     "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
     "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
+    "same_options": Words("The same options", "{local} and {integration} have the same options."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),

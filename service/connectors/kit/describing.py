@@ -51,7 +51,7 @@ class Describing(Part):
         assert not table.fields[self.traits.key].required
 
     def test_options_are_told_and_kept(self, connector: Connector) -> None:
-        """Fields with options; a traits without any asks that nothing else claims to have them."""
+        """Fields with options say which, and hold no other value; those of the kit have none."""
         fields = connector.describe(self.traits.customer).fields
         told = {name: [one.value for one in field.options] for name, field in fields.items() if name in FIELDS}
         assert told == {name: [] for name in FIELDS}
@@ -59,7 +59,7 @@ class Describing(Part):
             assert [one.value for one in fields[name].options] == list(values)
             assert all(one.label for one in fields[name].options)
             selection = replace(self.customers, fields=("name", name))
-            items = [self.new(f"k{place}", {"name": "n", name: value}) for place, value in enumerate(values)]
+            items = [self.new(f"{name}{place}", {"name": "n", name: value}) for place, value in enumerate(values)]
             written = connector.insert(selection, items)
             assert [record_of(one).values[1] for one in written] == list(values)
             neither: Scalar = 2_000_000_000 if fields[name].type is FieldType.INTEGER else "neither of them"

@@ -1,7 +1,7 @@
 """The values that a column may hold, where its database says so: in a CHECK constraint, or as an enumeration.
 
-Conditions are read with sqlglot, a parser for the SQL of each database. What it cannot read, or what says something else
-than a list of values, limits nothing here: the database itself still refuses what it must.
+Conditions are read with sqlglot, a parser for the SQL of each database. What it cannot read, or what says something
+else than a list of values, limits nothing here: the database itself still refuses what it must.
 """
 
 from __future__ import annotations

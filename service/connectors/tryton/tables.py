@@ -38,8 +38,8 @@ STAMP = "write_date"
 
 
 def table_of(model: str, told: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], caption: str) -> Table:
-    """The table of a model. `defaults`: what the server fills in for a new record. A selection is the list of its values
-    and labels; one that depends on the record is the name of a method."""
+    """The table of a model. `defaults`: what the server fills in for a new record. A selection is the list of its
+    values and labels; one that depends on the record is the name of a method."""
     fields = {
         name: _field(name, said, has_default=defaults.get(name) is not None)
         for name, said in sorted(told.items())
