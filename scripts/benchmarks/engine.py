@@ -27,7 +27,8 @@ class AccordContender:
         open_database(place.state)
         migrate()
         database.connect()
-        self._context = Context(SecretBox(Fernet.generate_key().decode()))
+        # Signs of life go by the clock, and would be counted on a slow machine.
+        self._context = Context(SecretBox(Fernet.generate_key().decode()), lease=3_600_000_000)
         erp = self._connection("erp", "sql", {"url": place.erp})
         crm = self._connection("crm", **(integration or {"kind": "sql", "settings": {"url": place.crm}}))
         document = mapping_document((erp, crm), matching)
