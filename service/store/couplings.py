@@ -152,7 +152,8 @@ def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, 
 def count(mapping_id: int, at_most: int | None = None) -> int:
     """How many couplings a mapping has; no more than `at_most` are counted."""
     if at_most is None:
-        return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+        found = sql.rows("SELECT couplings FROM tallies WHERE mapping_id = ?", mapping_id)
+        return int(found[0][0]) if found else 0
     return len(sql.rows("SELECT 1 FROM couplings WHERE mapping_id = ? LIMIT ?", mapping_id, at_most))
 
 
@@ -269,10 +270,15 @@ def list_couplings(
     for column, value in wanted:
         if value is not None:
             query = query.where(column == value)
+    if mapping_id is None and (local_key is not None or integration_key is not None):
+        # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
+        query = query.where(Coupling.mapping_id.in_(MappingRow.select(MappingRow.id)))
     if aside is not None:
         open_ones = SkippedRecord.select(SkippedRecord.coupling_id).where(
             (SkippedRecord.status != "resolved") & SkippedRecord.coupling_id.is_null(False)
         )
+        if mapping_id is not None:
+            open_ones = open_ones.where(SkippedRecord.mapping_id == mapping_id)
         query = query.where(Coupling.id.in_(open_ones) if aside else Coupling.id.not_in(open_ones))
     if before is not None:
         query = query.where(Coupling.id < before)
