@@ -1,7 +1,7 @@
 """The whole state: what is configured, what is coupled, what ran, what went wrong, and who may ask.
 
-Times and stamps are microseconds since 1970-01-01T00:00:00Z. Texts that hold JSON end in no special way; models.py
-says which they are. The schema itself keeps the promise that only a bidirectional mapping has a destination check:
+Times and stamps are microseconds since 1970-01-01T00:00:00Z. Texts that hold JSON end in no special way; the models
+say which they are. The schema itself keeps the promise that only a bidirectional mapping has a destination check:
 an unresolved conflict carries its mapping's direction as part of a foreign key, so neither can contradict the other.
 """
 
