@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
+from tests import outgoing
 from tests.api.world import Kept, World, make_app, make_lively, make_mapped
 
 
@@ -45,3 +48,10 @@ def world(kept_mapped: Kept) -> World:
 def lively(kept_lively: Kept) -> World:
     """The same with a conflict, an error, an exclusion and a second token."""
     return kept_lively.fresh()
+
+
+@pytest.fixture
+def connected() -> list[Any]:
+    """The addresses that this process connects to during the test."""
+    outgoing.CONNECTED.clear()
+    return outgoing.CONNECTED

@@ -21,7 +21,7 @@ _HOOK = {"url": "https://example.com/accord"}
 
 FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
     **dict.fromkeys(
-        ("getWebhook", "updateWebhook", "deleteWebhook", "listWebhookDeliveries"),
+        ("getWebhook", "updateWebhook", "deleteWebhook", "renewWebhookSecret", "listWebhookDeliveries"),
         lambda world: {"webhookId": world.ask("POST", "/webhooks", _HOOK).json["id"]},
     ),
     "notifyFromDataverse": lambda world: {
