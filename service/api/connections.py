@@ -126,6 +126,7 @@ class TableAnswer(Answer):
     key = Said(allow_none=True)
     modified_on = Said(allow_none=True)
     generates_keys = Flag()
+    tells_changes = Flag()
     fields_ = Listed(Part(FieldAnswer), data_key="fields", attribute="fields")
 
 
@@ -246,7 +247,7 @@ class Changes(MethodView):
         return {"run_ids": [run.id for run in changes.announce(context(), connection_id, body["tables"], actor())]}
 
 
-_TABLE = ("name", "caption", "key", "modified_on", "generates_keys")
+_TABLE = ("name", "caption", "key", "modified_on", "generates_keys", "tells_changes")
 _SHOWN = ("id", "name", "kind", "settings", "enabled", "created_at", "updated_at")
 
 

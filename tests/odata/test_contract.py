@@ -16,6 +16,7 @@ from service.core.records import FieldType, Scalar, Stamp
 from tests.odata.servers import COMPANY, Counterpart, contract_tables, counterpart
 
 _GUID = {"type": "Guid", "nullable": False}
+LOST = "customer?$deltatoken=lost"
 _SPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
@@ -86,7 +87,7 @@ def central() -> Iterator[Counterpart]:
 class TestOData(ConnectorContract):
     """Any service: GUIDs are nothing special, stamps may be missing, and the kind of batch is found out (JSON)."""
 
-    traits = Traits(plenty=600)
+    traits = Traits(plenty=600, tells_changes=True, lost_token=LOST)
 
     @pytest.fixture
     def app(self, plain: Counterpart) -> ODataApplication:
@@ -96,7 +97,7 @@ class TestOData(ConnectorContract):
 class TestODataInPages(TestOData):
     """A service that sends forty records at a time, whatever is asked for."""
 
-    traits = Traits(plenty=120)
+    traits = Traits(plenty=120, tells_changes=True, lost_token=LOST)
 
     @pytest.fixture
     def app(self, paged: Counterpart) -> ODataApplication:
@@ -111,6 +112,8 @@ class TestDataverse(ConnectorContract):
         chosen_keys=False,
         resolution=SECOND // 1_000,
         unstamped=False,
+        tells_changes=True,
+        lost_token=LOST,
         plenty=600,
     )
 
