@@ -25,7 +25,7 @@ from service.wording.words import Counted
 SERVICE = Path(shell.__file__).parent
 CALLS = {"tell": 1, "tell_count": 2, "DatabaseRefused": 1, "TracingUnavailable": 1, "Wrong": 1}
 """What is called with a text, and how many of its first arguments are forms of it."""
-_PYTHON = ("cli.py", "settings.py", "store/database.py", "telemetry.py")
+_PYTHON = ("cli/*.py", "settings.py", "store/database.py", "telemetry.py")
 _WIDTH = 116
 
 
@@ -48,8 +48,9 @@ def template() -> Catalog:
 
 def _extracted() -> Iterator[tuple[str, Any]]:
     """Texts where they are said. By the syntax tree, since those inside f-strings count too."""
-    for name in _PYTHON:
-        for node in ast.walk(ast.parse((SERVICE / name).read_text(encoding="utf-8"))):
+    for file in chain.from_iterable(sorted(SERVICE.glob(pattern)) for pattern in _PYTHON):
+        name = file.relative_to(SERVICE).as_posix()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
                 forms = [form.value for form in node.args[: CALLS[node.func.id]] if isinstance(form, ast.Constant)]
                 if len(forms) == CALLS[node.func.id]:

@@ -11,7 +11,7 @@ from service import wording
 from service.api.access import context
 from service.api.errors import language
 from service.api.fields import Answer, Body, Flag, Id, Listed, Part, Said, Text
-from service.api.mapping_shapes import LineAnswer
+from service.api.mapping_lines import LineAnswer
 from service.api.operation import Blueprint, operation
 from service.core.records import Field, Side
 from service.core.suggestions import Suggestion

@@ -11,16 +11,8 @@ from service import wording
 from service.api.access import actor, context
 from service.api.conditions import expected_version, tagged
 from service.api.errors import language
-from service.api.mapping_shapes import (
-    EXAMPLE,
-    FindingsAnswer,
-    MappingAnswer,
-    MappingChanges,
-    NewMapping,
-    ReviewAnswer,
-    SidesToReset,
-    stored,
-)
+from service.api.mapping_answers import FindingsAnswer, MappingAnswer, ReviewAnswer
+from service.api.mapping_shapes import EXAMPLE, MappingChanges, NewMapping, SidesToReset, stored
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.runs import shown as shown_run

@@ -24,7 +24,10 @@ from service.api.fields import (
     Text,
     refuse,
 )
-from service.api.mapping_shapes import LineAnswer, MappedSide, MappingAnswer, NewMapping, SideAnswer, stored
+from service.api.mapping_answers import MappingAnswer
+from service.api.mapping_lines import LineAnswer
+from service.api.mapping_shapes import NewMapping, stored
+from service.api.mapping_sides import MappedSide, SideAnswer
 from service.api.setup_yaml import YamlWrong, load_yaml
 from service.core.errors import Invalid, Problem
 from service.operations.mapping_drafts import Document

@@ -19,7 +19,7 @@ from service.operations import mappings
 from service.operations.connections import open_connector
 from service.operations.context import Context
 from service.operations.mapping_drafts import Document, LineDraft, MappingDraft, draft_of, draft_of_row
-from service.operations.mapping_rules import WAYS
+from service.operations.mapping_line_rules import WAYS
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
 

@@ -9,8 +9,10 @@ from service.core.errors import Problem
 from service.core.ordering import Need, Ring, arrange
 from service.core.records import Field, Side
 from service.operations.mapping_drafts import LineDraft, MappingDraft
+from service.operations.mapping_line_rules import WAYS
 from service.operations.mapping_order import is_turned
-from service.operations.mapping_rules import WAYS, Bound, Surroundings
+from service.operations.mapping_rules import Surroundings
+from service.operations.mapping_side_rules import Bound
 
 NEW = 0
 """Stands for the id of a mapping that has none yet."""

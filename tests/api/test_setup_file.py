@@ -319,7 +319,8 @@ def test_scalars_of_a_file_are_those_of_json() -> None:
 
 def test_the_file_has_every_member_of_the_api() -> None:
     from service.api.connections import NewConnection
-    from service.api.mapping_shapes import MappedSide, NewMapping
+    from service.api.mapping_shapes import NewMapping
+    from service.api.mapping_sides import MappedSide
 
     (connection, mapping) = (Setup().fields[name].inner.schema for name in ("connections", "mappings"))  # type: ignore[attr-defined]
     assert connection.fields.keys() == NewConnection().fields.keys()

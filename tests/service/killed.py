@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from service import cli
+from service.cli import main, processes
 from service.store import idempotency
 
 PLACE, FILE = sys.argv[1], Path(sys.argv[2])
@@ -36,7 +36,7 @@ if PLACE == "before":
 
     idempotency.finish = finish_or_die  # type: ignore[assignment]
 else:
-    load = cli._Server.load
+    load = processes.Server.load
 
     def load_mortal(self: Any) -> Flask:
         app = load(self)
@@ -49,7 +49,7 @@ else:
 
         return app
 
-    cli._Server.load = load_mortal  # type: ignore[method-assign]
+    processes.Server.load = load_mortal  # type: ignore[method-assign]
 
 sys.argv = ["accord", *sys.argv[3:]]
-cli.main()
+main()

@@ -1,0 +1,126 @@
+"""The commands that run until they are stopped: `start`, `serve`, `work`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
+
+from service import __version__, telemetry
+from service.api import events
+from service.app import create_app
+from service.cli.preparing import context_of, prepared, sentences
+from service.operations.context import Context
+from service.operations.figures import counted
+from service.settings import Settings
+from service.shell import tell
+from service.store.database import open_database
+from service.worker import Worker
+
+GRACE = 25
+"""Seconds that requests and runs have to come to a good end after SIGTERM; a supervisor waits 30 or so."""
+
+
+@click.command()
+def start() -> None:
+    """Serve the API and work on runs, in one process."""
+    with sentences():
+        settings = prepared(migrating=True)
+        Server(settings, working=True).run()
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API only; `accord work` works on the runs."""
+    with sentences():
+        Server(prepared(migrating=False), working=False).run()
+
+
+@click.command()
+def work() -> None:
+    """Work on runs only; `accord serve` serves the API."""
+    with sentences():
+        settings = prepared(migrating=False)
+        context, worker = working_context(settings)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        telemetry.start(os.environ)
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host, counted().registry)
+        worker.start()
+        click.echo(tell("Accord {version} works on runs.", version=__version__), err=True)
+        stop.wait()
+        worker.stop(GRACE)
+        telemetry.stop()
+        del context
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with threads in one process, so that the worker and the requests wake each other."""
+
+    def __init__(self, settings: Settings, *, working: bool) -> None:
+        self._settings, self._working = settings, working
+        self._worker: Worker | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        chosen = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self._settings.threads,
+            "graceful_timeout": GRACE + 5,
+            "timeout": 120,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "proc_name": "accord",
+            "when_ready": self._announce,
+            "post_worker_init": self._serving,
+            "worker_exit": self._ended,
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """In the process that serves: open the database there, since connections do not survive a fork."""
+        open_database(self._settings.database_url)
+        telemetry.start(os.environ)
+        if not self._working:
+            return create_app(self._settings, context_of(self._settings))
+        context, self._worker = working_context(self._settings)
+        self._worker.start()
+        return create_app(self._settings, context)
+
+    def _announce(self, _server: Any) -> None:
+        where = f"http://{self._settings.host}:{self._settings.port}"
+        said = tell(
+            "Accord {version} listens on {where}; the API is described on {where}/docs",
+            version=__version__,
+            where=where,
+        )
+        click.echo(said, err=True)
+
+    @staticmethod
+    def _serving(process: Any) -> None:
+        """Nobody who watches a run keeps a server from stopping."""
+        events.end_with(process.wsgi, lambda: not process.alive)
+
+    def _ended(self, _server: Any, _process: Any) -> None:
+        if self._worker is not None:
+            self._worker.stop(GRACE)
+        telemetry.stop()
+
+
+def working_context(settings: Settings) -> tuple[Context, Worker]:
+    """A context whose worker is woken by it."""
+    made: list[Worker] = []
+    context = context_of(settings, wake=lambda: made[0].wake())
+    made.append(Worker(context))
+    return context, made[0]

@@ -1,0 +1,129 @@
+"""What the field mappings of a mapping must fulfil: each for itself, and all that flows in one direction together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from service.core import normalization
+from service.core.compare import Unconvertible, coerce, convertible
+from service.core.errors import Problem
+from service.core.mapping import flowing_steps
+from service.core.records import Direction, Field, Side
+from service.core.transforms import chain, unfitting, wrong
+from service.operations.mapping_drafts import LineDraft, MappingDraft
+from service.operations.mapping_side_rules import Bound, no_field
+
+WAYS = (Direction.TO_INTEGRATION, Direction.FROM_INTEGRATION)
+
+
+def line_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> Iterator[Problem]:
+    for index, line in enumerate(draft.field_mappings):
+        pointer = f"/fieldMappings/{index}"
+        yield from _form_problems(line, pointer)
+        if line.enabled:
+            yield from _existence_problems(line, bound, pointer)
+
+
+def _form_problems(line: LineDraft, pointer: str) -> Iterator[Problem]:
+    sides = sum(line.field(side) is not None for side in Side)
+    if sides == 0:
+        yield Problem(pointer, "field_mapping_empty")
+    if sides == 1 and line.constant is None:
+        yield Problem(f"{pointer}/constant", "constant_missing")
+    if sides == 2 and line.constant is not None:
+        yield Problem(f"{pointer}/constant", "constant_with_both_fields")
+    if sides < 2 and line.match_key is not None:
+        yield Problem(f"{pointer}/matchKey", "match_key_needs_both_fields")
+    if line.normalize and line.match_key is None:
+        yield Problem(f"{pointer}/normalize", "normalization_without_match_key")
+    for index, mistake, about in normalization.wrong(line.normalize):
+        yield Problem(f"{pointer}/normalize/{index}", mistake, about)
+    for way, steps in line.transforms.items():
+        for place, code, params in wrong(steps):
+            yield Problem(f"{pointer}/transforms/{way}{place}", code, params)
+
+
+def _existence_problems(line: LineDraft, bound: Mapping[Side, Bound | None], pointer: str) -> Iterator[Problem]:
+    for side in Side:
+        name, own = line.field(side), bound[side]
+        if name is not None and own is not None and own.field(name) is None:
+            yield no_field(f"{pointer}/{side}Field", own.table, name)
+
+
+# What flows
+
+
+def flow_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> Iterator[Problem]:
+    flows = [(way, list(_flowing(draft, way))) for way in WAYS if draft.direction.allows(way)]
+    if not any(lines for _, lines in flows):
+        yield Problem("/fieldMappings", "nothing_flows")
+    for way, lines in flows:
+        source, destination = bound[way.source], bound[way.source.other]
+        written: set[str] = set()
+        for index, line in lines:
+            name = line.field(way.source.other)
+            if name is None:
+                continue
+            pointer = f"/fieldMappings/{index}"
+            if name in written:
+                yield Problem(f"{pointer}/{way.source.other}Field", "field_written_twice", {"field": name})
+            written.add(name)
+            yield from _write_problems(line, way, source, destination, pointer)
+        if destination is not None and not draft.synch_only_coupled_records:
+            filled = {name for one in draft.templates if one.direction is way and not one.filter for name in one.values}
+            yield from _missing_problems(destination, written | filled, f"/{way.source.other}/table")
+
+
+def _flowing(draft: MappingDraft, way: Direction) -> Iterator[tuple[int, LineDraft]]:
+    """The enabled lines, with their places, that write something in this direction."""
+    for index, line in enumerate(draft.field_mappings):
+        if line.enabled and line.direction.allows(way) and line.field(way.source.other) is not None:
+            yield index, line
+
+
+def _write_problems(
+    line: LineDraft, way: Direction, source: Bound | None, destination: Bound | None, pointer: str
+) -> Iterator[Problem]:
+    field = destination.field(line.field(way.source.other)) if destination else None
+    if destination is None or field is None:
+        return
+    place = f"{pointer}/{way.source.other}Field"
+    if field.name == destination.modified_on:
+        yield Problem(place, "field_is_modified_on", {"field": field.name, "table": destination.table.name})
+    elif field.read_only:
+        yield Problem(place, "field_read_only", {"field": field.name})
+    if line.constant is not None:
+        yield from _constant_problems(line, field, pointer)
+    origin = source.field(line.field(way.source)) if source else None
+    if origin is not None and line.reference is None:
+        yield from _way_problems(line, way, origin, field, pointer)
+
+
+def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, pointer: str) -> Iterator[Problem]:
+    """What keeps values of one field from becoming values of the other, once their form is right."""
+    if any(True for steps in line.transforms.values() for _ in wrong(steps)):
+        return
+    steps = flowing_steps(line.transforms, way)
+    found = list(unfitting(steps, origin))
+    for place, code, params in found:
+        yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
+    type = None if found else chain(steps, origin).type
+    if type is not None and not convertible(type, field.type):
+        types = {"source_type": type.value, "destination_type": field.type.value}
+        params = {"source": origin.name, "destination": field.name, **types}
+        yield Problem(f"{pointer}/{way.source.other}Field", "types_not_convertible", params)
+
+
+def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[Problem]:
+    try:
+        coerce(line.constant[0] if line.constant else None, None, field)
+    except Unconvertible as error:
+        yield Problem(f"{pointer}/constant", error.failure.code, error.failure.params)
+
+
+def _missing_problems(destination: Bound, written: set[str], pointer: str) -> Iterator[Problem]:
+    for field in destination.table.fields.values():
+        set_elsewhere = field.read_only or field.name in (destination.key, destination.modified_on)
+        if field.required and not set_elsewhere and field.name not in written:
+            params = {"table": destination.table.name, "field": field.name}
+            yield Problem(pointer, "required_field_not_mapped", params)
