@@ -28,7 +28,7 @@ def connector(app: MemoryApplication) -> Connector:
 
 
 class TestMemory(ConnectorContract):
-    pass
+    traits = Traits(options={"grade": ("gold", "silver")})
 
 
 class TestMemoryThatTellsChanges(ConnectorContract):

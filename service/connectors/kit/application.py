@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from service.connectors.base import Connector
@@ -30,6 +30,7 @@ class Traits:
     `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
     `tells_changes`: the customers have a feed; `lost_token`: a token of it that is no good any more.
     `plenty`: how many records the larger tests make.
+    `options`: fields of `customer`, besides those of the kit, that have options: their values, in their order.
     """
 
     customer: str = "customer"
@@ -47,6 +48,7 @@ class Traits:
     tells_changes: bool = False
     lost_token: str = "-1"  # noqa: S105  (no secret)
     plenty: int = 2500
+    options: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
 
     @property
     def customers(self) -> Selection:
