@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,8 @@ LISTS = (
     "/couplings/500000", "/couplings/500000/history",
     "/sync-runs", "/sync-runs?mappingId=200", "/sync-runs?status=succeeded", "/sync-runs?status=failed",
     "/sync-runs?kind=full", "/sync-runs?kind=match", "/sync-runs?createdAfter=2040-01-01T00:00:00Z", "/sync-runs/100",
-    "/sync-runs/{runs}/records", "/sync-runs/{runs}/records?outcome=failed", "/sync-runs/{runs}/records?outcome=deleted",
+    "/sync-runs/{runs}/records", "/sync-runs/{runs}/records?outcome=failed",
+    "/sync-runs/{runs}/records?outcome=deleted",
     "/errors", "/errors?limit=500", "/errors?mappingId=1", "/errors?mappingId=200", "/errors?status=open",
     "/errors?mappingId=200&status=open", "/errors?runId=77", "/errors?code=timeout", "/errors?code=mass_deletion",
     "/errors?category=setup", "/errors?responsibility=administrator", f"/errors?{FAR}",
@@ -67,7 +68,7 @@ PAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked, of a state of which extent. `asked`: "lists" or "console"."""
+    """What is asked, of a state of which extent. `asked`: "A1" or "console"."""
 
     asked: str
     rows: int
@@ -77,40 +78,49 @@ class Asking:
 
 
 class Caller:
-    """Sends requests into the application."""
+    """Sends requests into the application, as its server does."""
 
-    def __init__(self, app: Flask, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: Flask, headers: dict[str, str]) -> None:
         self._app = app
-        self._headers = headers
+        self._headers = list(headers.items())
 
-    def ask(self, path: str, method: str = "GET", form: Mapping[str, str] | None = None) -> tuple[int, Any, bytes]:
-        """Status, headers and body of the answer."""
-        builder = EnvironBuilder(path, method=method, headers=dict(self._headers), data=dict(form) if form else None)
-        told: list[Any] = []
-        answer = self._app.wsgi_app(builder.get_environ(), lambda status, headers, _=None: told.extend((status, headers)))  # type: ignore[arg-type]
-        with closing(answer):  # type: ignore[type-var]
-            body = b"".join(answer)
-        return int(told[0].split()[0]), told[1], body
+    def ask(self, path: str, method: str = "GET", form: dict[str, str] | None = None) -> Answer:
+        """The answer, whatever it is."""
+        return self._answer(EnvironBuilder(path, method=method, headers=self._headers, data=form).get_environ())
 
     def measure(self, path: str, times: int) -> dict[str, float]:
         """Milliseconds of wall and CPU for one answer. Raises Wrong for a refusal."""
-        environ = EnvironBuilder(path, headers=dict(self._headers)).get_environ()
+        environ = EnvironBuilder(path, headers=self._headers).get_environ()
         walls = []
         cpu = time.process_time()
         for _ in range(times):
             began = time.perf_counter()
-            self._once(dict(environ), path)
+            status = self._answer(dict(environ)).status
             walls.append((time.perf_counter() - began) * 1000)
+            if status != 200:
+                raise Wrong(f"GET {path} was answered {status}")
         ordered = quantiles(walls, n=100, method="inclusive")
         return {"median": median(walls), "p99": ordered[98], "cpu": (time.process_time() - cpu) / times * 1000}
 
-    def _once(self, environ: dict[str, Any], path: str) -> None:
-        told: list[str] = []
-        answer = self._app.wsgi_app(environ, lambda status, _headers, _=None: told.append(status))  # type: ignore[arg-type,return-value]
-        with closing(answer):  # type: ignore[type-var]
-            b"".join(answer)
-        if told[0][:3] != "200":
-            raise Wrong(f"GET {path} was answered {told[0]}")
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        told: list[Any] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], object]:
+            told.extend((status, headers))
+            return told.append
+
+        body: Any = self._app.wsgi_app(environ, start)
+        with closing(body):
+            return Answer(int(told[0][:3]), told[1], b"".join(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 class Wrong(Exception):
@@ -120,7 +130,9 @@ class Wrong(Exception):
 def application(place: Place, extent: Extent) -> tuple[Flask, Context]:
     """The service on a state that is filled."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    settings = read_settings({"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret", "ACCORD_RATE_LIMIT": "10000000/hour"})
+    settings = read_settings(
+        {"ACCORD_TOKEN": TOKEN, "ACCORD_SECRET_KEY": "secret", "ACCORD_RATE_LIMIT": "10000000/hour"}
+    )
     context = Context(secret_box(settings))
     open_database(place.state)
     migrate()
@@ -167,18 +179,16 @@ def ask_pages(app: Flask, extent: Extent, times: int) -> Iterator[tuple[str, dic
 
 
 def _signed_in(app: Flask) -> str:
-    caller = Caller(app, {})
-    _, headers, body = caller.ask("/console/sign-in")
-    cookie = _cookies(headers)
-    word = re.search(rb'name="csrf" value="([^"]*)"', body)
+    shown = Caller(app, {}).ask("/console/sign-in")
+    word = re.search(rb'name="csrf" value="([^"]*)"', shown.body)
     form = {"token": TOKEN, "csrf": word[1].decode() if word else ""}
-    status, headers, _ = Caller(app, {"Cookie": cookie}).ask("/console/sign-in", "POST", form)
-    if status != 303:
-        raise Wrong(f"signing in was answered {status}")
-    return _cookies(headers) or cookie
+    answer = Caller(app, {"Cookie": _cookies(shown.headers)}).ask("/console/sign-in", "POST", form)
+    if answer.status != 303:
+        raise Wrong(f"signing in was answered {answer.status}")
+    return _cookies(answer.headers)
 
 
-def _cookies(headers: Any) -> str:
+def _cookies(headers: list[tuple[str, str]]) -> str:
     return "; ".join(value.partition(";")[0] for name, value in headers if name.lower() == "set-cookie")
 
 
@@ -186,7 +196,7 @@ def main() -> None:
     asking = Asking(**json.loads(sys.argv[1]))
     extent = Extent(asking.rows, asking.skipped)
     app, _ = application(Place(**asking.place), extent)
-    ask = ask_lists if asking.asked == "lists" else ask_pages
+    ask = ask_lists if asking.asked == "A1" else ask_pages
     print(json.dumps(list(ask(app, extent, asking.times))))
 
 

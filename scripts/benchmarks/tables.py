@@ -77,7 +77,6 @@ def numbered(side: Shape, number: int) -> Shape:
     return replace(side, table=f"{side.table}_{number}") if number else side
 
 
-
 def key_of(side: str, number: int) -> str:
     """The key of a row: as good as random, like those that applications make."""
     digits = hashlib.md5(f"{side} {number}".encode(), usedforsecurity=False).hexdigest()

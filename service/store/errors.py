@@ -91,7 +91,7 @@ def groups(mapping_id: int | None, status: str | None, before: int | None, limit
     """Up to `limit` + 1 groups that have errors (with this status), newest first."""
     counted, still_open, among = _COUNTED[status]
     where, parameters = f"{counted} > 0", []
-    for condition, value in (("mapping_id = ?", mapping_id), ("id < ?", before)):
+    for condition, value in (("mapping_id = ?", mapping_id), ("g.id < ?", before)):
         if value is not None:
             where += f" AND {condition}"
             parameters.append(value)
@@ -100,8 +100,8 @@ def groups(mapping_id: int | None, status: str | None, before: int | None, limit
         for place in range(SAMPLES)
     )
     found = sql.rows(
-        f"SELECT id, mapping_id, code, {counted}, {still_open}, first_seen, {newest} FROM error_groups AS g"
-        f" WHERE {where} ORDER BY id DESC LIMIT ?",
+        f"SELECT g.id, g.mapping_id, g.code, {counted}, {still_open}, first_seen, {newest} FROM error_groups AS g"
+        f" WHERE {where} ORDER BY g.id DESC LIMIT ?",
         *parameters,
         limit + 1,
     )

@@ -1,4 +1,4 @@
-"""Lists that cost the same however much there is: an index for each filter, and counts that are kept instead of counted.
+"""Lists that cost the same however much there is: an index for each filter, and counts that are kept.
 
 Triggers keep the counts, so that whatever writes couplings or errors, hand-written SQL included, cannot forget them. On
 PostgreSQL they work once for a statement, on SQLite, which has no such triggers, once for a row.
@@ -20,10 +20,15 @@ CREATE INDEX errors_mapping_code ON errors (mapping_id, code, id);
 CREATE INDEX errors_mapping_category ON errors (mapping_id, category, id);
 CREATE INDEX skipped_records_status ON skipped_records (status, id);
 CREATE INDEX skipped_records_reason ON skipped_records (reason, id);
+CREATE INDEX skipped_records_newest ON skipped_records (mapping_id, id);
+CREATE INDEX skipped_records_mapping_reason ON skipped_records (mapping_id, reason, id);
+CREATE INDEX skipped_records_pairs ON skipped_records (coupling_id) WHERE status <> 'resolved';
+CREATE INDEX skipped_records_mapping_pairs ON skipped_records (mapping_id, coupling_id) WHERE status <> 'resolved';
 CREATE INDEX skipped_records_waiting ON skipped_records (mapping_id, created_at) WHERE status <> 'resolved';
 CREATE INDEX sync_runs_status ON sync_runs (status, id);
 CREATE INDEX sync_runs_kind ON sync_runs (kind, id);
-CREATE INDEX run_records_rare ON run_records (run_id, outcome, id) WHERE outcome NOT IN ('inserted', 'modified', 'coupled');
+CREATE INDEX run_records_rare ON run_records (run_id, outcome, id)
+    WHERE outcome NOT IN ('inserted', 'modified', 'coupled');
 """
 
 COUNTS = """

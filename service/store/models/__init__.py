@@ -17,6 +17,7 @@ from service.store.models.records import (
     Intent,
     PendingChange,
     Retry,
+    Tally,
     Watermark,
 )
 from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
@@ -45,6 +46,7 @@ __all__ = [
     "State",
     "SyncError",
     "SyncRun",
+    "Tally",
     "Token",
     "Watermark",
     "Webhook",
@@ -61,6 +63,7 @@ MODELS: tuple[type[State], ...] = (
     SyncRun,
     RunPredecessor,
     Coupling,
+    Tally,
     RunRecord,
     ErrorGroup,
     SyncError,
