@@ -208,6 +208,17 @@ class _FaultyConnector(Connector):
         asked = (tuple(fields), sorted(map(repr, wanted)))
         return self._call("find", asked, lambda: self._inner.find(selection, fields, wanted))
 
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:
+        return self._call("cut", size, lambda: self._inner.cut(selection, size))
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        return self._call(
+            "read_range",
+            (after, upto, limit),
+            lambda: self._inner.read_range(selection, after, upto, limit),
+            lambda: self._inner.read_range(selection, after, upto, self._faults.fewer(limit)),
+        )
+
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         return self._call(
             "insert",

@@ -18,6 +18,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -115,7 +116,7 @@ def connector(app: MariaApplication) -> Iterator[SqlConnector]:
 
 
 class TestMariaDb(ConnectorContract):
-    pass
+    traits = Traits(cuts=True)
 
 
 # The server

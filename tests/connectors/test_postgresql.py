@@ -20,6 +20,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -118,7 +119,7 @@ def connector(app: PostgresApplication) -> Iterator[SqlConnector]:
 
 
 class TestPostgres(ConnectorContract):
-    pass
+    traits = Traits(cuts=True)
 
 
 def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | None, position: list[Any]) -> str:

@@ -21,6 +21,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -103,7 +104,7 @@ def connector(app: SqliteApplication) -> Iterator[SqlConnector]:
 
 
 class TestSqlite(ConnectorContract):
-    pass
+    traits = Traits(cuts=True)
 
 
 def statements_of(connector: SqlConnector) -> list[str]:

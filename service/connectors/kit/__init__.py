@@ -14,7 +14,10 @@ import pytest
 
 # Before they are imported: a failed `assert` then shows both of its sides.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("application", "base", "describing", "reading", "writing", "guarding"))
+    *(
+        f"{__name__}.{part}"
+        for part in ("application", "base", "describing", "reading", "ranges", "writing", "guarding")
+    )
 )
 
 from service.connectors.kit.application import (  # noqa: E402
@@ -31,6 +34,7 @@ from service.connectors.kit.application import (  # noqa: E402
 )
 from service.connectors.kit.describing import Describing  # noqa: E402
 from service.connectors.kit.guarding import Guarding  # noqa: E402
+from service.connectors.kit.ranges import Ranges  # noqa: E402
 from service.connectors.kit.reading import Reading  # noqa: E402
 from service.connectors.kit.writing import Writing  # noqa: E402
 
@@ -54,5 +58,5 @@ __all__ = [
 ]
 
 
-class ConnectorContract(Describing, Reading, Writing, Guarding):
+class ConnectorContract(Describing, Reading, Ranges, Writing, Guarding):
     """Everything that holds for every connector."""

@@ -27,8 +27,8 @@ class Traits:
     `resolution`: microseconds to which stamps are cut. `unstamped`: a record may have no stamp.
     `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
     `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
-    `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
-    `plenty`: how many records the larger tests make.
+    `cuts`: a table can be read in ranges of its keys. `rules`: which rules a refusal names, together with the field: of
+    "unique", "not_null". `plenty`: how many records the larger tests make.
     """
 
     customer: str = "customer"
@@ -42,6 +42,7 @@ class Traits:
     same_stamp_noticed: bool = True
     ignores_case: bool = False
     counts: bool = True
+    cuts: bool = False
     rules: frozenset[str] = frozenset({"unique", "not_null"})
     plenty: int = 2500
 
