@@ -117,11 +117,15 @@ class Worker:
 
 def carry_out_next(context: Context, owner: str, stopping: threading.Event) -> bool:
     """Carry out one run if there is one; returns whether there was. The caller has a connection open."""
+
+    def hold(lease: Lease) -> _Heart:
+        return _Heart(context, lease, stopping)
+
     lease = execution.claim(context, owner)
     if lease is None:
-        return False
-    with _Heart(context, lease, stopping) as heart:
-        execution.carry_out(context, lease, heart.why, heart.sleep)
+        return execution.help_out(context, owner, hold)
+    with hold(lease) as heart:
+        execution.carry_out(context, lease, heart.why, heart.sleep, hold=hold)
     return True
 
 

@@ -25,6 +25,10 @@ PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
 
 
+RANGE_SIZE = 10_000
+"""Records of a range that a worker takes by itself; a reading of two ranges and more is cut. Some seconds of work: less
+than what a worker that dies costs others, more than what taking a range does."""
+
 SYNCHRONIZING = ("modified", "full")
 """The kinds of runs that go through all records there are, or all that changed, and carry them to the other side."""
 
@@ -124,6 +128,7 @@ class Task:
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    range_size: int = RANGE_SIZE
     match_index: MatchIndex | None = None
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
@@ -150,7 +155,7 @@ class Task:
     def passes(self) -> list[Side]:
         """The sources of the run's passes. Where records refer to others of their own mapping, each side is gone
         through again for those that waited for a record of this very run."""
-        again = not self.request.get("released") and self._refers_to_itself()
+        again = not self.request.get("released") and self.refers_to_itself
         return self.sources * 2 if again and self.kind in SYNCHRONIZING else self.sources
 
     @property
@@ -159,9 +164,15 @@ class Task:
         again = self.kind in SYNCHRONIZING and self.checkpoint.get("pass", 0) >= len(self.sources)
         return again or bool(self.request.get("released"))
 
-    def _refers_to_itself(self) -> bool:
+    @property
+    def refers_to_itself(self) -> bool:
+        """Whether records refer to others of their own mapping."""
         pointers = [line.pointer for flow in self.flows.values() for line in flow.lines]
         return any(pointer is not None and pointer.mapping_id == self.mapping.id for pointer in pointers)
+
+    def beyond(self, number: int) -> dict[str, Any]:
+        """The checkpoint after a pass."""
+        return {"pass": number + 1} if number + 1 < len(self.passes) else {"finished": True}
 
     def check_stop(self) -> None:
         """Raise Stopped between two pages when somebody asked for it."""

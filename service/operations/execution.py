@@ -13,12 +13,14 @@ from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow
 from service.core.mapping import DeletionResolution, SyncMapping, UpdateResolution
 from service.core.records import Direction, Side
+from service.engine.ranges import is_cut
 from service.engine.sync import execute
-from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
-from service.operations import run_groups, schedules
+from service.engine.task import PAGE_SIZE, RANGE_SIZE, Stop, Stopped, Task
+from service.operations import run_groups, schedules, sharing
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.sharing import Hold, StillShared
 from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
@@ -50,6 +52,8 @@ def carry_out(
     stopping: Callable[[], Stop | None],
     sleep: Callable[[float], None],
     page_size: int = PAGE_SIZE,
+    range_size: int = RANGE_SIZE,
+    hold: Hold | None = None,
 ) -> None:
     """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
     run = store.get(lease.run_id)
@@ -58,22 +62,68 @@ def carry_out(
         return
 
     def prepare(task: Task) -> None:
-        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+        task.stopping, task.sleep, task.page_size, task.range_size = stopping, sleep, page_size, range_size
+
+    def work(task: Task) -> None:
+        prepare(task)
+        _work(context, task, row, hold or sharing.unkept(stopping, sleep))
 
     with run_traced(run, row.name):
-        _carry_out(context, lease, run, row, prepare)
+        _carry_out(context, lease, run, row, work)
 
 
-def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
+def help_out(
+    context: Context,
+    owner: str,
+    hold: Hold,
+    page_size: int = PAGE_SIZE,
+) -> bool:
+    """Take ranges of a run that has any to be taken, one after another, as long as no run waits to begin; returns
+    whether there was one. Raises nothing of its own."""
+    lease = sharing.claim(context, owner)
+    run = store.get(lease.run_id) if lease else None
+    row = mappings.get(run.mapping_id) if run else None
+    if lease is None or run is None or row is None:
+        return False
+    with run_traced(run, row.name):
+        _help_out(context, lease, run, row, hold, page_size)
+    return True
+
+
+def _help_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, page_size: int) -> None:
+    taken: Lease | None = lease
+    bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
+    try:
+        with bound(context, row) as parts:
+            task = _task(context, lease, run, row, parts)
+            task.page_size = page_size
+            task.stopping = lambda: Stop.HAND_OVER if store.something_waits(context.now()) else None
+            while taken is not None:
+                bound_log.info("range_started", range_id=taken.range_id)
+                sharing.work(task, taken, hold, lambda: None)
+                taken = None if task.stopping() else sharing.claim(context, lease.owner, run.id)
+    except Stopped as stopped:
+        bound_log.info("range_stopped", why=stopped.why)
+    except SideFailed as error:
+        bound_log.warning("range_failed", code=error.failure.code)
+        if taken is not None:
+            sharing.fail(taken, error.failure)
+    except Exception as error:
+        bound_log.exception("range_failed")
+        if taken is not None:
+            sharing.fail(taken, _internal(error))
+    context.wake()
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, work: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            prepare(task)
             for connector in parts.connectors.values():
                 connector.fence(task.permit)
-            _work(task, row)
+            work(task)
         _finish(context, task, row)
     except LeaseLost:
         bound_log.warning("run_lease_lost")
@@ -85,13 +135,21 @@ def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, pr
         bound_log.warning("run_failed", code=error.failure.code)
     except Exception as error:
         bound_log.exception("run_failed")
-        _fail(context, lease, row, Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,)))
+        _fail(context, lease, row, _internal(error))
 
 
-def _work(task: Task, row: MappingRow) -> None:
+def _internal(error: Exception) -> Failure:
+    return Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,))
+
+
+def _work(context: Context, task: Task, row: MappingRow, hold: Hold) -> None:
     if not any(flow.lines for flow in task.flows.values()):
         raise SideFailed(Failure("no_field_mappings", {"mapping": row.name}, (row.name,)))
     execute(task)
+    while is_cut(task.checkpoint):
+        context.wake()
+        sharing.lead(context, task, hold)
+        execute(task)
 
 
 def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
@@ -157,6 +215,18 @@ def _ending(context: Context, run_id: int) -> Iterator[None]:
         context.wake()
 
 
+@contextmanager
+def _early_ending(context: Context, lease: Lease) -> Iterator[None]:
+    """The same for a run that ends before it is done. While others work on ranges of it, it is handed over instead: who
+    is the last of them ends it."""
+    try:
+        with _ending(context, lease.run_id):
+            sharing.close(context, lease)
+            yield
+    except StillShared:
+        store.hand_over(lease)
+
+
 def _slow_down_or_wake(context: Context, task: Task, row: MappingRow) -> None:
     """Count a run of changes that had nothing to do; one that had ends the slower pace of the schedule."""
     quiet = {"read", "unchanged", "ignored", "skipped"}
@@ -191,7 +261,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with _ending(context, lease.run_id):
+    with _early_ending(context, lease):
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
 
@@ -199,7 +269,7 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
     try:
-        with _ending(context, lease.run_id):
+        with _early_ending(context, lease):
             store.finish(lease, "failed", context.now(), failure.code, failure.params)
             problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
             skipped.reopen_of_run(lease.run_id)

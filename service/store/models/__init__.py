@@ -10,7 +10,7 @@ from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
 from service.store.models.records import AwaitedRecord, Coupling, Exclusion, Intent, PendingChange, Retry, Watermark
-from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
+from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
@@ -30,6 +30,7 @@ __all__ = [
     "PendingChange",
     "Retry",
     "RunPredecessor",
+    "RunRange",
     "RunRecord",
     "SkippedRecord",
     "State",
@@ -49,6 +50,7 @@ MODELS: tuple[type[State], ...] = (
     Watermark,
     SyncRun,
     RunPredecessor,
+    RunRange,
     Coupling,
     RunRecord,
     ErrorGroup,
