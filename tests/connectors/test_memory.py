@@ -28,7 +28,7 @@ def connector(app: MemoryApplication) -> Connector:
 
 
 class TestMemory(ConnectorContract):
-    traits = Traits(cuts=True)
+    traits = Traits(cuts=True, options={"grade": ("gold", "silver")})
 
 
 def test_settings_are_checked() -> None:
