@@ -87,13 +87,15 @@ def _nobody(_name: str, _operation: str) -> None:
 class Faults:
     """What goes wrong, by chance out of a seed: each call meets at most one fault, with the rates given.
 
-    `between(name, operation)` plays the people who come between; `paused()` what others do while a worker stands
-    still. `trace` has every call; `counts` every fault. Nothing goes wrong while `on` is False.
+    `between(name, operation)` plays the people who come between; `meanwhile`, with the same, what other workers do
+    before any call; `paused()` what others do while a worker stands still. `trace` has every call; `counts` every
+    fault. Nothing goes wrong while `on` is False.
     """
 
     def __init__(self, seed: int, rates: Mapping[Fault, float], clock: VirtualClock) -> None:
         self.on = True
         self.between: Callable[[str, str], None] = _nobody
+        self.meanwhile: Callable[[str, str], None] = _nobody
         self.paused: Callable[[], None] = lambda: None
         self.trace: list[Entry] = []
         self.counts: Counter[Fault] = Counter()
@@ -247,6 +249,7 @@ class _FaultyConnector(Connector):
         self, operation: str, asked: Any, work: Callable[[], Answer], less: Callable[[], Answer] | None = None
     ) -> Answer:
         """One call with whatever happens to it. `less` does a part of it."""
+        self._faults.meanwhile(self._name, operation)
         fault = self._faults.draw(self._name, operation)
         place = len(self._faults.trace)
         self._faults.trace.append((self._name, operation, asked, fault or "", None))
