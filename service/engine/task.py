@@ -25,10 +25,6 @@ PAGE_SIZE = 500
 """Records per page. Beyond some hundreds only memory grows (facts measured: 100 takes most of the gain of a batch)."""
 
 
-RANGE_SIZE = 10_000
-"""Records of a range that a worker takes by itself; a reading of two ranges and more is cut. Some seconds of work: less
-than what a worker that dies costs others, more than what taking a range does."""
-
 SYNCHRONIZING = ("modified", "full")
 """The kinds of runs that go through all records there are, or all that changed, and carry them to the other side."""
 
@@ -98,8 +94,9 @@ class Task:
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
     two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
     of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
-    same. `noted`: whether the page has noted changes before it sent them. `began`, `read_here`: when this worker began,
-    and how many records it has read. `steady`: a clock of our own that nobody sets while this process lives.
+    same. `range_size`: a reading of twice as many records is cut into ranges. `noted`: whether the page has noted
+    changes before it sent them. `began`, `read_here`: when this worker began, and how many records it has read.
+    `steady`: a clock of our own that nobody sets while this process lives.
     """
 
     lease: Lease
@@ -128,7 +125,7 @@ class Task:
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
-    range_size: int = RANGE_SIZE
+    range_size: int = 10_000
     match_index: MatchIndex | None = None
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 

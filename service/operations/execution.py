@@ -15,7 +15,7 @@ from service.core.mapping import DeletionResolution, SyncMapping, UpdateResoluti
 from service.core.records import Direction, Side
 from service.engine.ranges import is_cut
 from service.engine.sync import execute
-from service.engine.task import PAGE_SIZE, RANGE_SIZE, Stop, Stopped, Task
+from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
 from service.operations import run_groups, schedules, sharing
 from service.operations.announcements import ending
 from service.operations.context import Context
@@ -52,7 +52,6 @@ def carry_out(
     stopping: Callable[[], Stop | None],
     sleep: Callable[[float], None],
     page_size: int = PAGE_SIZE,
-    range_size: int = RANGE_SIZE,
     hold: Hold | None = None,
 ) -> None:
     """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
@@ -62,7 +61,7 @@ def carry_out(
         return
 
     def prepare(task: Task) -> None:
-        task.stopping, task.sleep, task.page_size, task.range_size = stopping, sleep, page_size, range_size
+        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
 
     def work(task: Task) -> None:
         prepare(task)
@@ -174,6 +173,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         steady=context.steady,
         new_key=context.new_key,
         margin=context.lease // 6,
+        range_size=context.range_size,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

@@ -50,7 +50,7 @@ class Team:
     moments: Moments = field(default_factory=Moments)
 
     def __post_init__(self) -> None:
-        self.context = replace(self.world.context, connector_class=self.moments.connector_class)
+        self.context = replace(self.world.context, connector_class=self.moments.connector_class, range_size=RANGE)
         self.world.context = self.context
 
     def start(self, kind: str = "full", **given: Any) -> int:
@@ -61,7 +61,7 @@ class Team:
         lease = execution.claim(self.context, owner)
         if lease is None:
             return False
-        execution.carry_out(self.context, lease, stopping, lambda _: None, PAGE, RANGE)
+        execution.carry_out(self.context, lease, stopping, lambda _: None, PAGE)
         return True
 
     def help(self, stopping: Callable[[], Stop | None] = lambda: None, owner: str = "helper") -> bool:

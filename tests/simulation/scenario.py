@@ -57,19 +57,18 @@ class Scenario:
         self.faults.paused = self._overtake
         self.faults.meanwhile = self._may_help
         keys = random.Random(seed)
+        # Chances of their own: what else happens in a seed is what happened before there were ranges.
+        self.helper = random.Random(f"ranges {seed}")
+        self.helping = self.helper.choice((0.0, 0.02, 0.1))
         self.context = Context(
             SECRETS,
             now=self.clock.now,
             steady=self.clock.now,
             new_key=lambda: uuid.UUID(int=keys.getrandbits(128)),
             connector_class=self.faults.connector_class,
+            range_size=self.helper.choice((2, 3, 10_000)),
         )
         self.page_size = self.chance.randint(2, 5)
-        # The draws that came before this one existed stay as they were.
-        ranged = random.Random(f"ranges {seed}")
-        self.range_size = ranged.choice((2, 3, 10_000))
-        self.helping = ranged.choice((0.0, 0.02, 0.1))
-        self.helper = ranged
         self.workers = 0
         self.standing = False
         self.by_number = self.chance.random() < 0.6
@@ -163,7 +162,7 @@ class Scenario:
             return self._help()
         beat, sleep = self._beat(lease), self.clock.sleep
         try:
-            execution.carry_out(self.context, lease, beat, sleep, self.page_size, self.range_size, self._hold)
+            execution.carry_out(self.context, lease, beat, sleep, self.page_size, self._hold)
         except Crash:
             self.truth.look()
         return True
