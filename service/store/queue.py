@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,7 @@ def forget_lost_jobs() -> int:
     )
 
 
-def run_statements(texts: Sequence[str]) -> None:
-    """Carry out statements of the queue's schema, each text with as many as there are, in the caller's transaction."""
-    for text in texts:
-        # Through the driver: what looks like a parameter there is none.
-        driver_connection().execute(text)
+def run_statements(text: str) -> None:
+    """Carry out statements of the queue's schema, as many as there are, in the caller's transaction."""
+    # Through the driver: what looks like a parameter there is none.
+    driver_connection().execute(text)

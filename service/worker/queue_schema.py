@@ -12,25 +12,34 @@ from service.store.database import migrating
 
 NOTE = "queue_schema"
 """The note of the newest migration that the tables have; procrastinate keeps none."""
+WHOLE = "procrastinate"
+"""What is applied where there are no tables yet."""
 
 
 def migrate() -> list[str]:
-    """Bring the tables up to date and return the names of what was applied."""
-    with migrating(), sql.transaction():
+    """Bring the tables up to date and return the names of what was applied, each in a transaction of its own."""
+    with migrating():
         steps = missing()
-        queue.run_statements([text for _, text in steps])
-        if steps:
-            notes.write(NOTE, _files()[-1].stem)
+        for name, text in steps:
+            with sql.transaction():
+                queue.run_statements(text)
+                notes.write(NOTE, newest() if name == WHOLE else name)
     return [name for name, _ in steps]
 
 
 def missing() -> list[tuple[str, str]]:
     """What the open database still lacks, by name, with its statements; the caller has a connection open."""
     if not queue.installed():
-        return [("procrastinate", SchemaManager.get_schema())]
+        return [(WHOLE, SchemaManager.get_schema())]
     level = notes.read(NOTE) or ""
-    return [(file.stem, file.read_text(encoding="utf-8")) for file in _files() if file.stem > level]
+    return [(file.stem, file.read_text(encoding="utf-8")) for file in files() if file.stem > level]
 
 
-def _files() -> list[Path]:
+def newest() -> str:
+    """The newest migration of the procrastinate that is installed."""
+    return files()[-1].stem
+
+
+def files() -> list[Path]:
+    """Its migrations, the oldest first."""
     return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))

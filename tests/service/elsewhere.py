@@ -11,6 +11,6 @@ import sys
 from service.cli import main
 
 NAME = sys.argv[1]
-socket.gethostname = lambda: NAME  # type: ignore[assignment]
+socket.gethostname = lambda: NAME
 sys.argv = ["accord", *sys.argv[2:]]
 main(prog_name="accord")

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 from urllib.request import Request, urlopen
 
 import orjson
@@ -35,6 +36,12 @@ CREATE INDEX ON {name} (modified, id);
 TOKEN = "a-token-that-only-this-test-knows"
 PATIENCE = 90.0
 ENDED = ("succeeded", "completedWithErrors", "failed", "cancelled")
+
+
+def said(text: Any) -> LiteralString:
+    """A statement that is put together here, of nothing that comes from outside."""
+    put_together: LiteralString = text
+    return put_together
 
 
 class Installation:
@@ -65,15 +72,12 @@ class Installation:
         with psycopg.connect(self.application) as opened:
             for n in range(number):
                 for name in (f"source_{n}", f"target_{n}"):
-                    opened.execute(cast("LiteralString", TABLE.format(name=name)))
-                opened.execute(
-                    cast(
-                        "LiteralString",
-                        f"INSERT INTO source_{n} (name, modified) SELECT 'Record ' || i, now() - interval '1 hour'"
-                        " + i * interval '1 millisecond' FROM generate_series(1, %s) AS i",
-                    ),
-                    (records,),
+                    opened.execute(said(TABLE.format(name=name)))
+                filled = (
+                    f"INSERT INTO source_{n} (name, modified) SELECT 'Record ' || i, now() - interval '1 hour'"
+                    " + i * interval '1 millisecond' FROM generate_series(1, %s) AS i"
                 )
+                opened.execute(said(filled), (records,))
         with connection():
             sides = [
                 connections.create(
@@ -103,13 +107,13 @@ class Installation:
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What a query finds in the applications."""
         with psycopg.connect(self.application) as opened:
-            return opened.execute(cast("LiteralString", statement), parameters).fetchall()
+            return opened.execute(said(statement), parameters).fetchall()
 
     def runs(self, columns: str, condition: str = "TRUE") -> list[tuple[Any, ...]]:
         """What the state says about runs."""
         with psycopg.connect(self.state) as opened:
             query = f"SELECT {columns} FROM sync_runs WHERE {condition} ORDER BY id"
-            return opened.execute(cast("LiteralString", query)).fetchall()
+            return opened.execute(said(query)).fetchall()
 
     def assert_same(self, number: int) -> None:
         """What is in each source is in its destination: all of it, once."""
@@ -137,13 +141,12 @@ class Installation:
                     command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
                 )
         for name in names:
-            said = "listens on" if name.startswith("web") else "works on runs"
-            self.wait_for(lambda name=name, said=said: said in self.log(name) and self.answers(name))
+            self.wait_for(partial(self.is_there, name))
 
-    def answers(self, name: str) -> bool:
-        """Whether a web process is ready; of workers nothing is asked."""
+    def is_there(self, name: str) -> bool:
+        """Whether a process does what it is there for."""
         if not self.ports[name]:
-            return True
+            return "works on runs" in self.log(name)
         try:
             return bool(self.ask(name, "/health/ready"))
         except OSError:
@@ -207,7 +210,7 @@ class Installation:
             self._edit(chance, len(mapping_ids))
             self.trigger(webs, chance.sample(mapping_ids, max(1, len(mapping_ids) // 4)))
             name = chance.choice(workers)
-            time.sleep(chance.uniform(0.0, 0.5))  # The moment at which it is killed is what chance is to choose.
+            time.sleep(chance.uniform(0.2, 2.0))  # The moment at which it is killed is what chance is to choose.
             self.kill(name)
             killed += 1
             self.start(name)
@@ -217,9 +220,9 @@ class Installation:
         with psycopg.connect(self.application) as opened:
             for n in chance.sample(range(number), max(1, number // 4)):
                 more = f"INSERT INTO source_{n} (name) SELECT 'Record ' || max(id) + 1 || ' of later' FROM source_{n}"
-                opened.execute(cast("LiteralString", more))
+                opened.execute(said(more))
                 other = f"UPDATE source_{n} SET name = name || ' x', modified = clock_timestamp() WHERE mod(id, 5) = %s"
-                opened.execute(cast("LiteralString", other), (chance.randrange(5),))
+                opened.execute(said(other), (chance.randrange(5),))
 
 
 @contextmanager
