@@ -4,11 +4,16 @@ or there twice. `ACCORD_CHAOS_SECONDS=60` and `ACCORD_CHAOS_MAPPINGS=200` are ho
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
+from service.cli.preparing import bring_up_to_date
+from service.store import notes, queue, sql
+from service.store.database import connection
+from service.worker import queue_schema
 from tests.servers import PostgresServer
 from tests.service.installation import Installation, installation
 
@@ -53,3 +58,25 @@ def test_every_run_is_carried_out_once_whoever_dies(place: Installation) -> None
     place.wait_for_all()
     assert {status for (status,) in place.runs("status")} == {"succeeded"}
     place.assert_same(MAPPINGS)
+
+
+def test_the_tables_of_the_queue_follow_its_versions(place: Installation) -> None:
+    """As after an upgrade of procrastinate: what came since is carried out, once."""
+    *older, last_but_one, last = queue_schema.files()
+    with connection():
+        functions = (
+            "SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'procrastinate%' ORDER BY 1"
+        )
+        wanted = dict(sql.rows(functions))
+        assert queue_schema.missing() == []
+        for text in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+            queue.run_statements(text)
+        bring_up_to_date(replace(place.settings, queue_url=None))
+        for file in older:
+            with sql.transaction():
+                queue.run_statements(file.read_text())
+        notes.write(queue_schema.NOTE, older[-1].stem)
+        assert queue_schema.migrate() == [last_but_one.stem, last.stem]
+        assert (queue_schema.missing(), queue_schema.migrate()) == ([], [])
+        found = dict(sql.rows(functions))
+        assert {name: found.get(name) for name in wanted} == wanted

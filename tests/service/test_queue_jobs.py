@@ -6,22 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.cli.preparing import bring_up_to_date
 from service.operations import run_groups, runs
 from service.operations.run_groups import GroupRequest
 from service.operations.runs import RunRequest
 from service.settings import SettingsWrong, read_settings
-from service.store import notes, queue, sql
+from service.store import queue, sql
 from service.store import runs as run_rows
-from service.store.database import connection, open_database
+from service.store.database import connection
 from service.store.models import SyncRun
-from service.worker import queue_schema
 from service.worker.jobs import GOING_ON, Jobs
 from service.worker.parts import QueueUnavailable, part
 from tests.servers import PostgresServer
@@ -39,7 +36,6 @@ def made(
 @pytest.fixture
 def place(made: tuple[Installation, list[int]]) -> Iterator[Installation]:
     """No process works here: what waits in the queue can be looked at."""
-    open_database(made[0].state)
     with connection():
         sql.execute("DELETE FROM sync_runs")
         sql.execute("DELETE FROM procrastinate_jobs")
@@ -134,28 +130,6 @@ def test_what_was_begun_goes_before_what_was_not(place: Installation, ids: list[
     run_rows.end_leases(["dead"])
     place.context.wake()
     assert [(run, priority) for run, _, priority, *_ in jobs()] == [(begun.id, GOING_ON - 10), (full.id, 0)]
-
-
-def test_the_tables_of_the_queue_follow_its_versions(tmp_path: Path, postgres: PostgresServer) -> None:
-    """As after an upgrade of procrastinate: what came since is carried out, once."""
-    *older, last_but_one, last = queue_schema.files()
-    with installation(tmp_path, postgres, postgres) as fresh, connection():
-        functions = (
-            "SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'procrastinate%' ORDER BY 1"
-        )
-        wanted = dict(sql.rows(functions))
-        assert queue_schema.missing() == []
-        for text in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
-            queue.run_statements(text)
-        bring_up_to_date(replace(fresh.settings, queue_url=None))
-        for file in older:
-            with sql.transaction():
-                queue.run_statements(file.read_text())
-        notes.write(queue_schema.NOTE, older[-1].stem)
-        assert queue_schema.migrate() == [last_but_one.stem, last.stem]
-        assert (queue_schema.missing(), queue_schema.migrate()) == ([], [])
-        found = dict(sql.rows(functions))
-        assert {name: found.get(name) for name in wanted} == wanted
 
 
 def test_a_queue_needs_postgresql() -> None:
