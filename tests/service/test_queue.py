@@ -63,20 +63,20 @@ def test_every_run_is_carried_out_once_whoever_dies(place: Installation) -> None
 def test_the_tables_of_the_queue_follow_its_versions(place: Installation) -> None:
     """As after an upgrade of procrastinate: what came since is carried out, once."""
     *older, last_but_one, last = queue_schema.files()
+    functions = "SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE starts_with(proname, 'procrastinate')"
     with connection():
-        functions = (
-            "SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'procrastinate%' ORDER BY 1"
-        )
         wanted = dict(sql.rows(functions))
         assert queue_schema.missing() == []
-        for text in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
-            queue.run_statements(text)
-        bring_up_to_date(replace(place.settings, queue_url=None))
+        queue.run_statements("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        queue.driver_connection().commit()
+    bring_up_to_date(replace(place.settings, queue_url=None))
+    with connection():
         for file in older:
             with sql.transaction():
                 queue.run_statements(file.read_text())
         notes.write(queue_schema.NOTE, older[-1].stem)
-        assert queue_schema.migrate() == [last_but_one.stem, last.stem]
-        assert (queue_schema.missing(), queue_schema.migrate()) == ([], [])
+    assert queue_schema.migrate() == [last_but_one.stem, last.stem]
+    assert queue_schema.migrate() == []
+    with connection():
         found = dict(sql.rows(functions))
-        assert {name: found.get(name) for name in wanted} == wanted
+    assert {name: found.get(name) for name in wanted} == wanted
