@@ -12,7 +12,7 @@ from typing import Any
 
 from service.core.contradictions import contradictions
 from service.core.failures import SideFailed
-from service.core.linting import Way, lost, refused, uncovered
+from service.core.linting import Way, lost, refused, uncovered, unknown_options
 from service.core.mapping import flowing_steps
 from service.core.records import Direction, Selection, Side, SideTable, Table
 from service.operations import mappings
@@ -126,9 +126,9 @@ def _line_findings(scene: _Tables) -> Iterator[Finding]:
         for way, bound in ways.items():
             for code, params in refused(bound):
                 yield Finding("warning", f"{pointer}/{way.source.other}Field", code, params)
-            missing = uncovered(bound)
-            if missing is not None:
-                yield Finding("warning", f"{pointer}/transforms/{way}", *missing)
+            for told in (uncovered(bound), unknown_options(bound)):
+                if told is not None:
+                    yield Finding("warning", f"{pointer}/transforms/{way}", *told)
         if len(ways) == len(WAYS):
             there, back = ways.values()
             # What a step on the way back makes of values that its counterpart never writes does not matter.
