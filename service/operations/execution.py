@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,10 +21,11 @@ from service.operations import run_groups, schedules, sharing
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
-from service.operations.sharing import Hold, StillShared
+from service.operations.sharing import Hold, StillShared, internal
 from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
+from service.store.integrity import is_lost
 from service.store.models import Mapping as MappingRow
 from service.store.models import SyncRun
 from service.store.problems import Problem
@@ -32,10 +34,17 @@ from service.store.runs import Lease, LeaseLost
 log = structlog.get_logger()
 
 
-def claim(context: Context, owner: str) -> Lease | None:
-    """Take the next run that can be worked on."""
+class StateLost(Exception):
+    """Our own database went away in the midst of a run; the run itself goes on where its last page ended."""
+
+
+def claim(context: Context, owner: str, run_id: int | None = None, *, short: bool = False) -> Lease | None:
+    """Take the next run that can be worked on, or this one. `short`: none that is known to be long."""
     now = context.now()
-    lease = store.claim(owner, now, now + context.lease)
+    if run_id is None:
+        lease = store.claim(owner, now, now + context.lease, short=short)
+    else:
+        lease = store.claim_one(run_id, owner, now, now + context.lease)
     if lease is not None:
         context.note_run(lease.run_id)
     return lease
@@ -54,49 +63,55 @@ def carry_out(
     page_size: int = PAGE_SIZE,
     hold: Hold | None = None,
 ) -> None:
-    """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
-    run = store.get(lease.run_id)
-    row = mappings.get(run.mapping_id) if run else None
-    if run is None or row is None:
-        return
+    """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises StateLost when our own
+    database went away, and nothing else of its own."""
 
-    def prepare(task: Task) -> None:
+    def work(row: MappingRow, task: Task) -> None:
         task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
-
-    def work(task: Task) -> None:
-        prepare(task)
         _work(context, task, row, hold or sharing.unkept(stopping, sleep))
 
-    with run_traced(run, row.name):
-        _carry_out(context, lease, run, row, work)
+    try:
+        run = store.get(lease.run_id)
+        row = mappings.get(run.mapping_id) if run else None
+        if run is not None and row is not None:
+            with run_traced(run, row.name):
+                _carry_out(context, lease, run, row, partial(work, row))
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        log.warning("run_interrupted", run_id=lease.run_id, error=type(error).__name__)
+        raise StateLost from error
 
 
-def help_out(
-    context: Context,
-    owner: str,
-    hold: Hold,
-    page_size: int = PAGE_SIZE,
-) -> bool:
-    """Take ranges of a run that has any to be taken, one after another, as long as no run waits to begin; returns
-    whether there was one. Raises nothing of its own."""
+def help_out(context: Context, owner: str, hold: Hold, page_size: int = PAGE_SIZE, *, short: bool = False) -> bool:
+    """Take ranges of a run that has any to be taken, one after another, as long as no run waits to begin (`short`: none
+    that is not known to be long); returns whether there was one. Raises what comes of a database that went away, and
+    nothing else of its own."""
     lease = sharing.claim(context, owner)
     run = store.get(lease.run_id) if lease else None
     row = mappings.get(run.mapping_id) if run else None
     if lease is None or run is None or row is None:
         return False
+
+    def prepare(task: Task) -> None:
+        task.page_size = page_size
+        task.stopping = lambda: Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None
+
     with run_traced(run, row.name):
-        _help_out(context, lease, run, row, hold, page_size)
+        _help_out(context, lease, run, row, hold, prepare)
+    context.wake()
     return True
 
 
-def _help_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, page_size: int) -> None:
+def _help_out(
+    context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, prepare: Callable[[Task], None]
+) -> None:
     taken: Lease | None = lease
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            task.page_size = page_size
-            task.stopping = lambda: Stop.HAND_OVER if store.something_waits(context.now()) else None
+            prepare(task)
             while taken is not None:
                 bound_log.info("range_started", range_id=taken.range_id)
                 sharing.work(task, taken, hold, lambda: None)
@@ -105,13 +120,12 @@ def _help_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, hol
         bound_log.info("range_stopped", why=stopped.why)
     except SideFailed as error:
         bound_log.warning("range_failed", code=error.failure.code)
-        if taken is not None:
-            sharing.fail(taken, error.failure)
+        sharing.fail(taken or lease, error.failure)
     except Exception as error:
+        if is_lost(error):
+            raise
         bound_log.exception("range_failed")
-        if taken is not None:
-            sharing.fail(taken, _internal(error))
-    context.wake()
+        sharing.fail(taken or lease, internal(error))
 
 
 def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, work: Callable[[Task], None]) -> None:
@@ -133,12 +147,10 @@ def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, wo
         _fail(context, lease, row, error.failure)
         bound_log.warning("run_failed", code=error.failure.code)
     except Exception as error:
+        if is_lost(error):
+            raise
         bound_log.exception("run_failed")
-        _fail(context, lease, row, _internal(error))
-
-
-def _internal(error: Exception) -> Failure:
-    return Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,))
+        _fail(context, lease, row, internal(error))
 
 
 def _work(context: Context, task: Task, row: MappingRow, hold: Hold) -> None:
@@ -211,6 +223,7 @@ def _ending(context: Context, run_id: int) -> Iterator[None]:
         run = store.get(run_id)
         if run is not None:
             run_groups.run_ended(context, run)
+            context.dispatch()
     if run is not None and run.group_id is not None:
         context.wake()
 

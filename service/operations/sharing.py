@@ -20,6 +20,7 @@ from service.engine.sync import work_on_range
 from service.engine.task import Stop, Stopped, Task
 from service.operations.context import Context
 from service.store import ranges, runs
+from service.store.integrity import is_lost
 from service.store.runs import Lease, LeaseLost
 
 log = structlog.get_logger()
@@ -101,9 +102,18 @@ def work(task: Task, lease: Lease, hold: Hold, told: Callable[[], None]) -> None
         except SideFailed as error:
             fail(lease, error.failure)
             raise
+        except Exception as error:
+            if not is_lost(error):
+                fail(lease, internal(error))
+            raise
         finally:
             for connector in task.connectors.values():
                 connector.fence(task.permit)
+
+
+def internal(error: Exception) -> Failure:
+    """What is said of an error that nobody foresaw."""
+    return Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,))
 
 
 def fail(lease: Lease, failure: Failure) -> None:

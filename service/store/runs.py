@@ -97,15 +97,30 @@ _FREE = (
 after have ended; or one whose worker's lease has ended, unless others are at work on its last ranges."""
 
 
-def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
-    """Take the next run: one that is queued while its mapping rests and after all that it comes after have ended, or
-    one whose worker's lease has ended.
+def claim(owner: str, now: Stamp, lease_until: Stamp, *, short: bool = False) -> Lease | None:
+    """Take the next run that can be worked on; `short`: none that is known to be long.
 
     People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
     """
     found = sql.rows(
-        f"SELECT id, attempt FROM sync_runs AS run WHERE {_FREE} ORDER BY priority, id LIMIT 1", now, now, now
+        f"SELECT id, attempt FROM sync_runs AS run WHERE {_FREE} AND (is_long = ? OR NOT ?)"
+        " ORDER BY priority, id LIMIT 1",
+        now,
+        now,
+        now,
+        False,
+        short,
     )
+    return _take(found, owner, now, lease_until)
+
+
+def claim_one(run_id: int, owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
+    """Take this run. None when it cannot be worked on now, or another was faster."""
+    found = sql.rows(f"SELECT id, attempt FROM sync_runs AS run WHERE id = ? AND {_FREE}", run_id, now, now, now)
+    return _take(found, owner, now, lease_until)
+
+
+def _take(found: Sequence[tuple[Any, ...]], owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
     if not found:
         return None
     run_id, attempt = found[0]
@@ -130,9 +145,10 @@ _PLACES = (("sync_runs", "running"), ("run_ranges", "open"))
 """Where there are leases, and the status of what is worked on."""
 
 
-def something_waits(now: Stamp) -> bool:
-    """Whether there is a run that can be worked on and that nobody has."""
-    return bool(sql.rows(f"SELECT 1 FROM sync_runs AS run WHERE {_FREE} LIMIT 1", now, now, now))
+def something_waits(now: Stamp, *, short: bool = False) -> bool:
+    """Whether there is a run that can be worked on and that nobody has; `short`: one that is not known to be long."""
+    query = f"SELECT 1 FROM sync_runs AS run WHERE {_FREE} AND (is_long = ? OR NOT ?) LIMIT 1"
+    return bool(sql.rows(query, now, now, now, False, short))
 
 
 def end_leases(owners: Sequence[str]) -> int:
@@ -200,6 +216,18 @@ def hand_over(lease: Lease) -> None:
     """Put a run, or a range, back so that another worker goes on at once where this one stopped. It is nobody's from
     then on: a sign of life that comes late must not keep it."""
     sql.execute(f"UPDATE {lease.place} SET lease_until = 0, owner = NULL WHERE {MINE}", *lease.mine)
+
+
+def call_long(lease: Lease) -> None:
+    """From now on a run waits for the places of long ones. Raises LeaseLost."""
+    if not sql.execute(
+        "UPDATE sync_runs SET is_long = ? WHERE id = ? AND owner = ? AND attempt = ?",
+        True,
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    ):
+        raise LeaseLost
 
 
 def cancel_queued(run_id: int, now: Stamp) -> bool:
