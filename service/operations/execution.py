@@ -83,15 +83,17 @@ def carry_out(
         raise StateLost from error
 
 
-def help_out(context: Context, owner: str, hold: Hold, page_size: int = PAGE_SIZE, *, short: bool = False) -> bool:
+def help_out(
+    context: Context, owner: str, hold: Hold, page_size: int = PAGE_SIZE, *, short: bool = False
+) -> int | None:
     """Take ranges of a run that has any to be taken, one after another, as long as no run waits to begin (`short`: none
-    that is not known to be long); returns whether there was one. Raises what comes of a database that went away, and
+    that is not known to be long); returns which run that was. Raises what comes of a database that went away, and
     nothing else of its own."""
     lease = sharing.claim(context, owner)
     run = store.get(lease.run_id) if lease else None
     row = mappings.get(run.mapping_id) if run else None
     if lease is None or run is None or row is None:
-        return False
+        return None
 
     def prepare(task: Task) -> None:
         task.page_size = page_size
@@ -100,7 +102,7 @@ def help_out(context: Context, owner: str, hold: Hold, page_size: int = PAGE_SIZ
     with run_traced(run, row.name):
         _help_out(context, lease, run, row, hold, prepare)
     context.wake()
-    return True
+    return lease.run_id
 
 
 def _help_out(

@@ -56,8 +56,8 @@ def carry_out(context: Context, lease: Lease, place: Place) -> bool:
     return not heart.given_back
 
 
-def help_out(context: Context, owner: str, place: Place) -> bool:
-    """Take ranges of a large run until there are none, or a run waits to begin; returns whether there were any."""
+def help_out(context: Context, owner: str, place: Place) -> int | None:
+    """Take ranges of a large run until there are none, or a run waits to begin; returns which run that was."""
     return execution.help_out(context, owner, partial(_held, context, place), short=place.short)
 
 
@@ -92,7 +92,7 @@ def carry_out_next(context: Context, owner: str, stopping: threading.Event, *, s
     place = Place(stopping, cancelled, short)
     lease = execution.claim(context, owner, short=short)
     if lease is None:
-        return help_out(context, owner, place)
+        return help_out(context, owner, place) is not None
     carry_out(context, lease, place)
     return True
 

@@ -66,7 +66,7 @@ class Team:
 
     def help(self, stopping: Callable[[], Stop | None] = lambda: None, owner: str = "helper") -> bool:
         """Another takes ranges, as long as there are any."""
-        return execution.help_out(self.context, owner, sharing.unkept(stopping, lambda _: None), PAGE)
+        return execution.help_out(self.context, owner, sharing.unkept(stopping, lambda _: None), PAGE) is not None
 
     def cut(self) -> tuple[int, Lease]:
         """A run that somebody has, and has cut, and does nothing more about."""

@@ -171,7 +171,7 @@ class Scenario:
         """Another worker takes ranges of the run at hand, if there are any."""
         self.workers += 1
         try:
-            return execution.help_out(self.context, f"worker-{self.workers}", self._hold, self.page_size)
+            return bool(execution.help_out(self.context, f"worker-{self.workers}", self._hold, self.page_size))
         except Crash:
             self.truth.look()
             return True
