@@ -55,7 +55,7 @@ def share(task: Task, here: Mapping[str, Any], bounds: Sequence[str]) -> None:
     """Write down that the reading which begins `here` is cut. Raises LeaseLost."""
     position = {"phase": "ranges", "reading": here, "began": task.now()}
     position |= {"counts": task.counts, "progress": task.progress}
-    task.checkpoint = {"pass": task.checkpoint["pass"], "position": position}
+    task.checkpoint = {"pass": task.checkpoint["pass"], "position": position, **task.following}
     counted = {name: True for name in ("deletionsCounted",) if task.progress.get(name)}
     none = {way: dict.fromkeys(counts, 0) for way, counts in task.counts.items()}
     with sql.transaction():

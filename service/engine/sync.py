@@ -13,6 +13,7 @@ from opentelemetry import trace
 from service.core.records import Side
 from service.engine.deleted import find_deleted
 from service.engine.detect import next_batch
+from service.engine.follow import follow
 from service.engine.guards import guard_sides
 from service.engine.matching import match_existing
 from service.engine.page import work_through
@@ -58,10 +59,12 @@ def synchronize(task: Task) -> None:
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
         guard_sides(task)
-    if number >= len(task.passes):
+    if number < len(task.passes):
+        _page(task, task.passes[number])
+    elif task.checkpoint.get("feeds"):
+        follow(task)
+    else:
         task.checkpoint = {"finished": True}
-        return
-    _page(task, task.passes[number])
 
 
 def _page(task: Task, source: Side) -> None:
@@ -72,7 +75,7 @@ def _page(task: Task, source: Side) -> None:
     elif here is not None and (bounds := cut(task, source, here)):
         share(task, here, bounds)
     else:
-        work_through(task, source, batch, {"pass": number, "position": batch.position})
+        work_through(task, source, batch, {**task.following, "pass": number, "position": batch.position})
 
 
 KINDS: Mapping[str, Callable[[Task], None]] = {

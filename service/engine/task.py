@@ -169,7 +169,13 @@ class Task:
 
     def beyond(self, number: int) -> dict[str, Any]:
         """The checkpoint after a pass."""
-        return {"pass": number + 1} if number + 1 < len(self.passes) else {"finished": True}
+        more = self.following or number + 1 < len(self.passes)
+        return {"pass": number + 1, **self.following} if more else {"finished": True}
+
+    @property
+    def following(self) -> dict[str, Any]:
+        """What the checkpoint says of feeds, which outlasts a pass."""
+        return {"feeds": self.checkpoint["feeds"]} if self.checkpoint.get("feeds") else {}
 
     def check_stop(self) -> None:
         """Raise Stopped between two pages when somebody asked for it."""

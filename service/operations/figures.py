@@ -33,7 +33,20 @@ HELP = {
 }
 
 CALLS = (
-    *("tables", "describe", "check", "clock", "read", "count", "fetch", "find", "insert", "update", "delete"),
+    *(
+        "tables",
+        "describe",
+        "check",
+        "clock",
+        "read",
+        "count",
+        "fetch",
+        "find",
+        "changes",
+        "insert",
+        "update",
+        "delete",
+    ),
     *("cut", "read_range"),
 )
 """The calls of a connector that reach its application."""

@@ -60,10 +60,11 @@ class _Tables:
         return Way(here.fields[source], there.fields[target], flowing_steps(line.transforms, way))
 
 
-def lint(context: Context, given: Document) -> list[Finding]:
-    """Everything there is to say about a mapping, errors first. One of the same name that is stored is meant."""
+def lint(context: Context, given: Document, own_id: int | None = None) -> list[Finding]:
+    """Everything there is to say about a mapping, errors first. `own_id`: the stored one that it is a change of; where
+    nobody says, that of the same name."""
     document = {**mappings.DEFAULTS, **given}
-    own_id = mapping_rows.id_of(document["name"])
+    own_id = own_id or mapping_rows.id_of(document["name"])
     draft = draft_of(document)
     checked = mappings.check(context, document, own_id, live=True)
     if checked.problems:

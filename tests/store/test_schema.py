@@ -75,6 +75,7 @@ CHECKS: dict[tuple[str, str], Iterable[str]] = {
     ("field_mappings", "direction"): Direction,
     ("watermarks", "side"): Side,
     ("run_ranges", "status"): ("open", "done", "failed"),
+    ("change_feeds", "side"): Side,
     ("sync_runs", "kind"): KINDS,
     ("sync_runs", "direction"): Direction,
     ("sync_runs", "trigger_"): TRIGGERS,

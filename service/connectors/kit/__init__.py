@@ -16,7 +16,16 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{part}"
-        for part in ("application", "base", "describing", "reading", "ranges", "writing", "guarding")
+        for part in (
+            "application",
+            "base",
+            "describing",
+            "reading",
+            "ranges",
+            "following",
+            "writing",
+            "guarding",
+        )
     )
 )
 
@@ -33,6 +42,7 @@ from service.connectors.kit.application import (  # noqa: E402
     record_of,
 )
 from service.connectors.kit.describing import Describing  # noqa: E402
+from service.connectors.kit.following import Following  # noqa: E402
 from service.connectors.kit.guarding import Guarding  # noqa: E402
 from service.connectors.kit.ranges import Ranges  # noqa: E402
 from service.connectors.kit.reading import Reading  # noqa: E402
@@ -49,6 +59,7 @@ __all__ = [
     "T0",
     "Application",
     "ConnectorContract",
+    "Following",
     "People",
     "Traits",
     "failure_of",
@@ -58,5 +69,5 @@ __all__ = [
 ]
 
 
-class ConnectorContract(Describing, Reading, Ranges, Writing, Guarding):
+class ConnectorContract(Describing, Reading, Ranges, Following, Writing, Guarding):
     """Everything that holds for every connector."""

@@ -10,7 +10,16 @@ from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
 from service.store.models.processes import Note, Process
-from service.store.models.records import AwaitedRecord, Coupling, Exclusion, Intent, PendingChange, Retry, Watermark
+from service.store.models.records import (
+    AwaitedRecord,
+    ChangeFeed,
+    Coupling,
+    Exclusion,
+    Intent,
+    PendingChange,
+    Retry,
+    Watermark,
+)
 from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
@@ -19,6 +28,7 @@ __all__ = [
     "MODELS",
     "AuditEntry",
     "AwaitedRecord",
+    "ChangeFeed",
     "Connection",
     "Coupling",
     "ErrorGroup",
@@ -51,6 +61,7 @@ MODELS: tuple[type[State], ...] = (
     Mapping,
     FieldMapping,
     Watermark,
+    ChangeFeed,
     SyncRun,
     RunPredecessor,
     RunRange,
