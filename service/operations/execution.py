@@ -230,14 +230,13 @@ def _ending(context: Context, run_id: int) -> Iterator[None]:
         context.wake()
 
 
-@contextmanager
-def _early_ending(context: Context, lease: Lease) -> Iterator[None]:
-    """The same for a run that ends before it is done. While others work on ranges of it, it is handed over instead: who
-    is the last of them ends it."""
+def _end_early(context: Context, lease: Lease, end: Callable[[], None]) -> None:
+    """End a run before it is done. While others work on ranges of it, it is handed over instead: whoever takes it when
+    they have stopped ends it."""
     try:
         with _ending(context, lease.run_id):
             sharing.close(context, lease)
-            yield
+            end()
     except StillShared:
         store.hand_over(lease)
 
@@ -276,17 +275,23 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with _early_ending(context, lease):
+
+    def end() -> None:
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
+
+    _end_early(context, lease, end)
 
 
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
+
+    def end() -> None:
+        store.finish(lease, "failed", context.now(), failure.code, failure.params)
+        problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
+        skipped.reopen_of_run(lease.run_id)
+
     try:
-        with _early_ending(context, lease):
-            store.finish(lease, "failed", context.now(), failure.code, failure.params)
-            problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
-            skipped.reopen_of_run(lease.run_id)
+        _end_early(context, lease, end)
     except LeaseLost:
         log.warning("run_lease_lost", run_id=lease.run_id)

@@ -33,21 +33,8 @@ HELP = {
 }
 
 CALLS = (
-    *(
-        "tables",
-        "describe",
-        "check",
-        "clock",
-        "read",
-        "count",
-        "fetch",
-        "find",
-        "changes",
-        "insert",
-        "update",
-        "delete",
-    ),
-    *("cut", "read_range"),
+    *("tables", "describe", "check", "clock", "read", "cut", "read_range", "count", "fetch", "find", "changes"),
+    *("insert", "update", "delete"),
 )
 """The calls of a connector that reach its application."""
 

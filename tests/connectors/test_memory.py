@@ -34,7 +34,7 @@ class TestMemory(ConnectorContract):
 class TestMemoryThatTellsChanges(ConnectorContract):
     """A store that tells its changes by itself, three at a time."""
 
-    traits = Traits(tells_changes=True, plenty=50)
+    traits = Traits(tells_changes=True, cuts=True, plenty=50)
 
     @pytest.fixture
     def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:

@@ -414,7 +414,7 @@ class Put(ConnectorContract):
 class PutToFeeds(Following):
     """The tests of feeds, put to a connector that has one."""
 
-    traits = Traits(tells_changes=True)
+    traits = Traits(tells_changes=True, cuts=True)
     connector_class: ClassVar[type[MemoryConnector]] = MemoryConnector
 
     @pytest.fixture

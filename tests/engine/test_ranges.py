@@ -95,7 +95,7 @@ class Team:
                 self.moments.before = lambda name, operation: None
                 try:
                     act()
-                except AssertionError as error:
+                except Exception as error:
                     raise Broken from error  # A worker must not take it for a failure of the application.
 
         self.moments.before = before

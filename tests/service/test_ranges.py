@@ -1,5 +1,5 @@
-"""Real workers on the ranges of one run, killed with SIGKILL while they work: with the state in a file, and on PostgreSQL
-with a queue. Everybody is there once, and the counters say so.
+"""Real workers on the ranges of one run, killed with SIGKILL while they work: with the state in a file, and on
+PostgreSQL with a queue. Everybody is there once, and the counters say so.
 
 With `ACCORD_RANGES=100000`, as at night, there are so many records, more are killed, and PostgreSQL is tried without a
 queue as well.
