@@ -109,7 +109,7 @@ class FieldAnswer(Answer):
     """A field as its application declares it."""
 
     name = Said()
-    type = Choice(FieldType)
+    type = Choice([type for type in FieldType if type is not FieldType.LIST])
     length = Int(allow_none=True)
     precision = Int(allow_none=True)
     scale = Int(allow_none=True)

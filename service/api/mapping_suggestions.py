@@ -98,7 +98,7 @@ def _line(one: Suggestion) -> dict[str, Any]:
         "local_field": one.local_field,
         "integration_field": one.integration_field,
         "direction": one.direction,
-        "transforms": {},
+        "transforms": one.transforms,
         "reference": None,
         "clear_on_failed_lookup": False,
         "normalize": [],

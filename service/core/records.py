@@ -68,6 +68,8 @@ class FieldType(StrEnum):
     UUID = "uuid"
     BINARY = "binary"
     JSON = "json"
+    LIST = "list"
+    """Several fields of one table taken together; no table has a single field of this type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Field:
 
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
-    and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
+    and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it. `parts`: the
+    fields that a composite is made of (see `composites`).
     """
 
     name: str
@@ -87,6 +90,7 @@ class Field:
     required: bool = False
     nullable: bool = True
     read_only: bool = False
+    parts: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
