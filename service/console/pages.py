@@ -157,6 +157,7 @@ def _words() -> dict[str, Any]:
         "figure": lambda value: formats.number(value, tag),
         "moment": lambda stamp: formats.moment(stamp, tag),
         "ago": lambda stamp: formats.distance(stamp, now, tag),
+        "iso": formats.iso,
         "who": g.get("console_principal"),
         "may_operate": "console_principal" in g and g.console_principal.may(Scope.OPERATE),
         "csrf": g.console_session.csrf if "console_session" in g else "",
