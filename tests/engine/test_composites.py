@@ -14,6 +14,9 @@ from service.store.intents import Intent
 from service.worker import carry_out_next
 from tests.world import World, couple, errors, records, tally
 
+# The state's database has no part in it.
+pytestmark = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+
 NAMES: dict[str, Any] = {
     "local_field": "name + city",
     "integration_field": "name",
