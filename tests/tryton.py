@@ -56,6 +56,12 @@ class Customer(ModelSQL, ModelView):
     born = fields.Date("Born")
     seen = fields.Timestamp("Seen")
     visits = fields.Integer("Visits")
+    grade = fields.Selection([(None, ""), ("gold", "Gold"), ("silver", "Silver")], "Grade")
+    terms = fields.Selection("get_terms", "Terms")
+
+    @classmethod
+    def get_terms(cls):
+        return [(None, ""), ("net30", "Net 30")]
 
     @classmethod
     def __setup__(cls):

@@ -93,7 +93,26 @@ def coerce(value: Scalar, source: FieldType | None, destination: Field) -> Scala
         fitted = _FIT.get(destination.type, _as_is)(native, destination)
     except (ValueError, TypeError, ArithmeticError, binascii.Error) as error:
         raise Unconvertible(_rejected(destination, "not_a", expected=destination.type.value)) from error
+    if destination.options and not is_option(fitted, destination):
+        raise Unconvertible(not_an_option(fitted, destination))
     return fitted
+
+
+def is_option(value: Scalar, field: Field) -> bool:
+    """Whether a field with options may hold a canonical value. Letter case is left to the application to judge: to some
+    it matters, and others write down their own spelling."""
+    if any(equal(one.value, value) for one in field.options):
+        return True
+    if not isinstance(value, str):
+        return False
+    folded = value.rstrip(" ").casefold()
+    return any(isinstance(one.value, str) and one.value.casefold() == folded for one in field.options)
+
+
+def not_an_option(value: Scalar, field: Field) -> Failure:
+    """Why a value was not written: it is none of the field's options."""
+    options = [str(one.value) for one in field.options]
+    return _rejected(field, "not_an_option", value=str(value), options=options)
 
 
 def shown(value: Scalar, type: FieldType | None) -> Scalar:

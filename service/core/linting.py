@@ -9,6 +9,7 @@ from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.records import Field, FieldType, Scalar
 from service.core.samples import hints, samples, separated
+from service.core.transforms.values import as_text
 from service.core.ways import Way
 
 Finding: TypeAlias = tuple[str, Mapping[str, Any]]
@@ -18,6 +19,7 @@ _REJECTED = {
     "out_of_range": "lint_out_of_range",
     "not_null": "lint_empty_value",
     "not_a": "lint_not_convertible",
+    "not_an_option": "lint_not_an_option",
     "parts_change": "lint_parts_change",
 }
 
@@ -34,7 +36,7 @@ def refused(way: Way) -> Iterator[Finding]:
                 found.add(code)
                 goal = refusal.failure.params.get("field") if way.target.parts else None
                 names = {"source": way.source.name, "destination": goal or way.target.name}
-                yield code, {**names, "value": _told(value), **refusal.failure.params, "field": way.target.name}
+                yield code, {**refusal.failure.params, **names, "value": _told(value), "field": way.target.name}
 
 
 def _keys(way: Way) -> list[Scalar]:
@@ -64,7 +66,7 @@ def _code(way: Way, failure: Failure) -> str | None:
     if failure.code != "value_rejected" or rule not in _REJECTED:
         return None
     # What a reading step is for is not known here; only a map says which values it takes.
-    if rule == "not_a" and way.steps and way.steps[0].name != "valueMap":
+    if rule in ("not_a", "not_an_option") and way.steps and way.steps[0].name != "valueMap":
         return None
     return _REJECTED[rule]
 
@@ -104,7 +106,21 @@ def uncovered(way: Way) -> Finding | None:
     return "lint_map_incomplete", {"source": way.source.name, "values": missing}
 
 
+def unknown_options(way: Way) -> Finding | None:
+    """What a map says of values that its field, which has options, never holds."""
+    first = way.steps[0] if way.steps else None
+    if first is None or first.name != "valueMap" or not way.source.options:
+        return None
+    known = {key.casefold() for key in _few(way.source)} | {""}
+    unknown = [key for key in first.params["map"] if key.rstrip(" ").casefold() not in known]
+    if not unknown:
+        return None
+    return "lint_map_unknown_option", {"source": way.source.name, "values": unknown, "options": _few(way.source)}
+
+
 def _few(field: Field) -> tuple[str, ...]:
+    if field.options:
+        return tuple(as_text(one.value) for one in field.options)
     return ("true", "false") if field.type is FieldType.BOOLEAN else ()
 
 

@@ -73,12 +73,23 @@ class FieldType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """One of the values that a field with options may hold, in canonical form. `label` is what people read instead of
+    it; `labels`: (language, label) where the application tells it in several languages."""
+
+    value: Scalar
+    label: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A field of a table as its application declares it.
 
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
-    and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it. `parts`: the
+    and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
+    `options`: the only values that it may hold; none where it may hold any of its type, or nobody tells. `parts`: the
     fields that a composite is made of (see `composites`).
     """
 
@@ -90,6 +101,7 @@ class Field:
     required: bool = False
     nullable: bool = True
     read_only: bool = False
+    options: tuple[Option, ...] = ()
     parts: tuple[Field, ...] = ()
 
 

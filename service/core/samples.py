@@ -73,6 +73,8 @@ def samples(field: Field) -> list[Scalar]:
     """Values that the field can hold, none among them where it can be empty."""
     if field.parts:
         return _lists(field)
+    if field.options:
+        return [one.value for one in field.options] + ([None] if field.nullable else [])
     return _SAMPLES[field.type](field) + ([None] if field.nullable else [])
 
 

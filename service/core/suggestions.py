@@ -16,6 +16,7 @@ from service.core.compare import convertible
 from service.core.composites import JOINT
 from service.core.naming import MEANING_OF, alike, naming, parts_of_name
 from service.core.records import Direction, Field, FieldType, Scalar, Table
+from service.core.transforms.values import as_text
 
 Sample = Mapping[str, Sequence[Scalar]]
 """Some values of each field, those of one record at the same place in each."""
@@ -42,6 +43,9 @@ class Suggestion:
     params: Mapping[str, Any]
     match_key: int | None = None
     transforms: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    value_map: Mapping[str, Scalar] | None = None
+    """For two fields with options that have the same labels and other values: the values of the integration field by
+    those of the local one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,40 @@ def _scored(
         score *= 0.85
     if local.length and integration.length and local.length != integration.length:
         score *= 0.99
+    options = _options_alike(local, integration)
+    if options is not None:
+        score = 1 - (1 - score) * (1 - 0.85 * options) if options else score * 0.6
+        reason = "same_options" if by_name < LEAST <= score else reason
     params = {"local": local.name, "integration": integration.name, "percent": round(shared * 100)}
-    return Suggestion(local.name, integration.name, direction, round(score, 3), reason, params)
+    values = _value_map(local, integration)
+    return Suggestion(
+        local.name, integration.name, direction, round(score, 3), reason, params, value_map=values or None
+    )
+
+
+def _labels(field: Field) -> dict[str, Scalar]:
+    """The values of options by what people read, in plain letters."""
+    return {"".join(parts_of_name(one.label)) or one.label: one.value for one in field.options}
+
+
+def _options_alike(local: Field, integration: Field) -> float | None:
+    """Which part of the options of the one field are those of the other, by label or by value; None where one has
+    none."""
+    if not local.options or not integration.options:
+        return None
+    labels = (_labels(local).keys(), _labels(integration).keys())
+    values = [_plain([one.value for one in field.options]) for field in (local, integration)]
+    fewest = min(len(local.options), len(integration.options))
+    return max(len(labels[0] & labels[1]), len(values[0] & values[1])) / fewest
+
+
+def _value_map(local: Field, integration: Field) -> dict[str, Scalar]:
+    """The options of two fields with the same labels, where their values are others; empty where none is needed, or
+    where it would leave one out."""
+    ours, theirs = _labels(local), _labels(integration)
+    if not ours or ours.keys() != theirs.keys() or len(ours) < len(local.options) or ours == theirs:
+        return {}
+    return {as_text(value): theirs[label] for label, value in ours.items()}
 
 
 # Values

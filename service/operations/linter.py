@@ -13,7 +13,7 @@ from typing import Any
 from service.core import composites
 from service.core.contradictions import contradictions
 from service.core.failures import SideFailed
-from service.core.linting import lost, refused, uncovered
+from service.core.linting import lost, refused, uncovered, unknown_options
 from service.core.mapping import flowing_steps
 from service.core.records import Direction, Field, Selection, Side, SideTable, Table
 from service.core.ways import Way
@@ -74,10 +74,11 @@ class _Tables:
         return Way(origin, goal, flowing_steps(line.transforms, way), undone)
 
 
-def lint(context: Context, given: Document) -> list[Finding]:
-    """Everything there is to say about a mapping, errors first. One of the same name that is stored is meant."""
+def lint(context: Context, given: Document, own_id: int | None = None) -> list[Finding]:
+    """Everything there is to say about a mapping, errors first. `own_id`: the stored one that it is a change of; where
+    nobody says, that of the same name."""
     document = {**mappings.DEFAULTS, **given}
-    own_id = mapping_rows.id_of(document["name"])
+    own_id = own_id or mapping_rows.id_of(document["name"])
     draft = draft_of(document)
     checked = mappings.check(context, document, own_id, live=True)
     if checked.problems:
@@ -140,9 +141,9 @@ def _line_findings(scene: _Tables) -> Iterator[Finding]:
         for way, bound in ways.items():
             for code, params in refused(bound):
                 yield Finding("warning", f"{pointer}/{way.source.other}Field", code, params)
-            missing = uncovered(bound)
-            if missing is not None:
-                yield Finding("warning", f"{pointer}/transforms/{way}", *missing)
+            for told in (uncovered(bound), unknown_options(bound)):
+                if told is not None:
+                    yield Finding("warning", f"{pointer}/transforms/{way}", *told)
         if len(ways) == len(WAYS):
             there, back = ways.values()
             # What a step on the way back makes of values that its counterpart never writes does not matter.

@@ -82,6 +82,23 @@ def start(context: Context, request: RunRequest, actor: str, trigger: str = "api
     return run
 
 
+def request_of(run: SyncRun) -> RunRequest:
+    """What was asked for with a run, to be asked for again."""
+    records = (run.request or {}).get("records", {})
+    return RunRequest(
+        run.mapping_id,
+        run.kind,
+        Direction(run.direction),
+        tuple(records.get(Side.LOCAL.value, ())),
+        tuple(records.get(Side.INTEGRATION.value, ())),
+        tuple((run.request or {}).get("couplingIds", ())),
+        run.dry_run,
+        run.allow_mass_delete,
+        synchronize=(run.request or {}).get("synchronize", False),
+        create_unmatched=(run.request or {}).get("createUnmatched", False),
+    )
+
+
 def enqueue(
     context: Context, request: RunRequest, row: MappingRow, actor: str, trigger: str, chosen: dict[str, Any]
 ) -> SyncRun:

@@ -42,6 +42,11 @@ _FAILURES = {
         "The field {field} must have a value, and the source record has none.",
         "Fill in the field in the source record, or map a constant to it.",
     ),
+    "value_rejected.not_an_option": Words(
+        "A value is none of the options",
+        "{field} cannot hold {value}: its options are {options}.",
+        "Correct the value in the source record, add the option to the field, or put a `valueMap` into the mapping.",
+    ),
     "value_rejected.out_of_range": Words(
         "A number is out of range",
         "The value for the field {field} is larger than the field can hold.",
@@ -827,6 +832,7 @@ _MAPPING_PROBLEMS = {
     "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
     "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
     "joined_name": Words("A name in two parts", "{integration} and {local} together are the same name."),
+    "same_options": Words("The same options", "{local} and {integration} have the same options."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
@@ -917,6 +923,17 @@ _MAPPING_PROBLEMS = {
         "{source} can hold values whose parts would change on the way back, such as {part} from {held} to {back}; such"
         " records would fail.",
         "Take a separator for {source} that no part contains, or let the field mapping flow in one direction only.",
+    ),
+    "lint_not_an_option": Words(
+        "Values may be none of the options",
+        "{source} can hold values that are none of the options of {destination}, such as {value}; such records would"
+        " fail.",
+        "Put a `valueMap` between {source} and {destination} that leads to these: {options}.",
+    ),
+    "lint_map_unknown_option": Words(
+        "The map knows unknown options",
+        "The map for {source} speaks of {values}, and {source} never holds that: its options are {options}.",
+        "Correct the map of {source}: it is by the value of an option, not by its label.",
     ),
     "lint_not_round_trip": Words(
         "What goes there comes back changed",

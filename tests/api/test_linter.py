@@ -29,7 +29,7 @@ COLUMNS = """(
     pieces SMALLINT, price DECIMAL(12, {scale}), active BOOLEAN, active_required BOOLEAN NOT NULL DEFAULT false,
     born DATE, born_text VARCHAR(10), met TIMESTAMP, country VARCHAR({country}), state INTEGER, big DECIMAL(18, 2),
     price_required DECIMAL(12, 2) NOT NULL DEFAULT 0, whole INTEGER NOT NULL DEFAULT 0, anything TEXT,
-    at TIMESTAMP NOT NULL)"""
+    terms VARCHAR(5) CHECK (terms IN ({terms})), at TIMESTAMP NOT NULL)"""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,11 @@ def linted(tmp_path_factory: pytest.TempPathFactory, app: Flask) -> World:
     """Two tables with fields of every kind, and one whose stamp has no index."""
     folder: Path = tmp_path_factory.mktemp("linted")
     world = make_mapped(make_empty(folder, app))
-    for database, table, note, scale, country in (("erp", "person", 80, 2, 20), ("crm", "contact", 40, 1, 2)):
-        columns = COLUMNS.format(note=note, scale=scale, country=country)
+    for database, table, note, scale, country, terms in (
+        ("erp", "person", 80, 2, 20, "'N30', 'N60'"),
+        ("crm", "contact", 40, 1, 2, "'30', '60'"),
+    ):
+        columns = COLUMNS.format(note=note, scale=scale, country=country, terms=terms)
         world.sql(database, f"CREATE TABLE {table} {columns}")
         world.sql(database, f"CREATE INDEX {table}_at ON {table} (at, id)")
     world.sql("crm", "CREATE TABLE slow (id TEXT PRIMARY KEY, number VARCHAR(10), name VARCHAR(50), at TIMESTAMP)")
@@ -162,6 +165,14 @@ MISTAKES: list[tuple[str, str, str, str, list[Change]]] = [
      [out("country", "state", {"valueMap": {"map": {"Norway": 1, "Sweden": "two"}}})]),
     ("an option that is not covered", "lint_map_incomplete", f"{F2}/transforms/toIntegration", "active",
      [out("active", "country", {"valueMap": {"map": {"true": "Y"}}})]),
+    ("an option that is none there", "lint_not_an_option", f"{F2}/integrationField", "terms", [out("terms", "terms")]),
+    ("a free text for options", "lint_not_an_option", f"{F2}/integrationField", "terms", [out("anything", "terms")]),
+    ("a map to an option that is none", "lint_not_an_option", f"{F2}/integrationField", "terms",
+     [out("terms", "terms", mapped(N30="30", N60="90"))]),
+    ("a map that leaves an option out", "lint_map_incomplete", f"{F2}/transforms/toIntegration", "N60",
+     [out("terms", "terms", mapped(N30="30"))]),
+    ("a map for an option that there is not", "lint_map_unknown_option", f"{F2}/transforms/toIntegration", "N90",
+     [out("terms", "terms", mapped(N30="30", N60="60", N90="60"))]),
     ("capitals that come back", "lint_not_round_trip", f"{F2}/transforms", "born_text",
      [both("born_text", transforms={"toIntegration": ["upper"]})]),
     ("decimals that get lost", "lint_not_round_trip", f"{F2}/transforms", "price", [both("price")]),
@@ -223,6 +234,7 @@ CORRECT: list[tuple[str, list[Change]]] = [
     ("a truth value and a map of both", [ways("active", "country", mapped(true="Y", false="N"))]),
     ("a map given once", [ways("anything", "anything", mapped(a="x", b="y"))]),
     ("a map with a default, one way", [out("country", "country", DEFAULTED)]),
+    ("a map of options", [ways("terms", "terms", mapped(N30="30", N60="60"))]),
     ("a map to numbers", [ways("anything", "state", mapped(new=1, done=2))]),
     ("a date as text and back", [ways("born", "born_text", DATE)]),
     ("a text as date and back", [both("born_text", "born", transforms=READ_DATE)]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.connectors.base import Connector
 from service.connectors.kit import Application
 from service.connectors.memory import MemoryConnector, MemoryStore
-from service.core.records import Field, FieldType, Scalar, Stamp
+from service.core.records import Field, FieldType, Option, Scalar, Stamp
 
 CUSTOMER_FIELDS = [
     Field("number", FieldType.STRING, length=20),
@@ -16,6 +16,7 @@ CUSTOMER_FIELDS = [
     Field("born", FieldType.DATE),
     Field("seen", FieldType.DATETIME),
     Field("visits", FieldType.INTEGER),
+    Field("grade", FieldType.STRING, options=(Option("gold", "Gold"), Option("silver", "Silver"))),
 ]
 
 

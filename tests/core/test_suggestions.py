@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.core.records import Field, FieldType, Table
+from service.core.records import Field, FieldType, Option, Table
 from service.core.suggestions import Proposal, Sample, propose
 
 TEXT, UUID, WHOLE, MOMENT = FieldType.STRING, FieldType.UUID, FieldType.INTEGER, FieldType.DATETIME
@@ -129,3 +129,26 @@ def test_a_number_that_is_there_twice_is_no_match_key() -> None:
     assert keys == {"number": 1, "email": None}
     keys = {one.local_field: one.match_key for one in propose(one, other, twice, unique).suggestions}
     assert keys == {"number": None, "email": 1}
+
+
+def options(*pairs: tuple[str | int, str]) -> tuple[Option, ...]:
+    return tuple(Option(value, label) for value, label in pairs)
+
+
+def test_options_with_the_same_labels_are_proposed_with_a_map() -> None:
+    ours = options(("_x0020_", " "), ("Ship", "Ship"), ("All", "All"))
+    theirs = options((0, "(none)"), (1, "ship"), (2, "All"))
+    one = table("a", Field("blocked", TEXT, options=ours[1:]), Field("terms", TEXT, options=options(("N30", "Net 30"))))
+    other = table("b", Field("hold", WHOLE, options=theirs[1:]), Field("kind", WHOLE, options=options((7, "Gold"))))
+    [found] = propose(one, other, {}, {}).suggestions
+    assert (found.local_field, found.integration_field, found.reason) == ("blocked", "hold", "same_options")
+    assert found.value_map == {"Ship": 1, "All": 2}
+
+
+def test_options_that_have_nothing_in_common_speak_against_a_pair() -> None:
+    one = table("a", Field("status", TEXT, options=options(("open", "Open"), ("won", "Won"))))
+    alike = table("b", Field("status", TEXT, options=options(("open", "Open"), ("won", "Won"))))
+    other = table("b", Field("state", TEXT, options=options(("x", "Active"), ("y", "Gone"))))
+    assert pairs(propose(one, other, {}, {})) == {}
+    [found] = propose(one, alike, {}, {}).suggestions
+    assert (found.score, found.value_map) == (1.0, None)

@@ -28,6 +28,8 @@ from odatapy.edm.csdl import (
     CsdlEntityContainer,
     CsdlEntitySet,
     CsdlEntityType,
+    CsdlEnumMember,
+    CsdlEnumType,
     CsdlNavigationProperty,
     CsdlNavigationPropertyBinding,
     CsdlProperty,
@@ -84,7 +86,20 @@ class Model(CsdlAbstractEdmProvider):
             for name, table in self.tables.items()
         ]
         return [
-            CsdlSchema(namespace="Shape", entity_types=types, entity_container=CsdlEntityContainer("Container", sets))
+            CsdlSchema(
+                namespace="Shape",
+                entity_types=types,
+                enum_types=[
+                    CsdlEnumType(
+                        name=facets["type"].removeprefix("Shape."),
+                        members=[CsdlEnumMember(name, number) for number, name in enumerate(facets["members"])],
+                    )
+                    for table in self.tables.values()
+                    for facets in table["fields"].values()
+                    if "members" in facets
+                ],
+                entity_container=CsdlEntityContainer("Container", sets),
+            )
         ]
 
     @staticmethod
@@ -92,7 +107,7 @@ class Model(CsdlAbstractEdmProvider):
         computed = [CsdlAnnotation(term="Org.OData.Core.V1.Computed", value=True)] if facets.get("computed") else []
         return CsdlProperty(
             name=name,
-            type=f"Edm.{facets['type']}",
+            type=facets["type"] if "members" in facets else f"Edm.{facets['type']}",
             nullable=facets.get("nullable", True),
             max_length=facets.get("length"),
             precision=facets.get("precision"),
@@ -133,6 +148,9 @@ class Processor(InMemoryProcessor):
         table = self.tables[name]
         for field, value in values.items():
             set_value(entity, field, value, table["fields"][field]["type"])
+        for field, facets in table["fields"].items():
+            if "members" in facets and isinstance(entity.get_value(field), int):
+                set_value(entity, field, facets["members"][entity.get_value(field)], facets["type"])
         if table.get("stamp"):
             set_value(entity, table["stamp"], now(self.config) if stamp is None else stamp, "DateTimeOffset")
         self.version += 1
@@ -246,6 +264,9 @@ def now(config):
 
 
 def set_value(entity, field, value, kind):
+    if kind.startswith("Shape."):
+        entity.set_property(field, value, ValueType.ENUM, kind)
+        return
     entity.set_property(field, value, ValueType.PRIMITIVE, f"Edm.{kind}")
 
 
@@ -263,6 +284,10 @@ class Application:
 
     def __init__(self, config):
         self.config = config
+        for table in config["tables"].values():
+            for name, facets in table["fields"].items():
+                if "members" in facets:
+                    facets["type"] = f"Shape.{table['type']}_{name}"
         odata = OData.new_instance()
         metadata = odata.create_service_metadata(Model(config["tables"]))
         handler = odata.create_handler(metadata)
@@ -357,14 +382,27 @@ class Application:
         return None
 
     def definitions(self, tail):
-        """What Dataverse tells of its tables besides $metadata: their names and keys; and no choices."""
+        """What Dataverse tells of its tables besides $metadata: their names, keys and choices."""
         if "/Attributes" in tail:
-            return []
+            name = re.search(r"LogicalName='(\w+)'", tail)[1]
+            table = next(table for table in self.config["tables"].values() if table["type"] == name)
+            kind = re.search(r"CRM\.(\w+)AttributeMetadata", tail)
+            return [
+                {"LogicalName": field, "OptionSet": {"Options": [option_of(*one) for one in facets["options"].items()]}}
+                for field, facets in table["fields"].items()
+                if "options" in facets and kind and facets.get("choice", "Picklist") == kind[1]
+            ]
         return [
             {"LogicalName": table["type"], "EntitySetName": name, "PrimaryIdAttribute": table["key"]}
             for name, table in self.config["tables"].items()
             if f"'{table['type']}'" in tail
         ]
+
+
+def option_of(value, labels):
+    """One option as Dataverse tells it. `labels` by the number of their language; the user's is English."""
+    told = [{"Label": label, "LanguageCode": int(language)} for language, label in labels.items()]
+    return {"Value": int(value), "Label": {"LocalizedLabels": told, "UserLocalizedLabel": told[0]}}
 
 
 def error(code, message):

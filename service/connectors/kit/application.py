@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from service.connectors.base import Connector
@@ -29,6 +29,7 @@ class Traits:
     `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
     `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
     `plenty`: how many records the larger tests make.
+    `options`: fields of `customer`, besides those of the kit, that have options: their values, in their order.
     """
 
     customer: str = "customer"
@@ -44,6 +45,7 @@ class Traits:
     counts: bool = True
     rules: frozenset[str] = frozenset({"unique", "not_null"})
     plenty: int = 2500
+    options: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
 
     @property
     def customers(self) -> Selection:

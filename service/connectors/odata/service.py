@@ -14,8 +14,9 @@ from service.connectors.odata.dialect import Dialect
 from service.connectors.odata.failures import Context, Refused, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
 from service.connectors.odata.settings import Settings
-from service.connectors.odata.tables import EntitySet, entity_set
+from service.connectors.odata.tables import EntitySet, entity_set, with_options
 from service.core.failures import Failure, SideFailed
+from service.core.records import Option
 
 METADATA_LIFE = 300.0
 """Seconds that a service's metadata is used for: it is large, and changes when somebody changes the application."""
@@ -64,7 +65,15 @@ class Service:
         found = entity_set(
             self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
         )
-        return self.dialect.adapted(found)
+        options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
+        return with_options(self.dialect.adapted(found), options)
+
+    def _options(self, table: EntitySet) -> Mapping[str, tuple[Option, ...]]:
+        """The options that only the dialect knows; none where the user may not ask for them."""
+        try:
+            return self.dialect.options(table, self.ask)
+        except Refused:
+            return {}
 
     def _read_schema(self) -> Schema:
         answer = self.client.send("GET", "$metadata", headers={"Accept": "application/xml, application/json;q=0.9"})

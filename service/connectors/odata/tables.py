@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.connectors.base import TableName
 from service.connectors.naming import modified_on_among
 from service.connectors.odata.metadata import RawNavigation, RawProperty, RawSet, Schema
 from service.connectors.odata.values import EDM, STAMPS
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, FieldType, Table
+from service.core.records import Field, FieldType, Option, Table
 
 _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Edm.Int32": 32, "Edm.Int64": 64}
 
@@ -81,6 +81,18 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     )
 
 
+def with_options(table: EntitySet, options: Mapping[str, tuple[Option, ...]]) -> EntitySet:
+    """A table whose fields have these options besides those of its metadata."""
+    if not options:
+        return table
+    properties = {
+        name: replace(one, field=replace(one.field, options=options.get(one.source) or one.field.options))
+        for name, one in table.properties.items()
+    }
+    fields = {name: one.field for name, one in properties.items()}
+    return replace(table, properties=properties, table=replace(table.table, fields=fields))
+
+
 def _caption(raw: RawSet) -> str:
     label = raw.terms.get("Label") or raw.terms.get("Description")
     return label if isinstance(label, str) else raw.name
@@ -114,6 +126,7 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
             required=not raw.nullable and not read_only and not filled and (is_key or kind is not FieldType.BOOLEAN),
             nullable=raw.nullable,
             read_only=read_only,
+            options=schema.enums.get(edm, ()),
         ),
         raw.name,
         edm,

@@ -16,6 +16,7 @@ from service.connectors.odata.read import fetch
 from service.connectors.odata.service import key_in
 from service.connectors.odata.tables import Property
 from service.connectors.odata.values import OutOfRange, key_segment, payload
+from service.core.compare import is_option, not_an_option
 from service.core.failures import Category, Failure, SideFailed
 from service.core.records import FieldType, Record, Scalar
 
@@ -184,6 +185,8 @@ def _misfit(property: Property, value: Scalar) -> Failure | None:
     if field.type is FieldType.STRING and field.length is not None and len(str(value)) > field.length:
         params = {"field": field.name, "length": len(str(value)), "maximum": field.length}
         return Failure("value_too_long", params, (field.name,))
+    if field.options and not is_option(value, field):
+        return not_an_option(value, field)
     return None
 
 
