@@ -109,7 +109,8 @@ class Field:
 class Table:
     """A table as a connection describes it. `key` and `modified_on` are None where the application cannot tell.
 
-    `generates_keys`: the application makes the key of a new record when none is given.
+    `generates_keys`: the application makes the key of a new record when none is given. `tells_changes`: it tells by
+    itself what was changed and deleted since a moment.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Table:
     modified_on: str | None
     caption: str
     generates_keys: bool = False
+    tells_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

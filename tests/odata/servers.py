@@ -170,6 +170,7 @@ def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits
             "key": key,
             "stamp": modified_on,
             "unique": ["number"],
+            "tracked": True,
             "fields": {
                 key: key_type,
                 "number": text(20),
