@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.environments import programs
 from tests.odata.certificates import certificate
-from tests.odata.environments import programs
 from tests.odata.servers import counterpart
 from tests.odata.world import tables
 
