@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.odata.environments import CACHE, programs
+from tests.environments import CACHE, programs
 
 COUNTERPART = Path(__file__).parent / "counterpart.py"
 FAULTS = Path(__file__).parent / "faults.py"
