@@ -19,6 +19,7 @@ from service.core.failures import Failure
 from service.core.records import Option, Page, Record, Scalar, Selection, Stamp, Table
 
 _API = "/api/data/v9.2/"
+_CURRENCIES = "transactioncurrencies"
 _ADMINISTRATORS = ("system administrator",)
 
 _CHOICES: Mapping[str, str] = {
@@ -56,6 +57,13 @@ class DataverseDialect(EntraDialect):
         properties = {**table.properties, "ownerid": replace(owner, bind="systemusers", target="systemuser")}
         return replace(table, properties=properties)
 
+    def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:
+        """A currency needs an exchange rate, and an administrator to enter one."""
+        if table != _CURRENCIES or (values.get("exchangerate") if new else values.get("exchangerate", True)):
+            return None
+        currency = str(values.get("isocurrencycode") or "")
+        return Failure("exchange_rate_missing", {"currency": currency} if currency else {}, (currency,))
+
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:
         """The option sets of a table's choices: one request for each kind, where it has whole numbers at all."""
         if not any(one.edm == "Edm.Int32" for one in table.properties.values()):
@@ -69,7 +77,7 @@ class DataverseDialect(EntraDialect):
             )
         }
 
-    def link(self, service_url: str, table: str, key: str) -> str | None:
+    def link(self, service_url: str, table: str, key: str, company: str | None) -> str | None:  # noqa: ARG002
         parts = urlsplit(service_url)
         return f"{parts.scheme}://{parts.netloc}/main.aspx?pagetype=entityrecord&etn={_logical_name(table)}&id={key}"
 
@@ -91,7 +99,7 @@ def _checks(ask: Ask, tables: Sequence[Selection]) -> Iterator[Check]:
     administrator = any(name.lower() in _ADMINISTRATORS for name in roles)
     yield Check("user_is_administrator", "warn" if administrator else "pass", "administrator", {"roles": roles})
     yield from _rights(ask, user, tables)
-    if any(selection.table == "transactioncurrencies" for selection in tables):
+    if any(selection.table == _CURRENCIES for selection in tables):
         yield from _rates(ask)
 
 

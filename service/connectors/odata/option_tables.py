@@ -115,7 +115,8 @@ class OptionTable:
         sets = "OptionSet($select=Options),GlobalOptionSet($select=Options)"
         target = f"EntityDefinitions(LogicalName='{self._entity}')/Attributes/{kind}"
         page = self._service.ask(f"{target}?$select=LogicalName&$expand={sets}")
-        row = next((one for one in page.get("value", []) if one.get("LogicalName") == self._attribute), {})
+        found = [one for one in page.get("value", []) if one.get("LogicalName") == self._attribute]
+        row: Mapping[str, Any] = found[0] if found else {}
         told = (row.get("OptionSet") or row.get("GlobalOptionSet") or {}).get("Options") or []
         rows = []
         for one in told:
