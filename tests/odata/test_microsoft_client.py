@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.odata.environments import programs
+from tests.environments import programs
 from tests.odata.servers import counterpart
 from tests.odata.world import tables
 

@@ -33,6 +33,7 @@ class DataverseDialect(EntraDialect):
 
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
+    metadata = "$metadata?annotations=true"
     batch = "multipart"
     overlap: Stamp = 60_000_000  # A transaction with plug-ins may take two minutes, and most take seconds.
     generated_guids = True
