@@ -119,7 +119,7 @@ class FieldAnswer(Answer):
     """A field as its application declares it. `options` is null where it may hold any value of its type."""
 
     name = Said()
-    type = Choice(FieldType)
+    type = Choice([type for type in FieldType if type is not FieldType.LIST])
     length = Int(allow_none=True)
     precision = Int(allow_none=True)
     scale = Int(allow_none=True)
@@ -137,6 +137,7 @@ class TableAnswer(Answer):
     key = Said(allow_none=True)
     modified_on = Said(allow_none=True)
     generates_keys = Flag()
+    tells_changes = Flag()
     fields_ = Listed(Part(FieldAnswer), data_key="fields", attribute="fields")
 
 
@@ -260,7 +261,7 @@ class Changes(MethodView):
         return {"run_ids": [run.id for run in changes.announce(context(), connection_id, body["tables"], actor())]}
 
 
-_TABLE = ("name", "caption", "key", "modified_on", "generates_keys")
+_TABLE = ("name", "caption", "key", "modified_on", "generates_keys", "tells_changes")
 _FIELD = ("name", "type", "length", "precision", "scale", "required", "nullable", "read_only")
 _SHOWN = ("id", "name", "kind", "settings", "enabled", "created_at", "updated_at")
 

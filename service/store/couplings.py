@@ -94,6 +94,11 @@ def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
     return [_coupled(row) for row in found]
 
 
+def last_id(mapping_id: int) -> int:
+    """The newest coupling's id, 0 where there is none."""
+    return int(sql.rows("SELECT coalesce(max(id), 0) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+
+
 def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
     """Up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
     first = page(mapping_id, 0, size + 1)

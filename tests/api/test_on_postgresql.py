@@ -14,7 +14,7 @@ from service.store.database import connection, database
 from tests.api.test_command import accord
 from tests.api.world import CONTEXT, World, make_empty, make_lively
 from tests.console.conftest import Person
-from tests.console.test_console import OPERATING, PAGES
+from tests.console.test_console import EVERY
 from tests.servers import PostgresServer
 
 LISTS = (
@@ -61,7 +61,7 @@ def test_the_whole_story(distant: World) -> None:
     for path in LISTS:
         assert distant.get(path)["items"], path
     person = Person(distant)
-    for page in (*PAGES, *OPERATING):
+    for page in EVERY:
         assert "<h1>" in person.look(page), page
     assert distant.get("/mappings/1")["status"]["openSkipped"] == 1
     assert 'accord_mapping_freshness_seconds{mapping="customers"}' in distant.ask("GET", "/metrics").text

@@ -21,11 +21,17 @@ CUSTOMER_FIELDS = [
 
 
 class MemoryApplication(Application):
-    def __init__(self, store: MemoryStore, name: str, connector_class: type[MemoryConnector] = MemoryConnector) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        name: str,
+        connector_class: type[MemoryConnector] = MemoryConnector,
+        told: int | None = None,
+    ) -> None:
         self.store = store
         self.name = name
         self.connector_class = connector_class
-        store.create_table("customer", CUSTOMER_FIELDS, modified_on="modified_at", unique=("number",))
+        store.create_table("customer", CUSTOMER_FIELDS, modified_on="modified_at", unique=("number",), told=told)
         name_field = Field("name", FieldType.STRING, length=50, required=True, nullable=False)
         store.create_table("numbered", [name_field], modified_on="modified_at", generates_keys=True)
 

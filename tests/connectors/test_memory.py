@@ -31,6 +31,18 @@ class TestMemory(ConnectorContract):
     traits = Traits(options={"grade": ("gold", "silver")})
 
 
+class TestMemoryThatTellsChanges(ConnectorContract):
+    """A store that tells its changes by itself, three at a time."""
+
+    traits = Traits(tells_changes=True, plenty=50)
+
+    @pytest.fixture
+    def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:
+        name = request.node.nodeid
+        yield MemoryApplication(open_store(name), name, told=3)
+        del STORES[name]
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(SettingsRefused) as refused:
         MemoryConnector({"shop": "x"}, {})

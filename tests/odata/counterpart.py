@@ -22,6 +22,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from odatapy.data import Entity, ValueType
+from odatapy.edm.annotations import Constant, ConstantKind, PropertyValue, Record
 from odatapy.edm.csdl import (
     CsdlAbstractEdmProvider,
     CsdlAnnotation,
@@ -82,6 +83,7 @@ class Model(CsdlAbstractEdmProvider):
                     CsdlNavigationPropertyBinding(path=nav, target=target)
                     for nav, (_, target) in table.get("lookups", {}).items()
                 ],
+                annotations=self._tracking(table),
             )
             for name, table in self.tables.items()
         ]
@@ -101,6 +103,14 @@ class Model(CsdlAbstractEdmProvider):
                 entity_container=CsdlEntityContainer("Container", sets),
             )
         ]
+
+    @staticmethod
+    def _tracking(table):
+        """Whether the changes of a table are tracked, as services say it."""
+        if "tracked" not in table:
+            return []
+        said = PropertyValue("Supported", Constant(ConstantKind.Bool, str(table["tracked"]).lower()))
+        return [CsdlAnnotation(term="Org.OData.Capabilities.V1.ChangeTracking", value=Record(None, [said]))]
 
     @staticmethod
     def _property(name, facets):
@@ -312,6 +322,7 @@ class Application:
         self.root = ROOTS[config["shape"]]
         self.wsgi = ODataWSGIApp(handler, self.root)
         self.requests = []
+        self.oldest = 0
 
     def control(self, order):
         """One of the things that people do."""
@@ -332,15 +343,25 @@ class Application:
                 set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
+            self.store.record_change(table, entity, "changed")
 
     def do_clear(self):
         for name in self.config["tables"]:
             self.store.set_entities(name, [])
             self.store.by_key[name].clear()
+        self.store.change_log.clear()
+        self.do_expire()
+
+    def do_expire(self):
+        """Delta links of before are not known any more."""
+        self.oldest = int(self.store.change_token)
 
     def do_remove(self, table, key):
         key = native(key, self.config["tables"][table]["fields"][self.config["tables"][table]["key"]]["type"])
-        self.store.remove_entity(table, self.store.by_key[table][key])
+        entity = self.store.by_key[table][key]
+        entity.id = f"{table}({key if isinstance(key, uuid.UUID) else repr(key)})"
+        self.store.remove_entity(table, entity)
+        self.store.record_change(table, entity, "deleted")
 
     def do_unstamp(self, table, key):
         entity = self.store.by_key[table][key]
@@ -529,7 +550,25 @@ def handler_of(application):
                 unquote(path, errors="surrogateescape") if company in unquote(path) else path,
                 body.replace(company.encode(), b""),
             )
+            if self.refuses_to_track(query):
+                return
             self.pass_on(path.replace(company, ""), query, body)
+
+        def refuses_to_track(self, query):
+            """Whether a link has expired, or changes were asked for in a way that Dataverse does not take."""
+            token = re.search(r"(?:%24|\$)deltatoken=([^&]*)", query)
+            if token and not (token[1].isdigit() and int(token[1]) >= application.oldest):
+                if application.config["shape"] == "dataverse":
+                    said = "Version stamp associated with the client has expired. Please perform a full sync."
+                    self.answer(400, error("0x80044352", said))
+                else:
+                    self.answer(410, error("", "The delta link has expired."))
+                return True
+            tracking = "odata.track-changes" in self.headers.get("Prefer", "")
+            if application.config["shape"] == "dataverse" and tracking and re.search(r"\$(filter|orderby|top)", query):
+                self.answer(400, error("0x80060888", "The query parameter isn't supported with Change Tracking."))
+                return True
+            return False
 
         def takes(self, kind):
             """Whether this service takes batches of a content type."""
@@ -564,6 +603,8 @@ def handler_of(application):
             parts = application.wsgi(environ, lambda status, headers, *_: said.extend([int(status[:3]), headers]))
             status, headers = said
             data = b"".join(parts)
+            if application.config["shape"] == "dataverse" and b"$deletedEntity" in data:
+                data = re.sub(rb'"id": ?"[^"]*\(([0-9a-f-]{36})\)"', rb'"id":"\1"', data)
             if application.config["shape"] == "businessCentral" and self.command in ("PATCH", "DELETE"):
                 status = {412: 409}.get(status, status)
             self.answer(status, data, headers)

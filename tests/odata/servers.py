@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.odata.environments import CACHE, programs
+from tests.environments import CACHE, programs
 
 COUNTERPART = Path(__file__).parent / "counterpart.py"
 FAULTS = Path(__file__).parent / "faults.py"
@@ -170,6 +170,7 @@ def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits
             "key": key,
             "stamp": modified_on,
             "unique": ["number"],
+            "tracked": True,
             "fields": {
                 key: key_type,
                 "number": text(20),

@@ -28,6 +28,7 @@ class Traits:
     `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
     `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
     `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
+    `tells_changes`: the customers have a feed; `lost_token`: a token of it that is no good any more.
     `plenty`: how many records the larger tests make.
     `options`: fields of `customer`, besides those of the kit, that have options: their values, in their order.
     """
@@ -44,6 +45,8 @@ class Traits:
     ignores_case: bool = False
     counts: bool = True
     rules: frozenset[str] = frozenset({"unique", "not_null"})
+    tells_changes: bool = False
+    lost_token: str = "-1"  # noqa: S105  (no secret)
     plenty: int = 2500
     options: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
 

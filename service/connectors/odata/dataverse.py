@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from service.connectors.base import Check, Deletion, Insert, Result, Update
+from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
 from service.connectors.odata.connector import ODataConnector
 from service.connectors.odata.dialect import Ask, Dialect
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
@@ -37,6 +37,7 @@ class DataverseDialect(EntraDialect):
 
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
+    metadata = "$metadata?annotations=true"
     batch = "multipart"
     overlap: Stamp = 60_000_000  # A transaction with plug-ins may take two minutes, and most take seconds.
     generated_guids = True
@@ -167,6 +168,9 @@ class DataverseConnector(ODataConnector):
             return super().find(selection, fields, wanted)
         with self._working():
             return self._options(selection.table).find(selection, fields, wanted)
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        return None if is_option_table(selection.table) else super().changes(selection, token)
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         if not is_option_table(selection.table):

@@ -28,6 +28,12 @@ class Dialect:
     headers: Mapping[str, str] = {}
     """What goes with every request."""
 
+    metadata: str = "$metadata"
+    """Where the metadata is, with its annotations."""
+
+    delta_links: str = "auto"
+    """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
+
     row_headers: Mapping[str, str] = {}
     """What goes with requests for records."""
 

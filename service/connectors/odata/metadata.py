@@ -181,12 +181,20 @@ def _annotations(schemas: list[ElementTree.Element], aliases: Mapping[str, str])
 
 
 def _terms(item: ElementTree.Element) -> dict[str, Any]:
-    """Annotations inside an element, by the last part of their term. One without a value is true."""
+    """Annotations inside an element, by the last part of their term. One without a value is true; one that is a record
+    is what its properties say, as far as they are truth values."""
     terms: dict[str, Any] = {}
     for one in _all(item, "Annotation"):
         text = one.get("String")
         value: Any = text if text is not None else one.get("Bool", "true") == "true"
         enum = one.get("EnumMember") or next((member.text for member in _all(one, "EnumMember")), None)
+        record = next(iter(_all(one, "Record")), None)
+        if record is not None:
+            value = {
+                line.get("Property", ""): line.get("Bool") == "true"
+                for line in _all(record, "PropertyValue")
+                if line.get("Bool") is not None
+            }
         terms[one.get("Term", "").rpartition(".")[2]] = enum or value
     return terms
 

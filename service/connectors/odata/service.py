@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -69,7 +70,7 @@ class Service:
             self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
         )
         options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
-        return with_options(self.dialect.adapted(found), options)
+        return with_options(self.dialect.adapted(self._with_feed(found)), options)
 
     def _options(self, table: EntitySet) -> Mapping[str, tuple[Option, ...]]:
         """The options that only the dialect knows; none where the user may not ask for them."""
@@ -78,8 +79,15 @@ class Service:
         except Refused:
             return {}
 
+    def _with_feed(self, table: EntitySet) -> EntitySet:
+        """A table that tells changes where a person says so, or (`auto`) where the metadata does."""
+        said = self.settings.delta_links
+        tells = table.table.tells_changes if said == "auto" else said == "on"
+        return replace(table, table=replace(table.table, tells_changes=tells))
+
     def _read_schema(self) -> Schema:
-        answer = self.client.send("GET", "$metadata", headers={"Accept": "application/xml, application/json;q=0.9"})
+        accepted = {"Accept": "application/xml, application/json;q=0.9"}
+        answer = self.client.send("GET", self.dialect.metadata, headers=accepted)
         if not answer.ok:
             raise SideFailed(failure_of(said(answer), Context("$metadata")))
         try:
@@ -194,12 +202,12 @@ def address(place: str, query: Mapping[str, str]) -> str:
     return f"{place}?{encode_query(query)}" if query else place
 
 
-_KEY_IN_URL = re.compile(r"\(([^()]*)\)\s*$")
+_KEY_IN_URL = re.compile(r"\((.*)\)\s*$")
 
 
 def key_in(url: str) -> str | None:
     """What stands between the last brackets of a record's address."""
-    found = _KEY_IN_URL.search(url)
+    found = _KEY_IN_URL.search(url.rpartition("/")[2])
     return found[1] if found else None
 
 

@@ -79,8 +79,16 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     fields = {name: one.field for name, one in properties.items()}
     caption = _caption(raw)
     return EntitySet(
-        Table(name, fields, key, modified_on_among(stamps), caption, made), properties, raw.type.rpartition(".")[2]
+        Table(name, fields, key, modified_on_among(stamps), caption, made, _is_tracked(raw)),
+        properties,
+        raw.type.rpartition(".")[2],
     )
+
+
+def _is_tracked(raw: RawSet) -> bool:
+    """Whether the service tells what changed in a set since a moment (Org.OData.Capabilities.V1.ChangeTracking)."""
+    said = raw.terms.get("ChangeTracking")
+    return said is True or (isinstance(said, dict) and said.get("Supported") in (True, None))
 
 
 def with_options(table: EntitySet, options: Mapping[str, tuple[Option, ...]]) -> EntitySet:

@@ -276,12 +276,6 @@ def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]
     if plan.own_key is not plan.key:
         return known
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")
-    if said is None:
+    if said is None or (known is not None and said.startswith("'")):
         return known
-    if said.startswith("'") and said.endswith("'"):
-        return known if known is not None else _unquoted(said)
-    return said.rpartition("=")[2]
-
-
-def _unquoted(text: str) -> str:
-    return unquote(text[1:-1]).replace("''", "'")
+    return plan.key_said(unquote(said))
