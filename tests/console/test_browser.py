@@ -155,6 +155,24 @@ def test_a_plan_is_read_and_carried_out(page: Page, lively: World) -> None:
     assert lively.sql("crm", "SELECT name FROM account WHERE accountnumber = '10000'") == [("Bergström AB",)]
 
 
+def test_a_mapping_is_made_of_suggestions(page: Page, lively: World) -> None:
+    assert lively.ask("DELETE", "/mappings/1").status_code == 204
+    page.get_by_role("link", name="Mappings").click()
+    page.get_by_role("link", name="New mapping").click()
+    page.get_by_label("Connection").first.select_option(label="erp")
+    page.get_by_label("Connection").last.select_option(label="crm")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Table").first.fill("customer")
+    page.get_by_label("Table").last.fill("account")
+    page.get_by_role("button", name="Go on").click()
+    for fields in ("number – accountnumber", "name – name"):
+        page.get_by_role("button", name=f"Accept: {fields}").click()
+    page.get_by_label("Name", exact=True).fill("made here")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="made here")).to_be_visible()
+    assert len(lively.get("/mappings")["items"][0]["fieldMappings"]) == 2
+
+
 def test_czech_and_back(page: Page) -> None:
     page.get_by_role("button", name="Čeština").click()
     expect(page.get_by_role("heading", name="Přehled")).to_be_visible()
