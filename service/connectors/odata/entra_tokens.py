@@ -1,7 +1,7 @@
 """Tokens of Microsoft Entra for an application: Microsoft's own library (MSAL) asks for them, through our own client.
 
 MSAL comes with the extra `entra`. Its requests go to the authority that the connection names and nowhere else, keep to
-the time-outs, and follow no redirect, as all of ours do. The proof is a client secret, or a certificate and its RSA key.
+the time-outs, and follow no redirect, as all of ours do. The proof is a client secret or a certificate and its RSA key.
 """
 
 from __future__ import annotations
