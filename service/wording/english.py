@@ -616,6 +616,13 @@ _CONNECTION_PROBLEMS = {
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
     ),
+    "not_a_certificate": Words(
+        "No certificate",
+        "This must be a certificate and its private RSA key, both as PEM in one text, the key without a password.",
+    ),
+    "driver_missing": Words(
+        "Not installed", "This needs the package {package}, which is not installed; an extra of Accord brings it."
+    ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
     "not_a_duration": Words("Wrong duration", "The setting {name} must be a number from 0 to {maximum}."),

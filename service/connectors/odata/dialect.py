@@ -7,11 +7,16 @@ from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import Check
+from service.connectors.http import Auth
 from service.connectors.odata.tables import EntitySet
 from service.core.records import Option, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
+
+
+Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
+"""Something wrong with the settings: the name, the code of its words, their parameters."""
 
 
 class Dialect:
@@ -78,6 +83,18 @@ class Dialect:
     def filled(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings with what follows from others."""
         return settings
+
+    def auth(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:  # noqa: ARG002
+        """How tokens are got in this dialect's own way; None: as everywhere."""
+        return None
+
+    def proofs(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+        """With clientCredentials: the credentials that there have to be."""
+        return ("clientId", "clientSecret")
+
+    def problems(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[Problem]:  # noqa: ARG002
+        """What is wrong with settings and credentials of this dialect alone."""
+        return ()
 
     def company_path(self, company: str, ask: Ask) -> str:  # noqa: ARG002
         """The path before every entity set, for the company that the settings name."""
