@@ -197,9 +197,8 @@ def test_signing_in_at_a_provider_on_another_site(browser: Browser, lively: Worl
         oidc_audience="accord",
         oidc_client_id=CLIENT,
         oidc_client_secret=provider.secret,
-        private_networks=(ip_network("127.0.0.0/8"),),
     )
-    networked = replace(CONTEXT, private_networks=settings.private_networks)
+    networked = replace(CONTEXT, private_networks=(ip_network("127.0.0.0/8"),))
     with serving(create_app(settings, networked)) as address:
         context = browser.new_context(base_url=address, locale="en-GB")
         page = context.new_page()
