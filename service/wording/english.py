@@ -479,8 +479,23 @@ _REFUSALS = {
     ),
     "identity_provider_unreachable": Words(
         "The identity provider does not answer",
-        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "The identity provider does not answer as it should now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "sign_in_expired": Words(
+        "Sign in again",
+        "The answer of the identity provider does not belong to a sign-in that this browser began in the last minutes.",
+        "Sign in again.",
+    ),
+    "sign_in_refused": Words(
+        "Not signed in",
+        "The identity provider let nobody in: {detail}.",
+        "Sign in again, or ask who looks after the identity provider.",
+    ),
+    "sign_in_without_scopes": Words(
+        "Nothing is allowed",
+        "The identity provider knows {name}, and says of nothing here that they may do it.",
+        "Ask who looks after the identity provider for one of the words that ACCORD_OIDC_SCOPES lists.",
     ),
     "notification_refused": Words(
         "Notification refused",
@@ -605,6 +620,13 @@ _CONNECTION_PROBLEMS = {
     "not_a_database_name": Words("No database", "This is no name of a database: letters, digits, _, - and dots."),
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
+    ),
+    "not_a_certificate": Words(
+        "No certificate",
+        "This must be a certificate and its private RSA key, both as PEM in one text, the key without a password.",
+    ),
+    "driver_missing": Words(
+        "Not installed", "This needs the package {package}, which is not installed; an extra of Accord brings it."
     ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),

@@ -7,9 +7,15 @@ from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import Check
+<<<<<<< HEAD
 from service.connectors.odata.tables import EntitySet, Property
 from service.core.failures import Failure
 from service.core.records import Option, Scalar, Selection, Stamp
+=======
+from service.connectors.http import Auth
+from service.connectors.odata.tables import EntitySet
+from service.core.records import Option, Selection, Stamp
+>>>>>>> main
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
@@ -17,6 +23,10 @@ Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 Gather: TypeAlias = Callable[[str], Rows]
 """Gets all rows of a collection of the service, below its company. Raises SideFailed, Refused."""
+
+
+Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
+"""Something wrong with the settings: the name, the code of its words, their parameters."""
 
 
 class Dialect:
@@ -94,6 +104,18 @@ class Dialect:
     def filled(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings with what follows from others."""
         return settings
+
+    def auth(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:  # noqa: ARG002
+        """How tokens are got in this dialect's own way; None: as everywhere."""
+        return None
+
+    def proofs(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+        """With clientCredentials: the credentials that there have to be."""
+        return ("clientId", "clientSecret")
+
+    def problems(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[Problem]:  # noqa: ARG002
+        """What is wrong with settings and credentials of this dialect alone."""
+        return ()
 
     def company_path(self, company: str, ask: Ask) -> str:  # noqa: ARG002
         """The path before every entity set, for the company that the settings name."""
