@@ -119,7 +119,7 @@ class FieldAnswer(Answer):
     """A field as its application declares it. `options` is null where it may hold any value of its type."""
 
     name = Said()
-    type = Choice(FieldType)
+    type = Choice([type for type in FieldType if type is not FieldType.LIST])
     length = Int(allow_none=True)
     precision = Int(allow_none=True)
     scale = Int(allow_none=True)

@@ -112,9 +112,10 @@ def _line(one: Suggestion) -> dict[str, Any]:
 
 
 def _transforms(one: Suggestion) -> dict[str, Any]:
-    """A map between options that have the same labels and other values; the way back is what undoes it."""
+    """What is done between the two; a map between options that have the same labels and other values is undone by
+    itself on the way back."""
     if one.value_map is None:
-        return {}
+        return {way: list(steps) for way, steps in one.transforms.items()}
     if one.direction is Direction.FROM_INTEGRATION:
         turned = {as_text(value): key for key, value in one.value_map.items()}
         return {Direction.FROM_INTEGRATION.value: [{"valueMap": {"map": turned}}]}

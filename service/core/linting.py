@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.records import Field, FieldType, Scalar
-from service.core.samples import hints, samples
-from service.core.transforms import Step, chain
+from service.core.samples import hints, samples, separated
 from service.core.transforms.values import as_text
+from service.core.ways import Way
 
 Finding: TypeAlias = tuple[str, Mapping[str, Any]]
 """A code of `wording` and the parameters of its sentence."""
@@ -21,39 +20,22 @@ _REJECTED = {
     "not_null": "lint_empty_value",
     "not_a": "lint_not_convertible",
     "not_an_option": "lint_not_an_option",
+    "parts_change": "lint_parts_change",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A field mapping in one direction: what is done to values of `source` before they are written to `target`."""
-
-    source: Field
-    target: Field
-    steps: tuple[Step, ...]
-
-    def bound(self) -> Callable[[Scalar], Scalar]:
-        """What the target is to hold for a value; raises Unconvertible."""
-        made = chain(self.steps, self.source)
-        function = made.function
-
-        def write(value: Scalar) -> Scalar:
-            return coerce(value if function is None else function(value), made.type, self.target)
-
-        return write
 
 
 def refused(way: Way) -> Iterator[Finding]:
     """What the target could not hold of what the source can: one finding for each kind of refusal."""
     write, found = way.bound(), set()
-    for value in [*samples(way.source), *_keys(way)]:
+    for value in [*_separated(way), *samples(way.source), *_keys(way)]:
         try:
             write(value)
         except Unconvertible as refusal:
             code = _code(way, refusal.failure)
             if code is not None and code not in found:
                 found.add(code)
-                names = {"source": way.source.name, "destination": way.target.name}
+                goal = refusal.failure.params.get("field") if way.target.parts else None
+                names = {"source": way.source.name, "destination": goal or way.target.name}
                 yield code, {**refusal.failure.params, **names, "value": _told(value), "field": way.target.name}
 
 
@@ -69,6 +51,12 @@ def _keys(way: Way) -> list[Scalar]:
         except Unconvertible:
             continue
     return keys
+
+
+def _separated(way: Way) -> list[Scalar]:
+    """Values of a composite field, or for one, that hold what its parts are told apart by."""
+    fields = (way.source, way.target) if way.back is not None else ()
+    return _fitting(way.source, separated(way.source, way.steps)) if any(one.parts for one in fields) else []
 
 
 def _code(way: Way, failure: Failure) -> str | None:
@@ -100,7 +88,7 @@ def lost(there: Way, back: Way) -> Finding | None:
     first = next((value for value in tried if returned(value) is not None), None)
     if first is None:
         return None
-    smallest = _smaller(first, lambda value: returned(value) is not None)
+    smallest = first if there.source.parts else _smaller(first, lambda value: returned(value) is not None)
     middle, end = returned(smallest) or (None, None)
     told = {"value": _told(smallest), "there": _told(middle), "back": _told(end)}
     return "lint_not_round_trip", {"source": there.source.name, "destination": there.target.name, **told}
@@ -136,11 +124,11 @@ def _few(field: Field) -> tuple[str, ...]:
     return ("true", "false") if field.type is FieldType.BOOLEAN else ()
 
 
-def _fitting(field: Field, texts: Sequence[str]) -> list[Scalar]:
+def _fitting(field: Field, texts: Sequence[Scalar]) -> list[Scalar]:
     found: list[Scalar] = []
     for text in texts:
         try:
-            value = coerce(text, FieldType.STRING, field)
+            value = coerce(text, None if field.parts else FieldType.STRING, field)
         except Unconvertible:
             continue
         found.append(value)

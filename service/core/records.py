@@ -68,6 +68,8 @@ class FieldType(StrEnum):
     UUID = "uuid"
     BINARY = "binary"
     JSON = "json"
+    LIST = "list"
+    """Several fields of one table taken together; no table has a single field of this type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Field:
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
     and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
-    `options`: the only values that it may hold; none where it may hold any of its type, or nobody tells.
+    `options`: the only values that it may hold; none where it may hold any of its type, or nobody tells. `parts`: the
+    fields that a composite is made of (see `composites`).
     """
 
     name: str
@@ -99,6 +102,7 @@ class Field:
     nullable: bool = True
     read_only: bool = False
     options: tuple[Option, ...] = ()
+    parts: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

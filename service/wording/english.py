@@ -96,6 +96,11 @@ _FAILURES = {
         ),
         "Shorten the text in the source record, or change the transformation in the mapping.",
     ),
+    "value_rejected.parts_change": Words(
+        "Parts would change",
+        "The parts of {field} would not come back as they are: {part} would be {back} instead of {held}.",
+        "Correct the record, or let the mapping join with another separator, or in one direction only.",
+    ),
     "value_rejected.expression_failed": Words(
         "An expression failed",
         "The expression for the field {field} gives no value for this record: {detail}.",
@@ -180,6 +185,11 @@ _FAILURES = {
         "An exchange rate is missing",
         "There is no exchange rate for the currency {currency}.",
         "Enter an exchange rate for this currency.",
+    ),
+    "exchange_rate_missing.bare": Words(
+        "An exchange rate is missing",
+        "A currency has no exchange rate.",
+        "Enter an exchange rate for each currency.",
     ),
     "table_not_found": Words(
         "The table does not exist",
@@ -469,8 +479,23 @@ _REFUSALS = {
     ),
     "identity_provider_unreachable": Words(
         "The identity provider does not answer",
-        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "The identity provider does not answer as it should now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "sign_in_expired": Words(
+        "Sign in again",
+        "The answer of the identity provider does not belong to a sign-in that this browser began in the last minutes.",
+        "Sign in again.",
+    ),
+    "sign_in_refused": Words(
+        "Not signed in",
+        "The identity provider let nobody in: {detail}.",
+        "Sign in again, or ask who looks after the identity provider.",
+    ),
+    "sign_in_without_scopes": Words(
+        "Nothing is allowed",
+        "The identity provider knows {name}, and says of nothing here that they may do it.",
+        "Ask who looks after the identity provider for one of the words that ACCORD_OIDC_SCOPES lists.",
     ),
     "notification_refused": Words(
         "Notification refused",
@@ -596,6 +621,13 @@ _CONNECTION_PROBLEMS = {
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
     ),
+    "not_a_certificate": Words(
+        "No certificate",
+        "This must be a certificate and its private RSA key, both as PEM in one text, the key without a password.",
+    ),
+    "driver_missing": Words(
+        "Not installed", "This needs the package {package}, which is not installed; an extra of Accord brings it."
+    ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
     "not_a_duration": Words("Wrong duration", "The setting {name} must be a number from 0 to {maximum}."),
@@ -641,6 +673,34 @@ _MAPPING_PROBLEMS = {
         "Types do not fit",
         "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type}).",
         "Put a transformation between them, or map {source} to a field of a fitting type.",
+    ),
+    "parts_not_joined": Words(
+        "Parts are not joined",
+        "{source} is several fields, and {destination} is one; nothing makes one value of theirs.",
+        "Put `concat` or an expression between them, or let the field mapping flow in the other direction only.",
+    ),
+    "parts_not_split": Words(
+        "A value is not split",
+        "{source} is one value, and {destination} is several fields; nothing makes several values of it.",
+        "Put `split` or an expression that gives a list between them, or let it flow in the other direction only.",
+    ),
+    "parts_do_not_fit": Words(
+        "Parts do not fit",
+        "The parts of {source} are not as many as those of {destination}, or of other types.",
+        "Name as many fields on both sides, in the same order.",
+    ),
+    "part_named_twice": Words(
+        "Named twice", "{field} names a field twice.", "Name each field once, with ` + ` between them."
+    ),
+    "key_is_part": Words(
+        "The key is no part",
+        "{field} is the key of {table} and cannot be written as a part of another value.",
+        "Take {field} out, or let the field mapping flow in the other direction only.",
+    ),
+    "split_needs_parts": Words(
+        "Nothing to split into",
+        "`split` makes values for several fields, and {field} is a single one.",
+        "Name the fields with ` + ` between them, such as `first_name + last_name`, or take `regex`.",
     ),
     "constant_with_both_fields": Words(
         "Too much",
@@ -798,6 +858,7 @@ _MAPPING_PROBLEMS = {
     "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
     "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
     "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
+    "joined_name": Words("A name in two parts", "{integration} and {local} together are the same name."),
     "same_options": Words("The same options", "{local} and {integration} have the same options."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
@@ -826,6 +887,11 @@ _MAPPING_PROBLEMS = {
         "A reference needs a field on both sides.",
         "Name the second field, or take `reference` out.",
     ),
+    "reference_of_several_fields": Words(
+        "One field refers",
+        "{field} is several fields, and a reference is one key.",
+        "Name the one field that holds the key, or take the reference out.",
+    ),
     "reference_with_transforms": Words(
         "Reference with transformations",
         "A key is translated by couplings; it cannot be transformed as well.",
@@ -845,6 +911,17 @@ _MAPPING_PROBLEMS = {
         "A ring",
         "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
         "Map one of the references to a field that may be empty, or take one out.",
+    ),
+    "set_for_other_kinds": Words(
+        "For another kind of connection", "The connection is of kind {kind}; the set is for {kinds}."
+    ),
+    "set_has_no_mapping": Words("No such mapping in the set", "The set has no mapping {name}; it has {names}."),
+    "set_has_no_parameter": Words("No such parameter", "The set has no parameter {name}; it has {names}."),
+    "set_has_no_parameter.bare": Words("No such parameter", "The set has no parameter {name}."),
+    "set_parameter_missing": Words(
+        "A parameter is missing",
+        "{name} is not given, and needed for: {names}.",
+        "Give the parameter, or say with `mappings` which others are to be applied.",
     ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),
@@ -878,6 +955,12 @@ _MAPPING_PROBLEMS = {
         "Values may not be taken",
         "{source} can hold values that {destination} cannot take, such as {value}; such records would fail.",
         "Put a transformation between {source} and {destination} that says what becomes of them, or correct the map.",
+    ),
+    "lint_parts_change": Words(
+        "Some values are refused",
+        "{source} can hold values whose parts would change on the way back, such as {part} from {held} to {back}; such"
+        " records would fail.",
+        "Take a separator for {source} that no part contains, or let the field mapping flow in one direction only.",
     ),
     "lint_not_an_option": Words(
         "Values may be none of the options",

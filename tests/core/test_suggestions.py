@@ -71,6 +71,31 @@ def test_the_sides_can_be_swapped() -> None:
     assert {one.score for one in there.suggestions} == {one.score for one in back.suggestions}
 
 
+PERSON = table("person", Field("Id No", TEXT), *(Field(name, TEXT) for name in ("given_name", "surname", "email")))
+CONTACT = table("contact", *(Field(name, TEXT) for name in ("fullname", "emailaddress1")))
+
+
+def test_a_name_in_two_fields_is_proposed_as_one() -> None:
+    found = propose(PERSON, CONTACT, {}, {})
+    assert pairs(found) == {"email": "emailaddress1", "given_name + surname": "fullname"}
+    joined = found.suggestions[-1]
+    assert (joined.direction, joined.reason) == ("bidirectional", "joined_name")
+    assert joined.transforms == {"toIntegration": [{"concat": {"rest": "first"}}]}
+    assert [one.name for one in found.unmatched_local] == ["Id No"]
+    turned = propose(CONTACT, PERSON, {}, {}).suggestions[-1]
+    assert (turned.local_field, turned.integration_field) == ("fullname", "given_name + surname")
+    assert turned.transforms == {"fromIntegration": [{"concat": {"rest": "first"}}]}
+    assert turned.params == {"local": "fullname", "integration": "given_name + surname"}
+
+
+def test_a_name_that_cannot_be_written_flows_one_way() -> None:
+    """Dataverse computes the full name of a contact."""
+    computed = table("contact", Field("fullname", TEXT, read_only=True))
+    joined = propose(PERSON, computed, {}, {}).suggestions[-1]
+    assert (joined.local_field, joined.direction) == ("given_name + surname", "fromIntegration")
+    assert joined.transforms == {"fromIntegration": [{"split": {"rest": "first"}}]}
+
+
 def test_values_tell_where_names_do_not() -> None:
     one, other = table("a", Field("x1", TEXT), Field("x2", TEXT)), table("b", Field("p", TEXT), Field("q", TEXT))
     names, towns = [f"name {n}" for n in range(9)], [f"town {n}" for n in range(9)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
+from service.store.models.processes import Note, Process
 from service.store.models.records import (
     AwaitedRecord,
     ChangeFeed,
@@ -20,7 +21,7 @@ from service.store.models.records import (
     Tally,
     Watermark,
 )
-from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
+from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
@@ -38,9 +39,12 @@ __all__ = [
     "Intent",
     "JsonField",
     "Mapping",
+    "Note",
     "PendingChange",
+    "Process",
     "Retry",
     "RunPredecessor",
+    "RunRange",
     "RunRecord",
     "SkippedRecord",
     "State",
@@ -62,6 +66,7 @@ MODELS: tuple[type[State], ...] = (
     ChangeFeed,
     SyncRun,
     RunPredecessor,
+    RunRange,
     Coupling,
     Tally,
     RunRecord,
@@ -79,4 +84,6 @@ MODELS: tuple[type[State], ...] = (
     Webhook,
     WebhookEvent,
     WebhookDelivery,
+    Note,
+    Process,
 )

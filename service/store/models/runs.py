@@ -13,6 +13,8 @@ class SyncRun(State):
 
     `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
     for. `traceparent`: the trace that asked for it (W3C). `checkpoint`: where the engine goes on after a restart.
+    `job_id`: what carries it to a worker, with the queue of several machines. `is_long`: it has had the time of a short
+    one.
     """
 
     id = pw.BigAutoField()
@@ -42,6 +44,8 @@ class SyncRun(State):
     attempt = pw.BigIntegerField(default=0)
     cancel_requested = pw.BooleanField(default=False)
     version = pw.BigIntegerField(default=1)
+    job_id = pw.BigIntegerField(null=True)
+    is_long = pw.BooleanField(default=False)
 
     class Meta:
         table_name = "sync_runs"
@@ -56,6 +60,33 @@ class RunPredecessor(State):
 
     class Meta:
         table_name = "run_predecessors"
+
+
+class RunRange(State):
+    """A range of keys of a run's reading that a worker takes by itself: the records after one bound up to another.
+
+    `counts`, `progress`: its part of the run's. `checkpoint`: where it goes on. `code`, `params`: why it failed.
+    `works_on`: what the page at hand is about, for the workers of other ranges. The lease is as that of a run.
+    """
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    number = pw.BigIntegerField()
+    after_bound = pw.TextField(null=True)
+    upto_bound = pw.TextField(null=True)
+    status = pw.TextField(default="open")
+    counts = JsonField()
+    progress = JsonField(default=dict)
+    checkpoint = JsonField(default=dict)
+    code = pw.TextField(null=True)
+    params = JsonField(null=True)
+    works_on = JsonField(null=True)
+    owner = pw.TextField(null=True)
+    lease_until = pw.BigIntegerField(default=0)
+    attempt = pw.BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "run_ranges"
 
 
 class RunRecord(State):
