@@ -6,6 +6,7 @@ from typing import Any
 
 import peewee as pw
 import pytest
+from playhouse.pool import PooledPostgresqlDatabase
 
 from scripts.benchmarks.filled import Extent, fill
 from service.core.records import Side
@@ -34,6 +35,8 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             # A planner that reads small tables whole would show nothing of large ones.
             database.execute_sql("SET enable_seqscan = off; SET enable_sort = off")
         yield opened
+    if isinstance(opened, PooledPostgresqlDatabase):
+        opened.close_all()
 
 
 @pytest.fixture
