@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +23,9 @@ from tests.api.world import CONTEXT, SETTINGS, TOKEN, World
 from tests.console.provider import CLIENT, SignInProvider
 from tests.console.test_console import EVERY, POSTED
 
+BROWSER = Path(__file__).parents[2] / "scripts" / "browser"
+"""Says where a Chromium is, and gets one where there is none."""
+
 SHOTS = os.environ.get("ACCORD_TEST_SCREENSHOTS")
 """A folder for pictures of all pages, for whoever wants to look at them."""
 
@@ -32,8 +35,7 @@ VIEWS = (("light", 1440), ("light", 390), ("dark", 1440), ("dark", 390))
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert found is not None, "there is no Chromium; scripts/test installs it where it may"
+    found = os.environ.get("ACCORD_TEST_BROWSER") or subprocess.check_output([BROWSER], text=True).strip()
     with sync_playwright() as playwright:
         # The sandbox of the browser cannot be had by root, and these pages are our own.
         opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
