@@ -9,7 +9,7 @@ from flask import Blueprint
 from service.console.pages import number, show, view
 from service.operations import mappings, runs
 from service.operations.tokens import Scope
-from service.store.models import SyncRun
+from service.store.runs import Ended
 
 _MAPPINGS = 500
 """Mappings of a page: nearly always all of them, so that what needs a person is not on another one."""
@@ -45,7 +45,7 @@ def _urgency(mapping: dict[str, Any]) -> tuple[bool, bool, bool, str]:
     return not failed, not status["open_skipped"], not status["open_errors"], mapping["name"].casefold()
 
 
-def chart(latest: list[SyncRun]) -> list[dict[str, Any]]:
+def chart(latest: list[Ended]) -> list[dict[str, Any]]:
     """Bars for runs, oldest first: how high of 24, and how each ended. The height is by the order of magnitude."""
     bars = []
     for place, run in enumerate(reversed(latest)):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import peewee as pw
 
 from service.core.records import Stamp
@@ -261,18 +262,28 @@ def record(run_id: int, done: Sequence[Done]) -> None:
     )
 
 
-def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[SyncRun]]:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that has ended, as a chart shows it."""
+
+    id: int
+    status: str
+    counts: Mapping[str, Mapping[str, int]]
+
+
+def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[Ended]]:
     """The last `count` finished runs of each of these mappings, newest first; one query for all of them."""
-    place = pw.fn.ROW_NUMBER().over(partition_by=[SyncRun.mapping_id], order_by=[SyncRun.id.desc()])
-    numbered = (
-        SyncRun.select(SyncRun.id, place.alias("place"))
-        .where(SyncRun.mapping_id.in_(list(mapping_ids)) & SyncRun.status.in_(list(FINISHED)))
-        .alias("numbered")
+    finished = ", ".join(f"'{status}'" for status in FINISHED)
+    rows = sql.rows(
+        "SELECT id, mapping_id, status, counts FROM (SELECT id, mapping_id, status, counts,"
+        " row_number() OVER (PARTITION BY mapping_id ORDER BY id DESC) AS place FROM sync_runs"
+        f" WHERE status IN ({finished}) AND {sql.among('mapping_id')}) AS numbered WHERE place <= ? ORDER BY id DESC",
+        sql.values(mapping_ids),
+        count,
     )
-    query = SyncRun.select().join(numbered, on=(SyncRun.id == numbered.c.id)).where(numbered.c.place <= count)
-    found: dict[int, list[SyncRun]] = {id: [] for id in mapping_ids}
-    for run in query.order_by(SyncRun.id.desc()):
-        found[run.mapping_id].append(run)
+    found: dict[int, list[Ended]] = {id: [] for id in mapping_ids}
+    for id, mapping_id, status, counts in rows:
+        found[mapping_id].append(Ended(id, status, orjson.loads(counts)))
     return found
 
 
