@@ -9,7 +9,7 @@ from flask import Blueprint
 from service.console.pages import number, show, view
 from service.operations import mappings, runs
 from service.operations.tokens import Scope
-from service.store.runs import Ended
+from service.store.models import SyncRun
 
 _MAPPINGS = 500
 """Mappings of a page: nearly always all of them, so that what needs a person is not on another one."""
@@ -26,7 +26,7 @@ def install(blueprint: Blueprint) -> None:
 @view(Scope.READ)
 def overview() -> Any:
     """Mappings, and for each what its last runs did."""
-    found = mappings.list_mappings(before=number("before"), limit=_MAPPINGS)
+    found = mappings.list_standings(before=number("before"), limit=_MAPPINGS)
     shown = found[:_MAPPINGS]
     charts = {id: chart(latest) for id, latest in runs.latest([item["id"] for item in shown], _CHARTED).items()}
     return show(
@@ -45,7 +45,7 @@ def _urgency(mapping: dict[str, Any]) -> tuple[bool, bool, bool, str]:
     return not failed, not status["open_skipped"], not status["open_errors"], mapping["name"].casefold()
 
 
-def chart(latest: list[Ended]) -> list[dict[str, Any]]:
+def chart(latest: list[SyncRun]) -> list[dict[str, Any]]:
     """Bars for runs, oldest first: how high of 24, and how each ended. The height is by the order of magnitude."""
     bars = []
     for place, run in enumerate(reversed(latest)):

@@ -199,7 +199,7 @@ def list_runs(
     )
 
 
-def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[store.Ended]]:
+def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[SyncRun]]:
     """The last `count` finished runs of each of these mappings, newest first."""
     return store.latest(mapping_ids, count)
 

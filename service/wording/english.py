@@ -186,6 +186,11 @@ _FAILURES = {
         "There is no exchange rate for the currency {currency}.",
         "Enter an exchange rate for this currency.",
     ),
+    "exchange_rate_missing.bare": Words(
+        "An exchange rate is missing",
+        "A currency has no exchange rate.",
+        "Enter an exchange rate for each currency.",
+    ),
     "table_not_found": Words(
         "The table does not exist",
         "There is no table {table} in the business application, or the user of the connection may not see it.",
@@ -906,6 +911,17 @@ _MAPPING_PROBLEMS = {
         "A ring",
         "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
         "Map one of the references to a field that may be empty, or take one out.",
+    ),
+    "set_for_other_kinds": Words(
+        "For another kind of connection", "The connection is of kind {kind}; the set is for {kinds}."
+    ),
+    "set_has_no_mapping": Words("No such mapping in the set", "The set has no mapping {name}; it has {names}."),
+    "set_has_no_parameter": Words("No such parameter", "The set has no parameter {name}; it has {names}."),
+    "set_has_no_parameter.bare": Words("No such parameter", "The set has no parameter {name}."),
+    "set_parameter_missing": Words(
+        "A parameter is missing",
+        "{name} is not given, and needed for: {names}.",
+        "Give the parameter, or say with `mappings` which others are to be applied.",
     ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import Check
 from service.connectors.http import Auth
-from service.connectors.odata.tables import EntitySet
-from service.core.records import Option, Selection, Stamp
+from service.connectors.odata.tables import EntitySet, Property
+from service.core.failures import Failure
+from service.core.records import Option, Scalar, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+Gather: TypeAlias = Callable[[str], Rows]
+"""Gets all rows of a collection of the service, below its company. Raises SideFailed, Refused."""
 
 
 Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
@@ -30,6 +35,9 @@ class Dialect:
 
     metadata: str = "$metadata"
     """Where the metadata is, with its annotations."""
+
+    multiple: bool = False
+    """Whether there may be Dataverse's bulk messages."""
 
     delta_links: str = "auto"
     """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
@@ -58,6 +66,9 @@ class Dialect:
     joins_fields: bool = True
     """Whether a condition may have an `or` between different fields."""
 
+    blank_guids: bool = False
+    """Whether a GUID of zeros stands for none."""
+
     lookups: bool = False
     """Whether references to one record are fields by the name of their navigation property."""
 
@@ -75,6 +86,14 @@ class Dialect:
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:  # noqa: ARG002
         """Options of fields, by property, that the metadata does not tell."""
         return {}
+
+    def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
+        """Rows with the values that the dialect makes."""
+        return rows
+
+    def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:  # noqa: ARG002
+        """Why a record should not even be sent, where the service would say it in a riddle."""
+        return None
 
     def required(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """The settings that have to be there."""
@@ -100,8 +119,8 @@ class Dialect:
         """The path before every entity set, for the company that the settings name."""
         return ""
 
-    def link(self, service_url: str, table: str, key: str) -> str | None:  # noqa: ARG002
-        """Where a person opens a record, as far as the address tells."""
+    def link(self, service_url: str, table: str, key: str, company: str | None) -> str | None:  # noqa: ARG002
+        """Where a person opens a record, as far as the address and the company tell."""
         return None
 
     def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
