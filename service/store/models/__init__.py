@@ -18,9 +18,10 @@ from service.store.models.records import (
     Intent,
     PendingChange,
     Retry,
+    Tally,
     Watermark,
 )
-from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
+from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
@@ -43,11 +44,13 @@ __all__ = [
     "Process",
     "Retry",
     "RunPredecessor",
+    "RunRange",
     "RunRecord",
     "SkippedRecord",
     "State",
     "SyncError",
     "SyncRun",
+    "Tally",
     "Token",
     "Watermark",
     "Webhook",
@@ -63,7 +66,9 @@ MODELS: tuple[type[State], ...] = (
     ChangeFeed,
     SyncRun,
     RunPredecessor,
+    RunRange,
     Coupling,
+    Tally,
     RunRecord,
     ErrorGroup,
     SyncError,
