@@ -17,7 +17,7 @@ from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import USERS, ODataWorld, tables
 from tests.world import errors
 
-BOSS = {**USERS["boss"], "roleName": "Systemadministrator"}
+BOSS: dict[str, Any] = {"password": "secret", "administrator": True, "roleName": "Systemadministrator"}
 
 
 @pytest.fixture(scope="module")
