@@ -124,6 +124,16 @@ class FindingAnswer(Answer):
     params = Json(allow_none=False, metadata={"type": "object"})
 
 
+class SavedMappingAnswer(MappingAnswer):
+    """A mapping that was just saved, and what is likely to go wrong with it."""
+
+    findings = Listed(
+        Part(FindingAnswer),
+        allow_none=True,
+        metadata={"description": "Warnings; null where nothing changed that the applications have a say in."},
+    )
+
+
 class FindingsAnswer(Answer):
     """Everything there is to say about a mapping, errors first."""
 
