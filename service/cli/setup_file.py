@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -21,7 +21,9 @@ from service.operations.linter import Finding
 from service.operations.plan_findings import plan_findings
 from service.shell import language, tell
 
-_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "delete": "-"}
+_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "kept": "!", "delete": "-"}
+
+NOTHING_FOUND: Mapping[str, Sequence[Finding]] = {}
 
 
 @click.command()
@@ -36,7 +38,7 @@ def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
     """
     with sentences(pointers=True), opened() as context:
         plan = planning.plan(context, read_setup(file.read()), _variable, prune=prune)
-        click.echo(_told(plan, plan_findings(context, plan)))
+        click.echo(told(plan.changes, plan_findings(context, plan)))
         if not dry_run and not plan.empty:
             applying.carry_out(context, plan, ACTOR)
             context.wake()
@@ -68,14 +70,15 @@ def _variable(name: str) -> str | None:
         raise Refused(tell("{name}_FILE cannot be read: {detail}", name=name, detail=error)) from error
 
 
-def _told(plan: planning.Plan, findings: Mapping[str, list[Finding]]) -> str:
-    """A plan, a line for each item, each value that is to change and each thing that is likely to go wrong."""
+def told(changes: Sequence[planning.Change], findings: Mapping[str, Sequence[Finding]] = NOTHING_FOUND) -> str:
+    """A plan, a line for each item, each value that is to change or is kept otherwise, and each thing that is likely to
+    go wrong with a mapping."""
     lines = []
-    for change in plan.changes:
+    for change in changes:
         lines.append(f"{_SIGNS[change.action]} {change.noun} {change.name}")
         lines += [f"    {_difference(one)}" for one in change.differences]
         if change.noun == "mapping":
-            lines += [f"    ! {_finding(one)}" for one in findings.get(change.name, ())]
+            lines += [f"    ? {_finding(one)}" for one in findings.get(change.name, ())]
     return "\n".join(lines)
 
 

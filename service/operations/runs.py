@@ -76,9 +76,19 @@ def start(context: Context, request: RunRequest, actor: str, trigger: str = "api
     problems = problems_of(row, request)
     if problems:
         raise Invalid(problems)
+    try:
+        run = _queued(context, request, row, actor, trigger)
+    except sql.Clash:
+        # Somebody asked for the same in the same moment: theirs is there now.
+        run = _queued(context, request, row, actor, trigger)
+    context.wake()
+    return run
+
+
+def _queued(context: Context, request: RunRequest, row: MappingRow, actor: str, trigger: str) -> SyncRun:
     with sql.transaction():
         run = enqueue(context, request, row, actor, trigger, request.asked)
-    context.wake()
+        context.dispatch()
     return run
 
 
@@ -210,6 +220,9 @@ def cancel(context: Context, run_id: int, actor: str) -> SyncRun:
             run_ended(context, run_id)
         else:
             store.ask_to_cancel(run_id)
+        if run.job_id is not None:
+            context.abort(run.job_id)
+        context.dispatch()
         audit.record(context, actor, "cancel", "sync_run", run_id)
     context.wake()
     return get(run_id)

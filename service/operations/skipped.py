@@ -290,6 +290,7 @@ def take(
                 refused[item.id] = Conflict("already_resolved", status="resolving")
             else:
                 audit.record(context, actor, "resolve", "skipped", item.id, after={"resolution": resolution})
+        context.dispatch()
     context.wake()
     return run.id
 

@@ -159,6 +159,9 @@ class Processor(InMemoryProcessor):
         for field, value in values.items():
             set_value(entity, field, value, table["fields"][field]["type"])
         for field, facets in table["fields"].items():
+            if "joined" in facets:
+                parts = [str(entity.get_value(part) or "") for part in facets["joined"]]
+                set_value(entity, field, " ".join(filter(None, parts)), facets["type"])
             if "members" in facets and isinstance(entity.get_value(field), int):
                 set_value(entity, field, facets["members"][entity.get_value(field)], facets["type"])
         if table.get("stamp"):
@@ -184,10 +187,17 @@ class Processor(InMemoryProcessor):
         if entity.get_value(self.tables[entity_set.name]["key"]) in self.store.by_key[entity_set.name]:
             raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
         self._check_rules(entity_set.name, entity, entity)
-        for field in self.tables[entity_set.name]["fields"]:
+        for field, facets in self.tables[entity_set.name]["fields"].items():
             if entity.get_property(field) is None:
-                set_value(entity, field, None, self.tables[entity_set.name]["fields"][field]["type"])
+                set_value(entity, field, self.first_value(facets), facets["type"])
         self.change(entity_set.name, entity, {})
+
+    def first_value(self, facets):
+        """What a new record has where nothing is given: a default, or the next number of a series."""
+        if "series" not in facets:
+            return native(facets.get("default"), facets["type"])
+        self.version += 1
+        return f"{facets['series']}{self.version:05}"
 
     def _apply_update(self, entity_type, existing, incoming, *, merge):
         name = next(name for name, table in self.tables.items() if table["type"] == entity_type.name)
@@ -202,9 +212,10 @@ class Processor(InMemoryProcessor):
     def _bind(self, name, existing, incoming):
         """Lookups that are given as links become the keys that they lead to."""
         for nav, (source, _) in self.tables[name].get("lookups", {}).items():
-            for link in incoming.navigation_bindings:
-                if link.title == nav and link.binding_link:
-                    set_value(existing, source, uuid.UUID(link.binding_link[-37:-1]), "Guid")
+            for link in incoming.navigation_links:
+                if link.title == nav:
+                    [where] = link.bind_links
+                    set_value(existing, source, None if where == "None" else uuid.UUID(where[-37:-1]), "Guid")
 
     def _check_rules(self, name, existing, incoming):
         for field in self.tables[name].get("unique", ()):
@@ -328,7 +339,7 @@ class Application:
             if entity is None:
                 entity = Entity()
                 for name, facets in described["fields"].items():
-                    set_value(entity, name, None, facets["type"])
+                    set_value(entity, name, self.processor.first_value(facets), facets["type"])
                 set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
@@ -398,9 +409,32 @@ class Application:
                 return 200, {"value": [{"name": role}]}
             if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
                 verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
-                names = [f"prv{verb}Account" for verb in verbs]
+                types = [table["type"] for table in self.config["tables"].values()]
+                names = [f"prv{verb}{type.capitalize()}" for verb in verbs for type in types]
                 return 200, {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in names]}
         return None
+
+    def on_option(self, action, asked):
+        """Change a choice, as the actions of Dataverse do."""
+        if action == "PublishXml":
+            return 204, {}
+        table = next(one for one in self.config["tables"].values() if one["type"] == asked["EntityLogicalName"])
+        options = table["fields"][asked["AttributeLogicalName"]]["options"]
+        labels = {str(one["LanguageCode"]): one["Label"] for one in asked.get("Label", {}).get("LocalizedLabels", [])}
+        if action == "InsertOptionValue":
+            number = max([727_000_000, *map(int, options)]) + 1
+            options[str(number)] = labels
+            return 200, {"NewOptionValue": number}
+        if action == "UpdateOptionValue":
+            options[str(asked["Value"])].update(labels)
+        else:
+            del options[str(asked["Value"])]
+        return 204, {}
+
+    def do_options(self, table, field):
+        return {
+            value: labels["1033"] for value, labels in self.config["tables"][table]["fields"][field]["options"].items()
+        }
 
     def definitions(self, tail):
         """What Dataverse tells of its tables besides $metadata: their names, keys and choices."""
@@ -418,6 +452,25 @@ class Application:
             for name, table in self.config["tables"].items()
             if f"'{table['type']}'" in tail
         ]
+
+
+OPTION_ACTIONS = re.compile(rb"POST \S*/(\w+OptionValue|PublishXml) HTTP/1.1\r\n.*?\r\n\r\n(\{.*?\})\r\n--", re.DOTALL)
+
+
+def option_actions(application, body):
+    """What a batch of actions on choices answers, None where it is another one. Choices are seen once published."""
+    parts = OPTION_ACTIONS.findall(body)
+    if not parts:
+        return None
+    answers = []
+    for action, text in parts:
+        status, answer = application.on_option(action.decode(), json.loads(text))
+        said = json.dumps(answer)
+        answers.append(
+            "--answer\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+            f"HTTP/1.1 {status} .\r\nContent-Type: application/json\r\n\r\n{said}\r\n"
+        )
+    return "".join(answers).encode() + b"--answer--\r\n"
 
 
 def option_of(value, labels):
@@ -481,6 +534,10 @@ def handler_of(application):
                 and re.search(rb'(POST|PATCH|DELETE) |"(POST|PATCH|DELETE)"', body)
             ):
                 self.answer(403, error("0x80040220", "The user is missing prvWrite privilege."))
+                return
+            told = option_actions(application, body) if path.endswith("$batch") else None
+            if told is not None:
+                self.answer(200, told, [("Content-Type", "multipart/mixed; boundary=answer")])
                 return
             if len(body) > (application.config.get("largest") or 10**9):
                 self.answer(413, error("", "Too large."))

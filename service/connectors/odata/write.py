@@ -11,7 +11,7 @@ import orjson
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.connectors.odata.batch import Reply, Request, said_of, send_all
 from service.connectors.odata.failures import Context, Refused, failure_of
-from service.connectors.odata.plan import Plan, etag_of
+from service.connectors.odata.plan import BLANK_GUID, Plan, etag_of
 from service.connectors.odata.read import fetch
 from service.connectors.odata.service import key_in
 from service.connectors.odata.tables import Property
@@ -57,7 +57,7 @@ def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
     for place, etag in etags.items():
         key, values = items[place].record.key, items[place].values
         body = _changes(plan, key, values)
-        address = _address(plan, key)
+        address = _address(plan, items[place].record)
         if isinstance(body, Failure) or address is None:
             results[place] = body if isinstance(body, Failure) else _gone(plan, key)
         elif body == b"{}":
@@ -79,7 +79,7 @@ def delete(plan: Plan, items: Sequence[Deletion]) -> list[Failure | None]:
     requests = {
         place: Request("DELETE", address, {"If-Match": etag})
         for place, etag in etags.items()
-        if (address := _address(plan, items[place].record.key)) is not None
+        if (address := _address(plan, items[place].record)) is not None
     }
     for place, reply in _sent(plan, requests).items():
         if not reply.ok:
@@ -88,9 +88,14 @@ def delete(plan: Plan, items: Sequence[Deletion]) -> list[Failure | None]:
     return [results.get(place) for place in range(len(items))]
 
 
-def _address(plan: Plan, key: str) -> str | None:
+def _address(plan: Plan, record: Record) -> str | None:
+    """Where a record is; None for one that no record can be."""
+    own = plan.own_key is not plan.key and record.raw is None
+    known = fetch(plan, [record.key], filtered=False).get(record.key) if own else record
+    if known is None:
+        return None
     try:
-        return plan.place + key_segment(key, plan.key.edm)
+        return plan.place + key_segment(known.raw[0] if known.raw is not None else known.key, plan.own_key.edm)
     except ValueError:
         return None
 
@@ -147,6 +152,9 @@ def _changes(plan: Plan, key: str, values: Mapping[str, Scalar]) -> bytes | Fail
 def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Failure:
     """Values as JSON, or the first reason why the service could not take them. SideFailed(`field_not_found`)."""
     members: dict[str, Any] = {}
+    refusal = plan.service.dialect.refusal(plan.selection.table, values, new=new)
+    if refusal is not None:
+        return refusal
     for name, value in values.items():
         property = plan.table.property(name)
         misfit = _misfit(property, value)
@@ -168,7 +176,9 @@ def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Fai
 
 
 def _put(plan: Plan, members: dict[str, Any], property: Property, value: Scalar) -> None:
-    if property.bind is None:
+    if value is None and property.edm == "Edm.Guid" and plan.service.dialect.blank_guids:
+        members[property.source] = BLANK_GUID
+    elif property.bind is None:
         members[property.source] = payload(value, property.edm, property.field.scale)
     elif value is None:
         members[f"{property.field.name}@odata.bind"] = None
@@ -263,6 +273,8 @@ def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]
     """The key of a new record: as the answer says it, in its body or in its address; else the one we chose."""
     if body.get(plan.key.source) is not None:
         return str(body[plan.key.source])
+    if plan.own_key is not plan.key:
+        return known
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")
     if said is None or (known is not None and said.startswith("'")):
         return known

@@ -9,6 +9,7 @@ from __future__ import annotations
 from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
+from service.store.models.processes import Note, Process
 from service.store.models.records import (
     AwaitedRecord,
     ChangeFeed,
@@ -37,7 +38,9 @@ __all__ = [
     "Intent",
     "JsonField",
     "Mapping",
+    "Note",
     "PendingChange",
+    "Process",
     "Retry",
     "RunPredecessor",
     "RunRecord",
@@ -76,4 +79,6 @@ MODELS: tuple[type[State], ...] = (
     Webhook,
     WebhookEvent,
     WebhookDelivery,
+    Note,
+    Process,
 )
