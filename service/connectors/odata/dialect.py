@@ -7,15 +7,10 @@ from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import Check
-<<<<<<< HEAD
+from service.connectors.http import Auth
 from service.connectors.odata.tables import EntitySet, Property
 from service.core.failures import Failure
 from service.core.records import Option, Scalar, Selection, Stamp
-=======
-from service.connectors.http import Auth
-from service.connectors.odata.tables import EntitySet
-from service.core.records import Option, Selection, Stamp
->>>>>>> main
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
