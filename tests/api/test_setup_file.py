@@ -39,8 +39,8 @@ def exported(world: World) -> dict[str, Any]:
 
 
 TRIMMED = (
-    "In name, “ a” becomes “a” in name and “a” when it comes back. Let name flow in one direction only, or give the other"
-    " one a transformation that undoes it."
+    "In name, “ a” becomes “a” in name and “a” when it comes back. Let name flow in one direction only, or give the"
+    " other one a transformation that undoes it."
 )
 NO_INDEX = "{0} of {1} has no index, so that every run reads the whole table. Make an index on {0} in {1}."
 
