@@ -58,6 +58,7 @@ class Settings:
     threads: int
     runs: int
     lease_seconds: int
+    range_records: int
     rate_limit: str | None
     metrics_port: int | None
     oidc_issuer: str | None
@@ -261,6 +262,12 @@ SETTINGS: Mapping[str, Setting] = {
         "20",
         _number(3, 3600),
         "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
+    ),
+    "ACCORD_RANGE_RECORDS": Setting(
+        "range_records",
+        "10000",
+        _number(1, 10_000_000),
+        "How many records a range has that a worker takes by itself; a reading of two and more is cut so.",
     ),
     "ACCORD_OIDC_ISSUER": Setting(
         "oidc_issuer", None, _issuer, "An OpenID Connect provider whose tokens are taken, by its issuer identifier."

@@ -47,6 +47,9 @@ from odatapy.server.processor import CustomETagSupport
 
 ROOTS = {"odata": "/service", "dataverse": "/api/data/v9.2", "businessCentral": "/v2.0/tenant/production/api/v2.0"}
 COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
+OURS, OTHERS = uuid.UUID(int=1), uuid.UUID(int=2)
+"""Whoever uses the API, and the people who work in the application."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -168,6 +171,10 @@ class Processor(InMemoryProcessor):
             set_value(entity, table["stamp"], now(self.config) if stamp is None else stamp, "DateTimeOffset")
         self.version += 1
         entity.etag = f'W/"{self.version}"'
+        hand = getattr(self.asked, "hand", OTHERS)
+        for field in ("_createdby_value", "_modifiedby_value"):
+            if field in table["fields"] and (field != "_createdby_value" or entity.get_value(field) is None):
+                set_value(entity, field, hand, "Guid")
 
     def create_entity(self, request, response, uri_info, request_ct, response_ct):
         self.asked.request = request
@@ -326,6 +333,7 @@ class Application:
 
     def control(self, order):
         """One of the things that people do."""
+        self.processor.asked.hand = OTHERS
         with self.store.lock:
             return getattr(self, "do_" + order.pop("do"))(**order)
 
@@ -351,6 +359,10 @@ class Application:
             self.store.by_key[name].clear()
         self.store.change_log.clear()
         self.do_expire()
+
+    def do_meddle(self, table):
+        """Somebody edits the newest record."""
+        self.processor.change(table, self.store.entities(table)[-1], {"city": "meddled"})
 
     def do_expire(self):
         """Delta links of before are not known any more."""
@@ -575,16 +587,58 @@ def handler_of(application):
             kinds = application.config.get("batches", ["json", "multipart"])
             return any(one in kind for one in kinds)
 
+        def many(self, path, body):
+            """CreateMultiple and UpdateMultiple: one transaction, of which nothing stays when one record is refused."""
+            place, _, message = path.removeprefix(application.root + "/").partition("/Microsoft.Dynamics.CRM.")
+            table = application.config["tables"][place]
+            if not table.get("multiple", True):
+                self.answer(404, error("0x8006088a", f"Resource not found for the segment '{message}'."))
+                return
+            requests = []
+            for number, target in enumerate(json.loads(body)["Targets"]):
+                assert target.pop("@odata.type") == f"Microsoft.Dynamics.CRM.{table['type']}"
+                new = message == "CreateMultiple"
+                headers = {"Content-Type": "application/json", "Prefer": "return=representation"}
+                url = place if new else f"{place}({target.pop(table['key'])})"
+                headers |= {} if new else {"If-Match": "*"}
+                one = {"id": str(number), "method": "POST" if new else "PATCH", "url": url, "body": target}
+                requests.append({**one, "headers": headers, "atomicityGroup": "all"})
+            _, _, data = self.asked_of(
+                f"{application.root}/$batch", "", json.dumps({"requests": requests}).encode(), "application/json"
+            )
+            parts = json.loads(data)["responses"]
+            bad = next((one for one in parts if one["status"] >= 400 and one["status"] != 424), None)
+            if bad is not None:
+                self.answer(bad["status"], bad.get("body") or error("", "Refused."))
+            elif message == "CreateMultiple":
+                self.answer(
+                    200, {"Ids": [one["body"][table["key"]] for one in sorted(parts, key=lambda p: int(p["id"]))]}
+                )
+            else:
+                self.answer(204, b"")
+            if application.config.get("meddles") and message == "CreateMultiple" and bad is None:
+                application.control({"do": "meddle", "table": place})
+
         def pass_on(self, path, query, body):
+            if application.config["shape"] == "dataverse" and path.endswith((".CreateMultiple", ".UpdateMultiple")):
+                application.processor.asked.hand = OURS
+                self.many(path, body)
+                return
+            status, headers, data = self.asked_of(path, query, body, self.headers.get("Content-Type", ""))
+            self.answer(status, data, headers)
+
+        def asked_of(self, path, query, body, kind):
+            """What odatapy says to a request of somebody who uses the API."""
+            application.processor.asked.hand = OURS
             environ = {
-                "REQUEST_METHOD": self.command,
+                "REQUEST_METHOD": self.command if not path.endswith("$batch") else "POST",
                 "SCRIPT_NAME": "",
                 "PATH_INFO": unquote(path),
                 "REQUEST_URI": f"{path}?{query}",
                 "RAW_URI": f"{path}?{query}" if query else path,
                 "QUERY_STRING": query,
                 "CONTENT_LENGTH": str(len(body)),
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_TYPE": kind,
                 "SERVER_NAME": "127.0.0.1",
                 "SERVER_PORT": str(self.server.server_address[1]),
                 "SERVER_PROTOCOL": "HTTP/1.1",
@@ -607,7 +661,7 @@ def handler_of(application):
                 data = re.sub(rb'"id": ?"[^"]*\(([0-9a-f-]{36})\)"', rb'"id":"\1"', data)
             if application.config["shape"] == "businessCentral" and self.command in ("PATCH", "DELETE"):
                 status = {412: 409}.get(status, status)
-            self.answer(status, data, headers)
+            return status, headers, data
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_all  # noqa: N815
 

@@ -302,7 +302,7 @@ def test_tokens_and_links_of_microsofts_services() -> None:
     sales = DataverseConnector({"url": "https://contoso.crm4.dynamics.com", **cloud}, secret)
     assert sales._settings.url == "https://contoso.crm4.dynamics.com/api/data/v9.2/"
     assert sales._settings.auth.identity.split("\0") == [
-        "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token",
+        "https://login.microsoftonline.com/contoso.com",
         "i",
         "s",
         "https://contoso.crm4.dynamics.com/.default",

@@ -35,6 +35,11 @@ _LOOKUP_TYPES = "Microsoft.Dynamics.CRM.lookuplogicalname"
 class DataverseDialect(EntraDialect):
     """What Dataverse does in its own way. Its ETag is the row's version; a PATCH without If-Match would create."""
 
+    SETTINGS: ClassVar[Mapping[str, str]] = {
+        **ENTRA_SETTINGS,
+        "bulk": "Whether CreateMultiple and UpdateMultiple are used where a table knows them: auto or off.",
+    }
+    multiple = True
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
     metadata = "$metadata?annotations=true"
@@ -131,7 +136,7 @@ class DataverseConnector(ODataConnector):
     """One connection to a Dataverse environment. A choice of a table is a table too: see option_tables.py."""
 
     kind: ClassVar[str] = "dataverse"
-    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **ENTRA_SETTINGS}
+    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **DataverseDialect.SETTINGS}
     DIALECT: ClassVar[type[Dialect]] = DataverseDialect
 
     def describe(self, table: str) -> Table:

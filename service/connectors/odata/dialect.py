@@ -36,6 +36,9 @@ class Dialect:
     metadata: str = "$metadata"
     """Where the metadata is, with its annotations."""
 
+    multiple: bool = False
+    """Whether there may be Dataverse's bulk messages."""
+
     delta_links: str = "auto"
     """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
 

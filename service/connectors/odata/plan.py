@@ -55,9 +55,12 @@ class Plan:
         """Whether every record has a stamp."""
         return self.stamp is not None and (self.service.dialect.always_stamped or not self.stamp.field.nullable)
 
-    def query(self, *conditions: str, order: Sequence[str] = (), top: int | None = None) -> dict[str, str]:
-        """The parts of a query for these conditions; the filter of the selection is not among them."""
-        found = {"$select": ",".join(self.select)}
+    def query(
+        self, *conditions: str, order: Sequence[str] = (), top: int | None = None, more: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """The parts of a query for these conditions; the filter of the selection is not among them. `more`: properties
+        that are asked for besides those of the selection."""
+        found = {"$select": ",".join([*self.select, *(name for name in more if name not in self.select)])}
         if conditions:
             found["$filter"] = joined(conditions)
         if order:

@@ -40,6 +40,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "tokenAuth": ("basic", "post"),
     "batch": ("auto", "json", "multipart", "none"),
     "deltaLinks": ("auto", "on", "off"),
+    "bulk": ("auto", "off"),
 }
 _OF_SEVERAL_LINES = ("certificate",)
 _LARGEST_BATCH = 1000
