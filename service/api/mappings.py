@@ -11,7 +11,7 @@ from service import wording
 from service.api.access import actor, context
 from service.api.conditions import expected_version, tagged
 from service.api.errors import language
-from service.api.mapping_answers import FindingsAnswer, MappingAnswer, ReviewAnswer, SavedMappingAnswer
+from service.api.mapping_answers import FindingsAnswer, MappingAnswer, ReviewAnswer
 from service.api.mapping_shapes import EXAMPLE, MappingChanges, NewMapping, SidesToReset, stored
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
@@ -46,7 +46,7 @@ class Mappings(MethodView):
 
     @operation("createMapping", Scope.ADMIN, etag="content", location=True, links=_LINKS)
     @blp.arguments(NewMapping, example=EXAMPLE)
-    @blp.response(201, SavedMappingAnswer)
+    @blp.response(201, MappingAnswer)
     def post(self, body: dict[str, Any]) -> Any:
         """Make a mapping, if it can work with its two tables as they are now.
 
@@ -91,14 +91,14 @@ class Mapping(MethodView):
 
     @operation("replaceMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
     @blp.arguments(NewMapping, example=EXAMPLE)
-    @blp.response(200, SavedMappingAnswer)
+    @blp.response(200, MappingAnswer)
     def put(self, body: dict[str, Any], mapping_id: int) -> Any:
         """Replace a mapping; what is left out becomes the default."""
         return _saved(saving.replace(context(), mapping_id, stored(body), _expected(mapping_id), actor()))
 
     @operation("updateMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
     @blp.arguments(MappingChanges, example={"enabled": False})
-    @blp.response(200, SavedMappingAnswer)
+    @blp.response(200, MappingAnswer)
     def patch(self, body: dict[str, Any], mapping_id: int) -> Any:
         """Change some of a mapping.
 
