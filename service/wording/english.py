@@ -998,6 +998,18 @@ _MAPPING_PROBLEMS = {
         "The transformations of {field} for {way} are never applied: it does not flow that way.",
         "Take them out, or change the direction of {field}.",
     ),
+    "lint_key_not_unique": Words(
+        "Match keys are not unique",
+        "{count} records of {table} share their {fields} with another one, such as those with the keys {candidates}"
+        " (looked at: {records}); which of them is meant nobody could tell.",
+        "Give {fields} the same `matchKey` as a field that tells such records apart, or correct what is doubled.",
+    ),
+    "lint_required_unmapped": Words(
+        "Records cannot be created",
+        "Nothing is written to {fields} of {table}, which must have a value: no deleted record could be restored, and"
+        " none created that has no match.",
+        "Map {fields}, or give a template values for them.",
+    ),
     "lint_nothing_couples": Words(
         "Nothing would be coupled",
         "`synchOnlyCoupledRecords` leaves new records alone, and no field mapping has a `matchKey`: only pairs that"
