@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import report
+from scripts.benchmarks import check, report
+from scripts.benchmarks.databases import KINDS
 from scripts.benchmarks.picture import Chart, drawn
 from scripts.benchmarks.rounds import Figures, Results
 
@@ -103,4 +104,16 @@ def _charts(results: Results) -> list[Chart]:
                 lines.setdefault(name, []).append((size, figures.median(cost)))
         title = f"memory, {report.TITLES[item]}" if cost == "memory" else report.TITLES[item]
         charts.append(Chart(title, unit, lines))
-    return [chart for chart in charts if chart.lines]
+    drawable = [chart for chart in charts if any(len(points) > 1 for points in chart.lines.values())]
+    return [*drawable, *_counted()]
+
+
+def _counted() -> list[Chart]:
+    """The counted work of Accord by the number of rows, as it was accepted."""
+    counts, charts = check.accepted(), []
+    for item in ("W1", "W3", "W5"):
+        lines = {
+            kind: [(size, counts[f"{kind} {size} {item}"]["roundTrips"]) for size in check.SIZES] for kind in KINDS
+        }
+        charts.append(Chart(report.TITLES[item], "round trips", lines))
+    return charts

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 230, 170, 62, 46, 78
-COLOURS = {"accord": "#1f5f99", "plain": "#b3541e", "tuned": "#5b7f3b"}
+COLOURS = {
+    "accord": "#1f5f99", "plain": "#b3541e", "tuned": "#5b7f3b", "sqlite": "#7a3b8f", "postgresql": "#0f7f7a",
+}  # fmt: skip
 
 Points = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One small chart: lines by contender, of points (rows, figure)."""
+    """One small chart: lines by contender or databases, of points (rows, figure)."""
 
     title: str
     unit: str
