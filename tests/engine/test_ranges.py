@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +16,11 @@ from service.engine.task import Stop
 from service.operations import execution, runs, sharing
 from service.store import couplings, ranges, sql, watermarks
 from service.store import runs as run_rows
+from service.store.database import database, open_database
 from service.store.models import RunRange, SyncRun
 from service.store.runs import Lease
 from tests.faults import Fault, Faults, VirtualClock
+from tests.servers import PostgresServer
 from tests.world import LINES, World, errors, records, tally
 
 KEYLESS = [{**item, "match_key": None} for item in LINES]
@@ -479,3 +483,32 @@ def test_a_lease_tells_of_its_range(team: Team) -> None:
     run_rows.hand_over(lease)
     with pytest.raises(run_rows.LeaseLost):
         execution.keep_lease(team.context, lease)
+
+
+def test_who_gives_in_to_another_tries_again(postgres: PostgresServer) -> None:
+    """Two workers write down the same causes in different orders: PostgreSQL lets one of them fail, as a clash."""
+    name = f"deadlock_{uuid.uuid4().hex[:12]}"
+    open_database(postgres.create_database(name))
+    with database.connection_context():
+        sql.execute("CREATE TABLE cause (id BIGINT PRIMARY KEY, count BIGINT)")
+        sql.execute("INSERT INTO cause VALUES (1, 0), (2, 0)")
+    met, clashes = threading.Barrier(2), []
+
+    def write(*ids: int) -> None:
+        with database.connection_context():
+            try:
+                with sql.transaction():
+                    sql.execute("UPDATE cause SET count = count + 1 WHERE id = ?", ids[0])
+                    met.wait(10)
+                    sql.execute("UPDATE cause SET count = count + 1 WHERE id = ?", ids[1])
+            except sql.Clash:
+                clashes.append(ids)
+
+    both = [threading.Thread(target=write, args=ids) for ids in ((1, 2), (2, 1))]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(30)
+    database.obj.close_all()
+    postgres.drop_database(name)
+    assert len(clashes) == 1
