@@ -1,5 +1,6 @@
 """What goes on while processes are killed: a first load with a twin, new records and edits both ways with a conflict
-and a record that is refused, deletions that travel with the refused record's retry, a person's resolution, and a full run in ranges."""
+and a record that is refused, deletions that travel with the refused record's retry, a person's resolution, and a full
+run in ranges."""
 
 from __future__ import annotations
 
