@@ -320,21 +320,41 @@ def test_cancelling_stops_everybody_at_their_next_page(team: Team) -> None:
 
 
 def test_a_run_waits_for_others_before_it_is_cancelled(team: Team) -> None:
+    """Whoever has the run hands it over; nobody takes it while a page of it is under way."""
     team.world.map(KEYLESS)
     customers(team.world, 40)
     run_id, lease = team.cut()
 
     def meanwhile() -> None:
         runs.cancel(team.context, run_id, "anna")
-        run_rows.hand_over(lease)
-        team.lead(lambda: Stop.CANCEL, owner="second")
+        execution.carry_out(team.context, lease, lambda: Stop.CANCEL, lambda _: None, PAGE)
         assert runs.get(run_id).status == "running", "a page is still under way"
+        assert not team.lead(owner="second")
 
     team.before_first("insert", meanwhile)
     assert team.help(lambda: Stop.CANCEL if run_rows.cancel_wanted(run_id) else None)
     assert runs.get(run_id).status == "running"
     assert team.lead(lambda: Stop.CANCEL, owner="third")
     assert runs.get(run_id).status == "cancelled"
+
+
+def test_who_takes_the_run_leaves_alone_what_others_are_about_to_send(team: Team) -> None:
+    """Whoever takes a run settles what a crash left; what belongs to a range is for whoever has that."""
+    team.world.map(KEYLESS)
+    customers(team.world, 40)
+    run_id, lease = team.cut()
+    noted = "SELECT source_key FROM intents WHERE range_id IS NOT NULL ORDER BY id"
+
+    def meanwhile() -> None:
+        before = sql.rows(noted)
+        run_rows.hand_over(lease)
+        assert team.lead(lambda: Stop.HAND_OVER, owner="second")
+        assert len(before) == PAGE
+        assert sql.rows(noted) == before
+
+    team.before_first("insert", meanwhile)
+    assert team.help()
+    assert tally(team.finish(run_id), "toIntegration") == {"read": 40, "inserted": 40}
 
 
 def test_a_side_that_fails_in_one_range_fails_the_run(team: Team) -> None:
