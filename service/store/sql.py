@@ -68,7 +68,7 @@ def transaction() -> Iterator[None]:
     except pw.IntegrityError as error:
         raise Clash(str(error)[:200]) from error
     except pw.OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) != DEADLOCK:
             raise
         raise Clash("two transactions waited for each other") from error
 
