@@ -376,9 +376,9 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "the whole mapping is settled by whoever takes the run",
-        "service/store/intents.py",
-        " AND {sql.same('range_id')} ORDER BY id\",\n        mapping_id,\n        side,\n        range_id,\n",
-        ' ORDER BY id",\n        mapping_id,\n        side,\n',
+        "service/store/sql.py",
+        '    return f"{column} IS NOT DISTINCT FROM ?" if is_postgresql() else f"{column} IS ?"\n',
+        '    return "(? IS NULL OR 1 = 1)"\n',
         RANGES,
     ),
     Bug(
