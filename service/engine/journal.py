@@ -36,7 +36,8 @@ SKIP_REASONS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Entries:
-    """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids."""
+    """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids.
+    `sent`: inserts were noted before they were sent."""
 
     saved: list[Saved] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Entries:
     healed: list[str] = field(default_factory=list)
     waits_no_more: list[str] = field(default_factory=list)
     partners: list[str] = field(default_factory=list)
-    settled: list[str] = field(default_factory=list)
+    sent: bool = False
     inserted: list[Coupled] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skips: list[tuple[Visit, str, int]] = field(default_factory=list)
@@ -81,7 +82,7 @@ def write_down(
 def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
     """Note one visit, and say what became of it."""
     if visit.decision.do is Do.INSERT:
-        entries.settled.append(visit.record.key)
+        entries.sent = True
     if visit.failure is not None:
         return _enter_failure(task, source, visit, visit.failure, entries)
     problem = None
@@ -221,15 +222,16 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     skipped.close_for_couplings(mapping_id, entries.removed, resolution, task.requested_by, now)
     couplings.remove(entries.removed)
     retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
-    couplings.save(mapping_id, run_id, entries.saved)
+    ids_of_saved = couplings.save(mapping_id, run_id, entries.saved)
     if any(coupled.id for coupled in entries.inserted):
         mappings.read_referring_in_full(mapping_id)
     couplings.mark(run_id, "failure", entries.failed)
-    intents.remove(mapping_id, source.other, entries.settled)
+    if entries.sent:
+        intents.remove(mapping_id, source.other)
     ids = problems.save(mapping_id, run_id, now, entries.problems)
     for visit, _, at in entries.done:
         visit.error_id = None if at is None else ids[at]
-    made = _new_ids(task, source, entries)
+    made = _new_ids(source, entries, ids_of_saved)
     skipped.save(
         mapping_id,
         task.mapping.direction,
@@ -275,10 +277,10 @@ def retire(task: Task, side: Side, made: Mapping[str, int]) -> None:
     _set_aside(task)
 
 
-def _new_ids(task: Task, source: Side, entries: Entries) -> dict[str, int]:
+def _new_ids(source: Side, entries: Entries, ids: Sequence[int]) -> dict[str, int]:
     """The ids of the couplings that this page made, by source key."""
-    keys = [saved.coupled.keys[source] for saved in entries.saved if not saved.coupled.id]
-    return couplings.ids_by_key(task.mapping.id, source, keys) if keys else {}
+    pairs = zip(entries.saved, ids, strict=True)
+    return {saved.coupled.keys[source]: id for saved, id in pairs if not saved.coupled.id}
 
 
 def _coupling_id(source: Side, visit: Visit, made: Mapping[str, int]) -> int | None:

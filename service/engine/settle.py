@@ -60,7 +60,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         if any(item.coupled.id for item in saved):
             mappings.read_referring_in_full(task.mapping.id)
         _set_aside(task, side, doubtful, made)
-        intents.remove(task.mapping.id, side, keys)
+        intents.remove(task.mapping.id, side)
 
 
 def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:

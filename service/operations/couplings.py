@@ -101,12 +101,11 @@ def create(context: Context, mapping_id: int, local_key: str, integration_key: s
         raise Unavailable(error.failure) from error
     try:
         with effect():
-            store.save(mapping_id, None, [store.Saved(coupled, None)])
+            (id,) = store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
             skipped.close_for_records(mapping_id, keys, actor, context.now())
             if not in_step:
                 retries.save(mapping_id, context.now(), _both(row, keys))
-            id = store.ids_by_key(mapping_id, Side.LOCAL, [local_key])[local_key]
             audit.record(
                 context, actor, "create", "coupling", id, after={side.value: key for side, key in keys.items()}
             )

@@ -1,9 +1,14 @@
-"""Inserts that are about to be sent, so that a crash between sending and writing down cannot duplicate them."""
+"""Inserts that are about to be sent, so that a crash between sending and writing down cannot duplicate them.
+
+A page of them is one row: it is written, read and removed as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import orjson
 
@@ -21,33 +26,37 @@ class Intent:
 
 
 def save(mapping_id: int, run_id: int, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
-    """Note inserts into `side` before they are sent."""
-    sql.execute_many(
-        "INSERT INTO intents (run_id, mapping_id, side, source_key, chosen_key, written, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (run_id, mapping_id, side, item.source_key, item.chosen_key, sql.dump(dict(item.values)), now)
-            for item in intents
-        ],
+    """Note a page of inserts into `side` before they are sent. The database refuses a second one while one is open."""
+    sql.execute(
+        "INSERT INTO intents (run_id, mapping_id, side, inserts, created_at) VALUES (?, ?, ?, ?, ?)",
+        run_id,
+        mapping_id,
+        side,
+        sql.dump(_document(intents)),
+        now,
     )
 
 
 def open_ones(mapping_id: int, side: Side) -> list[Intent]:
     """Inserts into `side` whose outcome nobody knows. Never more than a page of them."""
-    found = sql.rows(
-        "SELECT source_key, chosen_key, written FROM intents WHERE mapping_id = ? AND side = ? ORDER BY id",
-        mapping_id,
-        side,
-    )
-    return [Intent(source, chosen, orjson.loads(written)) for source, chosen, written in found]
+    found = sql.rows("SELECT inserts FROM intents WHERE mapping_id = ? AND side = ?", mapping_id, side)
+    return [intent for (inserts,) in found for intent in _intents(orjson.loads(inserts))]
 
 
-def remove(mapping_id: int, side: Side, source_keys: Collection[str]) -> None:
-    """Inserts whose outcome is known."""
-    if source_keys:
-        sql.execute(
-            f"DELETE FROM intents WHERE mapping_id = ? AND side = ? AND {sql.among('source_key')}",
-            mapping_id,
-            side,
-            sql.values(source_keys),
-        )
+def remove(mapping_id: int, side: Side) -> None:
+    """The outcome of the inserts into `side` is known."""
+    sql.execute("DELETE FROM intents WHERE mapping_id = ? AND side = ?", mapping_id, side)
+
+
+def _document(intents: Sequence[Intent]) -> list[Any]:
+    """The names of the fields once for all inserts in a row that write the same."""
+    return [
+        [names, [[item.source_key, item.chosen_key, *item.values.values()] for item in some]]
+        for names, some in groupby(intents, lambda item: list(item.values))
+    ]
+
+
+def _intents(document: list[Any]) -> Iterator[Intent]:
+    for names, inserts in document:
+        for source_key, chosen_key, *values in inserts:
+            yield Intent(source_key, chosen_key, dict(zip(names, values, strict=True)))

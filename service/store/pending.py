@@ -1,10 +1,14 @@
 """Changes and deletions that are about to be sent, so that a crash between sending and writing down does not leave a
-gap in the history: what is overwritten is nowhere else."""
+gap in the history: what is overwritten is nowhere else.
+
+What is sent together is one row, [key, before, written, told] for each record.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -26,43 +30,36 @@ class Pending:
     done: Done
 
 
-def save(mapping_id: int, run_id: int, items: Sequence[Pending]) -> None:
-    """Note writes before they are sent."""
-    sql.execute_many(
-        "INSERT INTO pending_changes (run_id, mapping_id, side, key, before, written, told)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                run_id,
-                mapping_id,
-                item.side,
-                item.key,
-                sql.dump(item.before),
-                sql.dump(item.written),
-                sql.dump(asdict(item.done)),
-            )
-            for item in items
-        ],
+_told = attrgetter(*(field.name for field in fields(Done)))
+
+
+def save(mapping_id: int, run_id: int, side: Side, items: Sequence[Pending]) -> None:
+    """Note writes to records of `side` before they are sent."""
+    sql.execute(
+        "INSERT INTO pending_changes (run_id, mapping_id, side, changes) VALUES (?, ?, ?, ?)",
+        run_id,
+        mapping_id,
+        side,
+        sql.dump([[item.key, item.before, item.written, _told(item.done)] for item in items]),
     )
 
 
 def open_ones(mapping_id: int) -> list[tuple[int, Pending]]:
     """Writes whose outcome was not written down, with the runs that sent them. Never more than a page of them."""
     found = sql.rows(
-        "SELECT run_id, side, key, before, written, told FROM pending_changes WHERE mapping_id = ? ORDER BY id",
+        "SELECT run_id, side, changes FROM pending_changes WHERE mapping_id = ? ORDER BY id",
         mapping_id,
     )
-    return [(row[0], _pending(*row[1:])) for row in found]
+    return [(run_id, _pending(side, *one)) for run_id, side, changes in found for one in orjson.loads(changes)]
 
 
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Writes that were refused."""
-    sql.execute(
-        f"DELETE FROM pending_changes WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-        mapping_id,
-        side,
-        sql.values(keys),
-    )
+    refused = set(keys)
+    found = sql.rows("SELECT id, changes FROM pending_changes WHERE mapping_id = ? AND side = ?", mapping_id, side)
+    for id, changes in found:
+        left = [one for one in orjson.loads(changes) if one[0] not in refused]
+        sql.execute("UPDATE pending_changes SET changes = ? WHERE id = ?", sql.dump(left), id)
 
 
 def clear(mapping_id: int) -> None:
@@ -70,7 +67,7 @@ def clear(mapping_id: int) -> None:
     sql.execute("DELETE FROM pending_changes WHERE mapping_id = ?", mapping_id)
 
 
-def _pending(side: str, key: str, before: str | None, written: str, told: str) -> Pending:
-    done: dict[str, Any] = orjson.loads(told)
-    replaced = None if before is None else orjson.loads(before)
-    return Pending(Side(side), key, replaced, orjson.loads(written), Done(**done))
+def _pending(
+    side: str, key: str, before: Mapping[str, Scalar] | None, written: Mapping[str, Scalar], told: list[Any]
+) -> Pending:
+    return Pending(Side(side), key, before, written, Done(*told))

@@ -12,7 +12,7 @@ from service.operations import execution, runs
 from service.store import intents, sql
 from service.store import runs as run_rows
 from service.store.intents import Intent
-from service.store.models import Intent as IntentRow
+from service.store.models import Intents as IntentRow
 from service.store.models import SyncRun
 from service.store.runs import LeaseLost
 from service.worker import carry_out_next, free_runs_of_the_dead, start_due

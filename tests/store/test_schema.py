@@ -45,7 +45,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "run_predecessors": {("run_id", "after_id")},
     "error_groups": {("mapping_id", "fingerprint")},
     "retries": {("mapping_id", "side", "key")},
-    "intents": {("mapping_id", "side", "source_key")},
+    "intents": {("mapping_id", "side")},
     "exclusions": {("mapping_id", "side", "key")},
     "tokens": {("digest",)},
     "idempotency_keys": {("principal", "key")},

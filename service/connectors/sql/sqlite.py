@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
@@ -11,12 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+import orjson
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, TableName
 from service.connectors.sql import values
+from service.connectors.sql.bulk import Bulk, ByParameters
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, Refused, sqlite_failure
+from service.connectors.sql.plan import Plan
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
 from service.connectors.sql.sqlite_types import affinity_of, field_of, rowid_alias
@@ -182,11 +184,11 @@ class SqliteDatabase(Database):
             if all(map(_sendable, one))
         ]
         if len(columns) > 1:
-            return {"wanted": json.dumps(listed)}
+            return {"wanted": orjson.dumps(listed).decode()}
         single = [one[0] for one in listed]
         if columns[0].native == "BLOB":  # No declared type: a number stays a number, and is not equal to its text.
             single += [int(one) for one in single if isinstance(one, str) and _KEY.fullmatch(one)]
-        return {"wanted": json.dumps(single)}
+        return {"wanted": orjson.dumps(single).decode()}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
         match column.field.type:
@@ -222,6 +224,9 @@ class SqliteDatabase(Database):
     def aside(self, condition: Expression) -> Expression:
         """SQLite takes an index for an equality before one for a range, and would sort all that is left, each page."""
         return sa.func.coalesce(condition, sa.literal_column("0"))
+
+    def bulk(self, plan: Plan) -> Bulk:
+        return ByParameters(plan)
 
     def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
         if prefix:

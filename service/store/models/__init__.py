@@ -9,7 +9,7 @@ from __future__ import annotations
 from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
-from service.store.models.records import AwaitedRecord, Coupling, Exclusion, Intent, PendingChange, Retry, Watermark
+from service.store.models.records import AwaitedRecord, Coupling, Exclusion, Intents, PendingChanges, Retry, Watermark
 from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
@@ -24,10 +24,10 @@ __all__ = [
     "Exclusion",
     "FieldMapping",
     "IdempotencyKey",
-    "Intent",
+    "Intents",
     "JsonField",
     "Mapping",
-    "PendingChange",
+    "PendingChanges",
     "Retry",
     "RunPredecessor",
     "RunRecord",
@@ -56,8 +56,8 @@ MODELS: tuple[type[State], ...] = (
     SkippedRecord,
     Retry,
     AwaitedRecord,
-    Intent,
-    PendingChange,
+    Intents,
+    PendingChanges,
     Exclusion,
     Token,
     IdempotencyKey,

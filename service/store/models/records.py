@@ -89,33 +89,28 @@ class AwaitedRecord(State):
         table_name = "awaited_records"
 
 
-class Intent(State):
-    """An insert that was about to be sent: into `side`, for the other side's `source_key`, under `chosen_key`."""
+class Intents(State):
+    """A page of inserts into `side` that was about to be sent. `store/intents.py` says what is in it."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
     mapping_id = pw.BigIntegerField()
     side = pw.TextField()
-    source_key = pw.TextField()
-    chosen_key = pw.TextField(null=True)
-    written = JsonField()
+    inserts = JsonField()
     created_at = pw.BigIntegerField()
 
     class Meta:
         table_name = "intents"
 
 
-class PendingChange(State):
-    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+class PendingChanges(State):
+    """A page of changes or deletions of records of `side` that was about to be sent; see `store/pending.py`."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
     mapping_id = pw.BigIntegerField()
     side = pw.TextField()
-    key = pw.TextField()
-    before = JsonField(null=True)
-    written = JsonField()
-    told = JsonField()
+    changes = JsonField()
 
     class Meta:
         table_name = "pending_changes"
