@@ -70,6 +70,7 @@ class Worker:
         for thread in (*self._threads, self._clock, self._teller):
             if thread.is_alive():
                 thread.join(timeout)
+        self._context.kept.close_idle(0)
 
     def _work(self, owner: str) -> None:
         while not self._stopping.is_set():
@@ -110,6 +111,7 @@ class Worker:
             try:
                 with database.connection_context():
                     start_due(self._context)
+                self._context.kept.close_idle()
             except Exception:
                 log.exception("scheduler_disturbed")
             self._stopping.wait(1.0)

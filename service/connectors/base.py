@@ -111,6 +111,11 @@ class Connector(ABC):
     def close(self) -> None:
         """Give back connections and files. May be called twice."""
 
+    def rest(self) -> bool:
+        """Told when nobody needs the connector for now; returns whether it may serve somebody else later. One that may
+        looks for itself, when it is used again, whether what it holds open still leads where it should."""
+        return False
+
     def fence(self, permit: Callable[[], None]) -> None:
         """From now on ask `permit` at the last moment before a write takes effect; it raises where it must not."""
         self._permit = permit

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from service.core.columns import new_rows
 from service.core.compare import Unconvertible
 from service.core.failures import Failure
 from service.core.flow import (
@@ -94,6 +95,14 @@ def decide_new(flows: Mapping[Side, Flow], source: Side, record: Record) -> Deci
         return Decision(Do.INSERT, Outcome.INSERTED, {source.other: new_values(rest[source], record)})
 
     return _waiting(insert, flows, missing(flows, None, {source: record}))
+
+
+def decide_all_new(flows: Mapping[Side, Flow], source: Side, records: Sequence[Record]) -> list[Decision]:
+    """`decide_new` for many records."""
+    rows = new_rows(flows[source], records)
+    if rows is None:
+        return [decide_new(flows, source, record) for record in records]
+    return [Decision(Do.INSERT, Outcome.INSERTED, {source.other: row}) for row in rows]
 
 
 def waiting(decide_rest: Callable[[Mapping[Side, Flow]], Decision], flows: Mapping[Side, Flow], pair: Pair) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
@@ -73,6 +74,16 @@ class Flow:
     remembered: tuple[tuple[str, int], ...]
     lookup: Lookup = field(default_factory=dict)
     templates: tuple[Defaults, ...] = ()
+    _ids: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _pick: Callable[[Sequence[Scalar]], Sequence[Scalar]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ids", tuple(id for id, _ in self.remembered))
+        object.__setattr__(self, "_pick", _picker([position for _, position in self.remembered]))
+
+    def base_of(self, record: Record) -> dict[str, Scalar]:
+        """What the base is to be while the record is as it is: the values of its mapped fields by line id."""
+        return dict(zip(self._ids, self._pick(record.values), strict=True))
 
     def desired(self, line: Line, record: Record) -> Scalar:
         """What the line wants the destination to hold. Raises Unconvertible."""
@@ -133,6 +144,13 @@ class Flow:
             and record.version == known.version
             and not self.values_differ(record, known)
         )
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[Scalar]], Sequence[Scalar]]:
+    """The values at these positions, at the speed of the interpreter's own."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda values: [values[position] for position in positions]
 
 
 def differs_from_base(record: Record, base: Mapping[str, Scalar], id: str, position: int) -> bool:
@@ -326,7 +344,7 @@ def remember(flow: Flow, record: Record, known: Known, agreed: Sequence[str] | N
     The base of the lines in `agreed` (None: of all) is renewed; the others keep what they had, so that a change that
     did not travel yet still counts as one.
     """
-    fresh = {id: record.values[position] for id, position in flow.remembered}
+    fresh = flow.base_of(record)
     if agreed is not None:
         old = known.base or {}
         fresh = {id: fresh[id] if id in agreed else old[id] for id in fresh if id in agreed or id in old}

@@ -74,9 +74,10 @@ def write_down(
             _save(task, source, entries)
             if task.noted:
                 pending.clear(task.mapping.id)
-            if mark is not None:
-                watermarks.advance(task.mapping.id, source, mark)
+            for side, reached in {**task.marks, **({} if mark is None else {source: mark})}.items():
+                watermarks.advance(task.mapping.id, side, reached)
     task.noted = False
+    task.marks.clear()
 
 
 def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
@@ -346,6 +347,8 @@ def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | N
     changes = []
     for side, values in visit.decision.writes.items():
         if visit.decision.do is Do.INSERT:
+            if not task.flows[source].templates:
+                continue
             given = defaults(task.flows[source].templates, visit.record)
             values = {name: value for name, value in values.items() if name in given and given[name] == value}
         elif not task.dry_run and side not in visit.written:

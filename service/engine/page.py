@@ -15,6 +15,8 @@ from service.engine.task import Task
 
 def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> None:
     """Do with a page of candidates what is to be done; `checkpoint` says where the run stands after it."""
+    if postponed(task, source, batch, checkpoint):
+        return
     decide_page(task, source, batch.visits)
     if task.restored:
         adopt(task, source, batch.visits)
@@ -24,6 +26,18 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
     task.checkpoint = checkpoint
     count_progress(task, max(len(batch.read), len(batch.visits)))
     write_down(task, source, visits, batch.mark, batch.gone)
+
+
+def postponed(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> bool:
+    """Whether a pass has ended without anything to write down but how far it has read, and another follows: then that
+    is written down with the next page. A worker that dies before reads that side again."""
+    if batch.visits or batch.gone or batch.position is not None or task.noted or checkpoint.get("finished"):
+        return False
+    if batch.mark is not None:
+        task.marks[source] = batch.mark
+    task.checkpoint = checkpoint
+    count_progress(task, len(batch.read))
+    return True
 
 
 def count_progress(task: Task, read: int) -> None:

@@ -28,10 +28,8 @@ def settle(task: Task) -> None:
     if task.dry_run:
         return
     settle_pending(task)
-    for side in Side:
-        noted = intents.open_ones(task.mapping.id, side)
-        if noted:
-            _settle_side(task, side, noted)
+    for side, noted in intents.open_ones(task.mapping.id).items():
+        _settle_side(task, side, noted)
 
 
 def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:

@@ -111,6 +111,16 @@ def open_connector(context: Context, row: Connection) -> Connector:
 
 
 @contextmanager
+def borrowed_connector(context: Context, row: Connection) -> Iterator[Connector]:
+    """A connector of an enabled connection, which rests afterwards for the next who needs it. Raises SideFailed."""
+    if not row.enabled:
+        raise SideFailed(Failure("connection_disabled", {"connection": row.name}, (row.name,)))
+    key = (row.id, row.version, context.connector_class)
+    with context.kept.borrowed(key, lambda: _open(context, row)) as connector:
+        yield connector
+
+
+@contextmanager
 def connected(context: Context, id: int) -> Iterator[Connector]:
     """A connector for a caller who is waiting, whether the connection is enabled or not. Raises Unavailable."""
     row = get(id)

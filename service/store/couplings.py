@@ -81,17 +81,23 @@ def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
 
 
 def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
-    """Up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
-    first = page(mapping_id, 0, size + 1)
-    if len(first) <= size:
-        return first
-    low = first[0].id
-    high = int(sql.rows("SELECT max(id) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
-    chance = random.Random(seed)  # noqa: S311  (a sample, no secret)
-    found: dict[int, Coupled] = {}
-    for _ in range(BLOCKS):
-        found |= {one.id: one for one in page(mapping_id, chance.randint(low - 1, high - 1), size // BLOCKS)}
-    return list(found.values())
+    """The keys of up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
+    first = sql.rows(
+        "SELECT id, local_key, integration_key, (SELECT max(id) FROM couplings WHERE mapping_id = ?) FROM couplings"
+        " WHERE mapping_id = ? ORDER BY id LIMIT ?",
+        mapping_id,
+        mapping_id,
+        size + 1,
+    )
+    if len(first) > size:
+        chance = random.Random(seed)  # noqa: S311  (a sample, no secret)
+        low, high = first[0][0], first[0][3]
+        part = "SELECT * FROM (SELECT id, local_key, integration_key FROM couplings WHERE mapping_id = ? AND id > ?"
+        block = f"{part} ORDER BY id LIMIT {size // BLOCKS}) AS block"
+        places = [value for _ in range(BLOCKS) for value in (mapping_id, chance.randint(low - 1, high - 1))]
+        first = sql.rows(" UNION ALL ".join([block] * BLOCKS), *places)
+    found = {id: {Side.LOCAL: local_key, Side.INTEGRATION: key} for id, local_key, key, *_ in first}
+    return [Coupled(id, keys, {}) for id, keys in found.items()]
 
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:

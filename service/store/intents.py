@@ -37,10 +37,10 @@ def save(mapping_id: int, run_id: int, side: Side, now: Stamp, intents: Sequence
     )
 
 
-def open_ones(mapping_id: int, side: Side) -> list[Intent]:
-    """Inserts into `side` whose outcome nobody knows. Never more than a page of them."""
-    found = sql.rows("SELECT inserts FROM intents WHERE mapping_id = ? AND side = ?", mapping_id, side)
-    return [intent for (inserts,) in found for intent in _intents(orjson.loads(inserts))]
+def open_ones(mapping_id: int) -> dict[Side, list[Intent]]:
+    """Inserts whose outcome nobody knows, by the side that they went into. Never more than a page of them for each."""
+    found = sql.rows("SELECT side, inserts FROM intents WHERE mapping_id = ? ORDER BY side DESC", mapping_id)
+    return {Side(side): list(_intents(orjson.loads(inserts))) for side, inserts in found}
 
 
 def remove(mapping_id: int, side: Side) -> None:

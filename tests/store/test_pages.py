@@ -104,12 +104,11 @@ def test_a_page_of_inserts_is_noted_once(mapping_id: int) -> None:
         Intent("c", None, {"city": "Oslo", "visits": 3}),
     ]
     intents.save(mapping_id, 1, INTEGRATION, 5, noted)
-    assert intents.open_ones(mapping_id, INTEGRATION) == noted
-    assert intents.open_ones(mapping_id, LOCAL) == []
+    assert intents.open_ones(mapping_id) == {INTEGRATION: noted}
     with pytest.raises(sql.Clash), sql.transaction():
         intents.save(mapping_id, 1, INTEGRATION, 5, noted)
     intents.remove(mapping_id, INTEGRATION)
-    assert intents.open_ones(mapping_id, INTEGRATION) == []
+    assert intents.open_ones(mapping_id) == {}
 
 
 def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
@@ -134,7 +133,7 @@ def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
         " VALUES (1, 1, 'integration', 'b', ?, ?, ?)", '{"name": "old"}', '{"name": "new"}', json.dumps(told)
     )  # fmt: skip
     runner.up()
-    assert intents.open_ones(mapping_id, LOCAL) == [Intent(f"k{n}", None, {"name": f"n{n}"}) for n in (1, 2)]
+    assert intents.open_ones(mapping_id) == {LOCAL: [Intent(f"k{n}", None, {"name": f"n{n}"}) for n in (1, 2)]}
     assert pending.open_ones(mapping_id) == [(1, Pending(INTEGRATION, "b", {"name": "old"}, {"name": "new"}, done))]
 
 

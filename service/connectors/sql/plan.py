@@ -37,10 +37,13 @@ class Part:
 class Plan:
     """Everything that is known of a selection before its rows are: raw rows are (key, stamp, *fields)."""
 
-    def __init__(self, database: Database, schema: str | None, selection: Selection) -> None:
+    def __init__(
+        self, database: Database, schema: str | None, selection: Selection, described: Described | None = None
+    ) -> None:
+        """`described`: the selection's table, if that is known already."""
         self.database = database
         self.selection = selection
-        self.described = database.describe(selection.table)
+        self.described = described or database.describe(selection.table)
         self.table = _clause(self.described, schema)
         self.key = self.column(selection.key)
         self.key_clause = self.table.c[selection.key]

@@ -133,7 +133,7 @@ class PostgresDatabase(Database):
             raise SettingsRefused([("url", "driver_missing", {"package": "psycopg"})]) from error
         self.session = Session(
             engine, begin="BEGIN", prepare=_prepare, classify=postgres_failure,
-            returning_many=_returning_many,
+            returning_many=_returning_many, lives=_lives,
         )  # fmt: skip
 
     def tables(self) -> Sequence[TableName]:
@@ -236,7 +236,7 @@ class PostgresDatabase(Database):
         return check_user(self._rows, self._schema, selections)
 
     def _rows(self, text: str, **params: Any) -> list[Row]:
-        return self.session.rows(self.session.compile(sa.text(text), Context(params.get("table", ""))), params)
+        return self.session.rows(self.session.prepared(text, Context(params.get("table", ""))), params)
 
 
 def _is_loud(record: logging.LogRecord) -> bool:
@@ -246,6 +246,14 @@ def _is_loud(record: logging.LogRecord) -> bool:
 
 def _prepare(driver: Any) -> None:
     driver.execute(_SESSION)
+
+
+def _lives(driver: Any) -> bool:
+    try:
+        driver.execute("SELECT 1").close()
+    except Exception:
+        return False
+    return True
 
 
 def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:

@@ -38,8 +38,9 @@ class Statement:
 class Session:
     """A connection that is opened when it is first needed, and again after it broke.
 
-    `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `classify` turns the driver's
-    errors into failures. Raises SideFailed, or `Refused` where a statement failed for what it had to say.
+    `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `lives` says of one that was not
+    used for a while whether it still can be; `classify` turns the driver's errors into failures. Raises SideFailed, or
+    `Refused` where a statement failed for what it had to say.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Session:
         prepare: Callable[[Any], None],
         classify: Callable[[Exception, Context], Failure],
         returning_many: Callable[[Any, str, Sequence[Any]], list[Row]],
+        lives: Callable[[Any], bool],
         running_many: Callable[[Any, str, Sequence[Any]], int] | None = None,
     ) -> None:
         self._engine = engine
@@ -57,7 +59,9 @@ class Session:
         self._prepare = prepare
         self._classify = classify
         self._returning_many = returning_many
+        self._lives = lives
         self._running_many = running_many or _execute_many
+        self._prepared: dict[tuple[str, Context], Statement] = {}
         self._connection: sa.Connection | None = None
         self._driver: Any = None
 
@@ -68,6 +72,12 @@ class Session:
             with self._errors(Context()):
                 connection.close()
         self._engine.dispose()
+
+    def revive(self) -> None:
+        """Before the first use after a while: a connection that broke meanwhile, or leads to a file that is gone, is
+        opened anew."""
+        if self._driver is not None and not self._lives(self._driver):
+            self._abandon()
 
     @property
     def driver(self) -> Any:
@@ -95,6 +105,12 @@ class Session:
         names = tuple(compiled.positiontup or ()) if compiled.positional else None  # type: ignore[attr-defined]
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
         return Statement(str(compiled), names, fixed, context)
+
+    def prepared(self, text: str, context: Context) -> Statement:
+        """A statement of our own, which is prepared once; `:name` marks a parameter."""
+        if (text, context) not in self._prepared:
+            self._prepared[text, context] = self.compile(sa.text(text), context)
+        return self._prepared[text, context]
 
     def rows(self, statement: Statement, params: Params | None = None) -> list[Row]:
         """Every row of an answer."""

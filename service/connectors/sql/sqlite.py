@@ -67,17 +67,29 @@ class SqliteDatabase(Database):
     def __init__(self, settings: Settings) -> None:
         path = Path(settings.url.database or "")
         address = f"file:{quote(str(path))}?mode=rw"
+        self._quiet: Stamp | None = None
+        self._file: tuple[int, int] | None = None
+
+        def lives(_driver: sqlite3.Connection) -> bool:
+            """Whether the file is still the one that was opened: a backup may have taken its place."""
+            self._quiet = None
+            return self._file is not None and self._file == _identity(path)
 
         def connect() -> sqlite3.Connection:
+            self._file = _identity(path)
             return sqlite3.connect(
                 address, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
             )
 
         engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
         self.session = Session(
-            engine, begin="BEGIN IMMEDIATE", prepare=_prepare, classify=sqlite_failure, returning_many=_returning_many
+            engine,
+            begin="BEGIN IMMEDIATE",
+            prepare=_prepare,
+            classify=sqlite_failure,
+            returning_many=_returning_many,
+            lives=lives,
         )
-        self._quiet: Stamp | None = None
 
     def tables(self) -> Sequence[TableName]:
         statement = self.session.compile(
@@ -242,7 +254,7 @@ class SqliteDatabase(Database):
         ]
 
     def _rows(self, text: str, table: str) -> list[Row]:
-        return self.session.rows(self.session.compile(sa.text(text), Context(table)), {"table": table})
+        return self.session.rows(self.session.prepared(text, Context(table)), {"table": table})
 
     def _indexes(self, table: str) -> tuple[set[str], set[str]]:
         """The columns that are unique by themselves, and those with which an index begins."""
@@ -254,6 +266,14 @@ class SqliteDatabase(Database):
         longer = {row[0] for row in rows if row[3] > 0}
         whole = [row for row in rows if not row[2] and row[3] == 0 and row[4] is not None]
         return {row[4] for row in whole if row[1] and row[0] not in longer}, {row[4] for row in whole}
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare(driver: sqlite3.Connection) -> None:

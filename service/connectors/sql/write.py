@@ -44,6 +44,11 @@ class Write:
         self._calls = 0
         self._made: list[Row] = []
 
+    def forget(self) -> None:
+        """What was learnt of the table by looking at its rows may not hold any more."""
+        self._values = Values(self._plan)
+        self._unclear.clear()
+
     def insert(self, items: Sequence[Insert]) -> list[Result]:
         """Create records; each result is the record as it stands, or why it was refused."""
         return self._whole(items, self._insert_all)
