@@ -131,8 +131,8 @@ BUGS: Sequence[Bug] = (
     Bug(
         "fields that did not travel get a new base",
         "service/core/flow.py",
-        "    if agreed is not None:\n        old = known.base or {}",
-        "    if False:\n        old = known.base or {}",
+        "    if agreed is not None and not fresh.keys() <= agreed:\n",
+        "    if False:\n",
         (*CORE, *CONFLICTS),
     ),
     Bug(

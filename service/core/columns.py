@@ -16,7 +16,7 @@ from service.core.records import Field, FieldType, Record, Scalar
 def new_rows(flow: Flow, records: Sequence[Record]) -> list[dict[str, Scalar]] | None:
     """`flow.new_values` of many records; None where references, templates or a value that does not fit ask for each
     by itself."""
-    if flow.templates or any(line.pointer is not None for line in flow.lines):
+    if flow.templates or flow.refers:
         return None
     columns = list(zip(*(record.values for record in records), strict=True))
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
@@ -66,6 +66,7 @@ class Flow:
     `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
     the base there is a change of the source. `remembered` are those of every mapped field of the source side.
     `lookup`: the couplings of the records that those at hand refer to. `templates`: default values for new records.
+    `ids`: those of the lines. `refers`: whether one of them leads to another record.
     """
 
     source: Side
@@ -76,10 +77,34 @@ class Flow:
     templates: tuple[Defaults, ...] = ()
     _ids: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _pick: Callable[[Sequence[Scalar]], Sequence[Scalar]] = field(init=False, repr=False, compare=False)
+    _ways: tuple[tuple[Line, str, int, int], ...] = field(init=False, repr=False, compare=False)
+    ids: frozenset[str] = field(init=False, repr=False, compare=False)
+    refers: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_ids", tuple(id for id, _ in self.remembered))
         object.__setattr__(self, "_pick", _picker([position for _, position in self.remembered]))
+        ways = [(line, line.id, line.source, line.destination) for line in self.lines if line.source is not None]
+        object.__setattr__(self, "_ways", tuple(ways))
+        object.__setattr__(self, "ids", frozenset(line.id for line in self.lines))
+        object.__setattr__(self, "refers", any(line.pointer is not None for line in self.lines))
+
+    def unsettled(self, source: Record, destination: Record, coupled: Coupled) -> list[Line]:
+        """The lines that are not `settled`: something is new on one of the sides, or was never synchronized."""
+        here, there = coupled.known[self.source].base, coupled.known[self.source.other].base
+        if here is None or there is None or len(self._ways) < len(self.lines):
+            return [line for line in self.lines if not settled(line, source, destination, coupled, self.source)]
+        mine, theirs = source.values, destination.values
+        return [
+            line
+            for line, id, place, other in self._ways
+            if not (
+                id in there
+                and id in here
+                and ((theirs[other] is there[id]) or equal(theirs[other], there[id]))
+                and ((mine[place] is here[id]) or equal(mine[place], here[id]))
+            )
+        ]
 
     def base_of(self, record: Record) -> dict[str, Scalar]:
         """What the base is to be while the record is as it is: the values of its mapped fields by line id."""
@@ -230,7 +255,8 @@ def missing(
     flows: Mapping[Side, Flow], coupled: Coupled | None, records: Mapping[Side, Record | None]
 ) -> tuple[Missing, ...]:
     """The references of these records that cannot be translated and would have to be, of both directions."""
-    return tuple(found for side, flow in flows.items() for found in _missing_of(flow, coupled, records, side))
+    refer = [(side, flow) for side, flow in flows.items() if flow.refers]
+    return tuple(found for side, flow in refer for found in _missing_of(flow, coupled, records, side))
 
 
 def _missing_of(
@@ -322,11 +348,13 @@ def differences(
     Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
-    for line in flow.lines:
+    open_ones = flow.unsettled(source, destination, coupled)
+    if flow.lookup:
+        ids = {line.id for line in open_ones}
+        open_ones = [line for line in flow.lines if line.id in ids or repointed(flow, line, source, destination)]
+    for line in open_ones:
         present = destination.values[line.destination]
         if line.returns and not returning and line.id not in besides:
-            continue
-        if settled(line, source, destination, coupled, flow.source) and not repointed(flow, line, source, destination):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):
@@ -338,14 +366,14 @@ def differences(
     return found
 
 
-def remember(flow: Flow, record: Record, known: Known, agreed: Sequence[str] | None, echo: bool) -> Known:
+def remember(flow: Flow, record: Record, known: Known, agreed: Set[str] | None, echo: bool) -> Known:
     """What a coupling is to remember of `flow.source` after a visit that left `record` there.
 
     The base of the lines in `agreed` (None: of all) is renewed; the others keep what they had, so that a change that
     did not travel yet still counts as one.
     """
     fresh = flow.base_of(record)
-    if agreed is not None:
+    if agreed is not None and not fresh.keys() <= agreed:
         old = known.base or {}
         fresh = {id: fresh[id] if id in agreed else old[id] for id in fresh if id in agreed or id in old}
     return Known(record.modified_on, record.version, fresh, echo)

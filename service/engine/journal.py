@@ -129,7 +129,7 @@ def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) ->
 
 def _covers(back: Flow, agreed: frozenset[str] | None) -> bool:
     """Whether nothing is left that would have to flow back, so that the partner need not wait for its own visit."""
-    return agreed is None or all(line.id in agreed for line in back.lines)
+    return agreed is None or back.ids <= agreed
 
 
 def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
@@ -139,8 +139,7 @@ def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
     for side, record in visit.after.items():
         before = visit.coupled.known[side]
         echo = side in visit.written or (before.echo and task.flows[side].knows(record, before))
-        ids = None if agreed is None else list(agreed)
-        known[side] = remember(task.flows[side], record, before, ids, echo)
+        known[side] = remember(task.flows[side], record, before, agreed, echo)
     return Coupled(visit.coupled.id, visit.coupled.keys, known)
 
 
@@ -244,7 +243,7 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)
     retries.remove(mapping_id, source.other, entries.partners)
     problems.resolve(mapping_id, source, entries.healed)
-    if any(line.pointer is not None for flow in task.flows.values() for line in flow.lines):
+    if any(flow.refers for flow in task.flows.values()):
         problems.resolve_waits(mapping_id)
     runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
 

@@ -113,7 +113,7 @@ def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record
     keys = {side.other: source.key, side: made.key}
     if item.chosen_key is None and not _holds(task, side, item, made):
         return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
-    same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
+    same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
     known = {
         side: _known_of(task, side, item, made),
         side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
