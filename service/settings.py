@@ -55,6 +55,7 @@ class Settings:
     log_format: str
     log_level: str
     threads: int
+    runs: int
     lease_seconds: int
     rate_limit: str | None
     metrics_port: int | None
@@ -101,8 +102,10 @@ def _database_url(text: str) -> str:
     return text
 
 
-def _queue_url(_: str) -> str:
-    raise Wrong("{name} cannot be set yet: the queue is the one in the process; leave it out.")
+def _queue_url(text: str) -> str:
+    if text != "procrastinate":
+        raise Wrong("{name} is not procrastinate; leave it out for the queue in the process.")
+    return text
 
 
 def _token(text: str) -> str:
@@ -184,7 +187,18 @@ SETTINGS: Mapping[str, Setting] = {
     "ACCORD_DATABASE_URL": Setting(
         "database_url", "sqlite:///accord.db", _database_url, "Where Accord keeps its own state: sqlite or postgresql."
     ),
-    "ACCORD_QUEUE_URL": Setting("queue_url", None, _queue_url, "The queue; unset: the one in the process."),
+    "ACCORD_QUEUE_URL": Setting(
+        "queue_url",
+        None,
+        _queue_url,
+        "The queue: procrastinate, on the PostgreSQL of the state; unset: the one in the process.",
+    ),
+    "ACCORD_RUNS": Setting(
+        "runs",
+        "4",
+        _number(1, 8),
+        "How many runs a process works on at a time; half of the places are kept for short ones.",
+    ),
     "ACCORD_TOKEN": Setting(
         "token", None, _token, "The first token, with all rights; unset: one is made and kept beside the database."
     ),
@@ -209,7 +223,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "ACCORD_LEASE_SECONDS": Setting(
         "lease_seconds",
-        "30",
+        "20",
         _number(3, 3600),
         "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
     ),
@@ -245,6 +259,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             wrong.append(error)
     if not wrong and (values["oidc_issuer"] is None) != (values["oidc_audience"] is None):
         wrong.append(Wrong("ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE belong together; set both, or neither."))
+    if not wrong and values["queue_url"] is not None and values["database_url"].startswith("sqlite"):
+        wrong.append(Wrong("ACCORD_QUEUE_URL=procrastinate needs a PostgreSQL in ACCORD_DATABASE_URL."))
     if wrong:
         raise SettingsWrong(wrong)
     return Settings(**values)

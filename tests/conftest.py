@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.api import cases
 from tests.mariadb import MariaServer, mariadb_server
 from tests.servers import PostgresServer, postgres_server
 from tests.tryton import TrytonServer, tryton_server
@@ -37,3 +39,21 @@ def tryton() -> Iterator[TrytonServer]:
     """A real Tryton, started when the first test asks for it."""
     with tryton_server() as server:
         yield server
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that gave out the tests what schemathesis did in this one."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["schemathesis"] = dict(cases.MADE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the processes did."""
+    cases.MADE.update(getattr(node, "workeroutput", {}).get("schemathesis", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cases schemathesis made."""
+    if cases.MADE:
+        terminalreporter.write_line(f"schemathesis: {cases.MADE.total()} cases")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from service.connectors import connector_class
-from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
+from service.connectors.base import Changes, Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
 from service.core.failures import Failure, SideFailed
 from service.core.records import Page, Record, Scalar, Selection, Stamp, Table
 
@@ -207,6 +207,9 @@ class _FaultyConnector(Connector):
     ) -> Sequence[Record]:
         asked = (tuple(fields), sorted(map(repr, wanted)))
         return self._call("find", asked, lambda: self._inner.find(selection, fields, wanted))
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        return self._call("changes", token, lambda: self._inner.changes(selection, token))
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         return self._call(

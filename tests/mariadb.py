@@ -20,6 +20,7 @@ from typing import Any
 
 import pymysql
 
+from tests.environments import CACHE
 from tests.servers import CannotStart, free_port, unprivileged_user
 
 PACKAGE = "mariadb-server-core"
@@ -112,7 +113,7 @@ def machine_programs() -> Programs | None:
 
 def unpacked_programs() -> Programs:
     """The MariaDB of Debian's packages, loaded once and kept in a cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accord" / "mariadb"
+    cache = CACHE / "mariadb"
     cache.mkdir(parents=True, exist_ok=True)
     root = cache / "root"
     with (cache / "lock").open("w") as lock:

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.environments import CACHE
 from tests.servers import CannotStart, free_port
 
 PINNED = (
@@ -56,6 +57,12 @@ class Customer(ModelSQL, ModelView):
     born = fields.Date("Born")
     seen = fields.Timestamp("Seen")
     visits = fields.Integer("Visits")
+    grade = fields.Selection([(None, ""), ("gold", "Gold"), ("silver", "Silver")], "Grade")
+    terms = fields.Selection("get_terms", "Terms")
+
+    @classmethod
+    def get_terms(cls):
+        return [(None, ""), ("net30", "Net 30")]
 
     @classmethod
     def __setup__(cls):
@@ -143,10 +150,9 @@ def _prepared() -> tuple[Path, Path]:
     """The environment and the template database, made where they are missing."""
     said = "\n".join((sys.version, *PINNED, *MODULE.values(), FURNISH))
     name = f"tryton-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accord"
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / name
-    with (cache / f"{name}.lock").open("w") as lock:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    made = CACHE / name
+    with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # Several test runs may begin at once.
         if not (made / "ready").exists():
             shutil.rmtree(made, ignore_errors=True)

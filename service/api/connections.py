@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from flask.views import MethodView
+from marshmallow import fields
 
 from service import wording
 from service.api.access import actor, context
@@ -24,6 +25,7 @@ from service.api.fields import (
     Moment,
     Part,
     Said,
+    Scalar,
     Settings,
     Text,
 )
@@ -31,7 +33,7 @@ from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.connectors.base import Check
 from service.core.failures import Responsibility
-from service.core.records import FieldType
+from service.core.records import Field, FieldType
 from service.operations import changes, checks, connections
 from service.operations.tokens import Scope
 
@@ -105,17 +107,26 @@ class TableNameAnswer(Answer):
     read_only = Flag()
 
 
+class OptionAnswer(Answer):
+    """One of the values that a field may hold. `labels` are by language, where the application tells several."""
+
+    value = Scalar()
+    label = Said()
+    labels = fields.Dict(keys=fields.String(), values=fields.String())
+
+
 class FieldAnswer(Answer):
-    """A field as its application declares it."""
+    """A field as its application declares it. `options` is null where it may hold any value of its type."""
 
     name = Said()
-    type = Choice(FieldType)
+    type = Choice([type for type in FieldType if type is not FieldType.LIST])
     length = Int(allow_none=True)
     precision = Int(allow_none=True)
     scale = Int(allow_none=True)
     required = Flag()
     nullable = Flag()
     read_only = Flag()
+    options = Listed(Part(OptionAnswer), allow_none=True)
 
 
 class TableAnswer(Answer):
@@ -126,6 +137,7 @@ class TableAnswer(Answer):
     key = Said(allow_none=True)
     modified_on = Said(allow_none=True)
     generates_keys = Flag()
+    tells_changes = Flag()
     fields_ = Listed(Part(FieldAnswer), data_key="fields", attribute="fields")
 
 
@@ -233,7 +245,10 @@ class Table(MethodView):
     def get(self, connection_id: int, table: str) -> Any:
         """Show a table: its key, its modified-on stamp, its fields."""
         found = connections.get_table(context(), connection_id, table)
-        return {**{name: getattr(found, name) for name in _TABLE}, "fields": list(found.fields.values())}
+        return {
+            **{name: getattr(found, name) for name in _TABLE},
+            "fields": [_field(one) for one in found.fields.values()],
+        }
 
 
 @blp.route("/connections/<id:connection_id>/changes")
@@ -246,7 +261,8 @@ class Changes(MethodView):
         return {"run_ids": [run.id for run in changes.announce(context(), connection_id, body["tables"], actor())]}
 
 
-_TABLE = ("name", "caption", "key", "modified_on", "generates_keys")
+_TABLE = ("name", "caption", "key", "modified_on", "generates_keys", "tells_changes")
+_FIELD = ("name", "type", "length", "precision", "scale", "required", "nullable", "read_only")
 _SHOWN = ("id", "name", "kind", "settings", "enabled", "created_at", "updated_at")
 
 
@@ -257,6 +273,11 @@ def _id(item: dict[str, Any]) -> int:
 
 def _shown(row: Any) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in _SHOWN}, "has_credentials": row.credentials is not None}
+
+
+def _field(field: Field) -> dict[str, Any]:
+    options = [{"value": one.value, "label": one.label, "labels": dict(one.labels)} for one in field.options]
+    return {**{name: getattr(field, name) for name in _FIELD}, "options": options or None}
 
 
 def _expected(connection_id: int) -> int | None:

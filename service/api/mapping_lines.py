@@ -56,11 +56,14 @@ class ReferenceShape(Body):
 _NORMALIZE = "What does not count when matching: " + ", ".join([*STEPS, "phone", "phone:NO"])
 
 
+_FIELDS = "A field, or several as one: their names with ` + ` between them."
+
+
 class FieldMappingShape(Body):
     """Two fields that hold the same, or a constant for one."""
 
-    local_field = name(allow_none=True, load_default=None)
-    integration_field = name(allow_none=True, load_default=None)
+    local_field = name(allow_none=True, load_default=None, metadata={"description": _FIELDS})
+    integration_field = name(allow_none=True, load_default=None, metadata={"description": _FIELDS})
     direction = Choice(Direction, load_default=Direction.BIDIRECTIONAL.value)
     constant = Scalar()
     transforms = Part(Transforms, load_default=dict)

@@ -13,8 +13,9 @@ from service.api.errors import language
 from service.api.fields import Answer, Body, Flag, Id, Listed, Part, Said, Text
 from service.api.mapping_lines import LineAnswer
 from service.api.operation import Blueprint, operation
-from service.core.records import Field, Side
+from service.core.records import Direction, Field, Side
 from service.core.suggestions import Suggestion
+from service.core.transforms.values import as_text
 from service.operations.mapping_suggestions import Place, suggest
 from service.operations.tokens import Scope
 
@@ -98,7 +99,7 @@ def _line(one: Suggestion) -> dict[str, Any]:
         "local_field": one.local_field,
         "integration_field": one.integration_field,
         "direction": one.direction,
-        "transforms": {},
+        "transforms": _transforms(one),
         "reference": None,
         "clear_on_failed_lookup": False,
         "normalize": [],
@@ -108,6 +109,17 @@ def _line(one: Suggestion) -> dict[str, Any]:
         "score": one.score,
         "reason": {"code": one.reason, "message": wording.say(one.reason, one.params, language()).message},
     }
+
+
+def _transforms(one: Suggestion) -> dict[str, Any]:
+    """What is done between the two; a map between options that have the same labels and other values is undone by
+    itself on the way back."""
+    if one.value_map is None:
+        return {way: list(steps) for way, steps in one.transforms.items()}
+    if one.direction is Direction.FROM_INTEGRATION:
+        turned = {as_text(value): key for key, value in one.value_map.items()}
+        return {Direction.FROM_INTEGRATION.value: [{"valueMap": {"map": turned}}]}
+    return {Direction.TO_INTEGRATION.value: [{"valueMap": {"map": dict(one.value_map)}}]}
 
 
 def _left(found: tuple[Field, ...]) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ class WebhookAnswer(Answer):
 
 
 class MadeWebhookAnswer(WebhookAnswer):
-    """A new webhook with the secret that its messages are signed with, shown this once."""
+    """A webhook with its new secret, which its messages are signed with and which is shown this once."""
 
     secret = Said()
 
@@ -86,6 +86,7 @@ class WebhookDeliveryAnswer(Answer):
 _ONE = {"webhookId": "$response.body#/id"}
 _FIRST = {"webhookId": "$response.body#/items/0/id"}
 _LINKS = {"getWebhook": _ONE, "updateWebhook": _ONE, "deleteWebhook": _ONE, "listWebhookDeliveries": _ONE}
+_LINKS |= {"renewWebhookSecret": _ONE}
 _SHOWN = tuple(WebhookAnswer._declared_fields)
 
 
@@ -130,6 +131,17 @@ class Webhook(MethodView):
     def delete(self, webhook_id: int) -> Any:
         """Delete a webhook with what waits for it."""
         webhooks.delete(context(), webhook_id, _expected(webhook_id), actor())
+
+
+@blp.route("/webhooks/<id:webhook_id>/secret")
+class Secret(MethodView):
+    @operation("renewWebhookSecret", Scope.ADMIN, if_match="optional", etag="version", at_once=True, refuses=(404,))
+    @blp.response(200, MadeWebhookAnswer)
+    def post(self, webhook_id: int) -> Any:
+        """Make a new secret; this answer is the only one that shows it. For a day messages are signed with the one
+        before, too."""
+        row, secret = webhooks.renew_secret(context(), webhook_id, _expected(webhook_id), actor())
+        return tagged({**_shown(row), "secret": secret}, row.version)
 
 
 @blp.route("/webhooks/<id:webhook_id>/deliveries")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from service.cli.preparing import ACTOR, Refused, opened, sentences
+from service.cli.preparing import ACTOR, Refused, bring_up_to_date, opened, sentences
 from service.operations import restored
 from service.settings import read_settings
 from service.shell import tell, tell_count
-from service.store.database import copy_to, migrate, open_database
+from service.store.database import copy_to, open_database
 
 
 @click.command("migrate")
@@ -20,7 +20,7 @@ def migrate_command() -> None:
     with sentences():
         settings = read_settings(os.environ)
         open_database(settings.database_url)
-        done = migrate()
+        done = bring_up_to_date(settings)
     for name in done:
         click.echo(tell("applied {name}", name=name))
     if done:

@@ -29,6 +29,7 @@ from service.settings import (
 )
 from service.shell import explain, tell, tell_count
 from service.store.database import connection, is_postgresql, migrate, open_database, pending_migrations
+from service.worker.parts import part
 
 ACTOR = "cli"
 """Who did it, for the audit."""
@@ -42,6 +43,9 @@ class Refused(click.ClickException):
 
 def context_of(settings: Settings, **more: Any) -> Context:
     """What operations are handed under these settings."""
+    if settings.queue_url is not None:
+        jobs = part("jobs").Jobs()
+        more = {"wake": jobs.wake, "dispatch": jobs.dispatch, "abort": jobs.abort, **more}
     return Context(
         secret_box(settings),
         private_networks=settings.private_networks or (),
@@ -72,17 +76,9 @@ def prepared(*, migrating: bool) -> Settings:
     configure_logging(settings.log_format, settings.log_level)
     opened = open_database(settings.database_url)
     if migrating or not is_postgresql():
-        migrate()
+        bring_up_to_date(settings)
     with connection():
-        pending = pending_migrations()
-        if pending:
-            raise Refused(
-                tell_count(
-                    "The database lacks {number} migration; run `accord migrate` first.",
-                    "The database lacks {number} migrations; run `accord migrate` first.",
-                    len(pending),
-                )
-            )
+        _assert_up_to_date(settings)
         if settings.token is not None:
             tokens.ensure_first(context_of(settings), settings.token)
         if restored.notice(context_of(settings), last_run(settings)):
@@ -96,6 +92,28 @@ def prepared(*, migrating: bool) -> Settings:
             )
     _close_for_fork(opened)
     return settings
+
+
+def bring_up_to_date(settings: Settings) -> list[str]:
+    """Migrate our tables and those of the queue; returns the names of what was applied."""
+    done = migrate()
+    return done if settings.queue_url is None else done + part("queue_schema").migrate()
+
+
+def _assert_up_to_date(settings: Settings) -> None:
+    pending = pending_migrations()
+    if pending:
+        raise Refused(
+            tell_count(
+                "The database lacks {number} migration; run `accord migrate` first.",
+                "The database lacks {number} migrations; run `accord migrate` first.",
+                len(pending),
+            )
+        )
+    if settings.queue_url is not None and part("queue_schema").missing():
+        raise Refused(
+            tell("The database lacks tables of the queue; run `accord migrate` first, with ACCORD_QUEUE_URL.")
+        )
 
 
 def _show_token(file: Path, token: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from flask import Flask
@@ -22,9 +22,18 @@ from service.settings import Settings
 from service.shell import tell
 from service.store.database import open_database
 from service.worker import Worker
+from service.worker.parts import part
 
 GRACE = 25
 """Seconds that requests and runs have to come to a good end after SIGTERM; a supervisor waits 30 or so."""
+
+
+class Working(Protocol):
+    """Who works on runs, embedded or for the queue."""
+
+    def start(self) -> None: ...
+
+    def stop(self, timeout: float = ...) -> None: ...
 
 
 @click.command()
@@ -67,7 +76,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, *, working: bool) -> None:
         self._settings, self._working = settings, working
-        self._worker: Worker | None = None
+        self._worker: Working | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -118,9 +127,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         telemetry.stop()
 
 
-def working_context(settings: Settings) -> tuple[Context, Worker]:
-    """A context whose worker is woken by it."""
+def working_context(settings: Settings) -> tuple[Context, Working]:
+    """A context, and who works on runs for it; the embedded worker is woken by it."""
+    if settings.queue_url is not None:
+        context = context_of(settings)
+        return context, part("distributed").QueueWorker(context, settings.database_url, settings.runs)
     made: list[Worker] = []
     context = context_of(settings, wake=lambda: made[0].wake())
-    made.append(Worker(context))
+    made.append(Worker(context, settings.runs))
     return context, made[0]

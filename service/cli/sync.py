@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from service import shell, wording
-from service.cli.preparing import ACTOR, opened, sentences
+from service.cli.preparing import ACTOR, context_of, prepared, sentences
 from service.cli.processes import GRACE
 from service.operations import mappings, run_groups, runs
 from service.operations.context import Context
@@ -32,9 +32,13 @@ def sync(mapping: str | None, everything: bool, dry_run: bool, kind: str | None)
     if (mapping is None) != everything:
         raise click.UsageError("Say either which mapping, or --all.")
     with sentences():
-        with opened() as context:
+        settings = prepared(migrating=False)
+        context = context_of(settings)
+        with connection():
             started = _start(context, mapping, kind or "modified", dry_run)
-        ended = _watched(context, started)
+        # A worker of our own helps, since there may be no other; with a queue, there is.
+        helper = Worker(context, threads=1) if settings.queue_url is None else None
+        ended = _watched(helper, started)
     for run in ended:
         click.echo(_summary(run))
     sys.exit(0 if all(run.status == "succeeded" for run in ended) else 1)
@@ -49,15 +53,13 @@ def _start(context: Context, mapping: str | None, kind: str, dry_run: bool) -> S
     return runs.start(context, runs.RunRequest(id, kind=kind, dry_run=dry_run), ACTOR, trigger="cli")
 
 
-def _watched(context: Context, run: SyncRun) -> list[SyncRun]:
-    """Wait for the end of a run, and of all that were asked for with it. A worker of our own helps, since there may be
-    no other."""
-    worker = Worker(context, threads=1)
-    worker.start()
-    try:
+def _watched(helper: Worker | None, run: SyncRun) -> list[SyncRun]:
+    """Wait for the end of a run, and of all that were asked for with it."""
+    with ExitStack() as stack:
+        if helper is not None:
+            helper.start()
+            stack.callback(helper.stop, GRACE)
         return _wait(lambda: _look(run))
-    finally:
-        worker.stop(GRACE)
 
 
 def _look(run: SyncRun) -> list[SyncRun]:

@@ -4,6 +4,8 @@ selection   which table, fields and records a run asks for (`records.Selection`)
 cursor      an opaque text that continues a reading where its page ended; only the connector that made it reads it
 horizon     the stamp up to which the source shows everything it ever will: its clock, or the start of the oldest
             transaction that it still has open
+feed        what an application tells by itself of what was changed and deleted in a table
+token       an opaque text for a place in a feed
 guarded     a write that is refused when the record is no longer in the state that was read
 permit      leave to write, asked for at the last moment: a worker that was overtaken has it no more
 
@@ -80,6 +82,18 @@ class Check:
     status: str
     responsibility: str
     params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A part of a feed. `changed`: keys of records that were made or changed, with their stamps where the feed tells
+    them; `deleted`: keys of records that were deleted; a key may be in both. `token`: where the feed goes on after this
+    part; `more`: whether it has more to tell at once."""
+
+    changed: Sequence[tuple[str, Stamp | None]]
+    deleted: Sequence[str]
+    token: str
+    more: bool = False
 
 
 class Connector(ABC):
@@ -174,6 +188,12 @@ class Connector(ABC):
         """The records inside the filter whose `fields` have one of the wanted combinations of values (no None in
         them). May return more than that (an application that ignores case): the caller compares. `fields` are among
         `selection.fields`."""
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:  # noqa: ARG002
+        """What was changed and deleted in the table since `token`, whatever the filter (None: everything that is there,
+        as changed, and a first token). A token may be used again, and then tells all that it told before, unless it was
+        changed once more. None: this table has no feed, or the token is no good any more."""
+        return None
 
     # Writing: one result for each item, in the order of the items
 

@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 from flask import Blueprint, Flask
 
-from service.console import connections, errors, overview, pages, runs, session, skipped
+from service.console import (
+    connections,
+    couplings,
+    errors,
+    mapping_edit,
+    mappings,
+    overview,
+    pages,
+    runs,
+    session,
+    skipped,
+    tables,
+)
 from service.operations.tokens import Principal
 
 
@@ -20,6 +32,6 @@ def install(app: Flask, secret_key: str, authenticate: Callable[[str], Principal
     )
     pages.install(blueprint)
     session.install(blueprint, secret_key, authenticate)
-    for part in (overview, skipped, errors, runs, connections):
+    for part in (overview, skipped, errors, runs, couplings, mappings, mapping_edit, connections, tables):
         part.install(blueprint)
     app.register_blueprint(blueprint)

@@ -33,6 +33,7 @@ def overview() -> Any:
         "overview",
         mappings=sorted(shown, key=_urgency),
         charts=charts,
+        since=mappings.unsynchronized_since(),
         before=shown[-1]["id"] if len(found) > _MAPPINGS else None,
     )
 

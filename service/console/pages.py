@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -98,6 +99,12 @@ def actor() -> str:
     return who.actor
 
 
+def may(scope: Scope) -> bool:
+    """Whether who looks at the page has a scope."""
+    who: Principal = g.console_principal
+    return who.may(scope)
+
+
 def language() -> str:
     """The language that was chosen, or the one that the browser asks for."""
     chosen = request.cookies.get(LANGUAGE, "")
@@ -157,8 +164,12 @@ def _words() -> dict[str, Any]:
         "figure": lambda value: formats.number(value, tag),
         "moment": lambda stamp: formats.moment(stamp, tag),
         "ago": lambda stamp: formats.distance(stamp, now, tag),
+        "iso": formats.iso,
+        "json": lambda value: orjson.dumps(value).decode(),
+        "lasts": lambda seconds: formats.distance(now + int(seconds) * 1_000_000, now, tag),
         "who": g.get("console_principal"),
         "may_operate": "console_principal" in g and g.console_principal.may(Scope.OPERATE),
+        "may_admin": "console_principal" in g and g.console_principal.may(Scope.ADMIN),
         "csrf": g.console_session.csrf if "console_session" in g else "",
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from typing import Any
 
 from flask import Blueprint, request
 
+from service.console import differences
 from service.console.pages import PAGE, actor, context, go, number, said, show, view
-from service.core.conflicts import FieldView, Resolution
+from service.core.conflicts import Resolution
 from service.core.errors import Conflict, Invalid, NotFound, Stale
 from service.operations import mappings, skipped
 from service.operations.skipped import SkippedView
@@ -18,7 +18,6 @@ REASONS = ("conflict", "deleted", "repeatedFailure", "ambiguous")
 BULK = (Resolution.KEEP_LOCAL, Resolution.KEEP_INTEGRATION, Resolution.RETRY, Resolution.UNCOUPLE)
 """What can be said of many records without looking at each."""
 _AT_ONCE = 500
-_LONGEST_COMPARED = 2000
 
 
 def install(blueprint: Blueprint) -> None:
@@ -112,28 +111,10 @@ def _choices() -> dict[str, Any]:
 
 
 def _side_by_side(found: SkippedView, status: int = 200, sentences: list[str] | None = None) -> Any:
-    rows = [
-        {"field": field, "local": _marked(field, "local"), "integration": _marked(field, "integration")}
-        for field in found.fields
-    ]
     try:
         name = mappings.get(found.record.mapping_id)["name"]
     except NotFound:
         name = ""
-    return show("skipped", status, found=found, rows=rows, name=name, sentences=sentences or [])
-
-
-def _marked(field: FieldView, side: str) -> list[tuple[bool, str]]:
-    """A value in pieces, each with whether it differs from the base."""
-    value = field.local if side == "local" else field.integration
-    text, base = _text(value), _text(field.base)
-    if text == base or not text:
-        return [(False, text)]
-    if max(len(text), len(base)) > _LONGEST_COMPARED:
-        return [(True, text)]
-    matcher = SequenceMatcher(None, base, text, autojunk=False)
-    return [(tag != "equal", text[first:last]) for tag, _, _, first, last in matcher.get_opcodes() if last > first]
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return show(
+        "skipped", status, found=found, rows=differences.rows(found.fields), name=name, sentences=sentences or []
+    )

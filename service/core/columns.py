@@ -43,12 +43,14 @@ def _wanted(line: Line, columns: Sequence[Sequence[Scalar]]) -> Any:
 
 def _stay(column: Sequence[Scalar], field: Field) -> bool:
     """Whether `coerce` surely makes nothing else of any value of a column of the field's own type."""
+    if field.options:
+        return False
     if None in column:
         if not field.nullable:
             return False
         column = [value for value in column if value is not None]
     try:
-        return _STAY.get(field.type, _always)(column, field)
+        return field.type in _STAY and _STAY[field.type](column, field)
     except TypeError:  # An SQLite column may hold anything.
         return False
 
@@ -85,6 +87,8 @@ def _moments(_column: Sequence[Any], field: Field) -> bool:
 
 
 _STAY: Mapping[FieldType, Callable[[Sequence[Any], Field], bool]] = {
+    **dict.fromkeys((FieldType.BOOLEAN, FieldType.FLOAT, FieldType.DATE, FieldType.TIME, FieldType.UUID), _always),
+    **dict.fromkeys((FieldType.BINARY, FieldType.JSON), _always),
     FieldType.STRING: _strings,
     FieldType.INTEGER: _integers,
     FieldType.DECIMAL: _decimals,

@@ -11,6 +11,7 @@
 | datetime | str, ISO 8601 in UTC with six digits of a second and "Z" |
 | binary | str, base64 |
 | json | str, compact with sorted keys |
+| list | str, a compact JSON array of the parts in their canonical form, None for an empty one |
 
 An absent value is None for every type.
 """
@@ -27,6 +28,7 @@ from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
+from service.core.composites import joined, parted
 from service.core.failures import Failure
 from service.core.records import Field, FieldType, Scalar
 
@@ -84,14 +86,33 @@ def coerce(value: Scalar, source: FieldType | None, destination: Field) -> Scala
     Numbers are rounded half to even to the destination's scale, times cut to its precision, an absent text becomes
     empty where the field cannot be null. Raises Unconvertible (`value_rejected`, `value_too_long`).
     """
-    if value is None:
+    if value is None and destination.type is not FieldType.LIST:
         return _absent(destination)
     try:
         native = value if source is destination.type else _CONVERT[destination.type](value)
         fitted = _FIT.get(destination.type, _as_is)(native, destination)
     except (ValueError, TypeError, ArithmeticError, binascii.Error) as error:
         raise Unconvertible(_rejected(destination, "not_a", expected=destination.type.value)) from error
+    if destination.options and not is_option(fitted, destination):
+        raise Unconvertible(not_an_option(fitted, destination))
     return fitted
+
+
+def is_option(value: Scalar, field: Field) -> bool:
+    """Whether a field with options may hold a canonical value. Letter case is left to the application to judge: to some
+    it matters, and others write down their own spelling."""
+    if any(equal(one.value, value) for one in field.options):
+        return True
+    if not isinstance(value, str):
+        return False
+    folded = value.rstrip(" ").casefold()
+    return any(isinstance(one.value, str) and one.value.casefold() == folded for one in field.options)
+
+
+def not_an_option(value: Scalar, field: Field) -> Failure:
+    """Why a value was not written: it is none of the field's options."""
+    options = [str(one.value) for one in field.options]
+    return _rejected(field, "not_an_option", value=str(value), options=options)
 
 
 def shown(value: Scalar, type: FieldType | None) -> Scalar:
@@ -239,6 +260,10 @@ def _to_json(value: Any) -> str:
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def _as_list(value: Any) -> Scalar:
+    return joined(value) if isinstance(value, list | tuple) else value
+
+
 _CONVERT: Mapping[FieldType, Callable[[Any], Scalar]] = {
     FieldType.STRING: _to_string,
     FieldType.INTEGER: _to_integer,
@@ -251,6 +276,7 @@ _CONVERT: Mapping[FieldType, Callable[[Any], Scalar]] = {
     FieldType.UUID: _to_uuid,
     FieldType.BINARY: _to_binary,
     FieldType.JSON: _to_json,
+    FieldType.LIST: _as_list,
 }
 
 _CANONICAL = _CONVERT
@@ -268,6 +294,7 @@ _SOURCES: Mapping[FieldType, set[FieldType]] = {
     FieldType.UUID: {FieldType.STRING},
     FieldType.BINARY: {FieldType.STRING},
     FieldType.JSON: {FieldType.STRING},
+    FieldType.LIST: set(),
 }
 
 
@@ -313,9 +340,16 @@ def _fit_datetime(value: Any, field: Field) -> Scalar:
     return f"{head}{fraction[: field.scale].ljust(6, '0')}Z"
 
 
+def _fit_list(value: Any, field: Field) -> Scalar:
+    """Each part fits its own field; one that does not is refused by its name."""
+    parts = zip(parted(value, len(field.parts)), field.parts, strict=True)
+    return joined([coerce(part, None, own) for part, own in parts])
+
+
 _FIT: Mapping[FieldType, Callable[[Any, Field], Scalar]] = {
     FieldType.STRING: _fit_string,
     FieldType.DECIMAL: _fit_decimal,
     FieldType.INTEGER: _fit_integer,
     FieldType.DATETIME: _fit_datetime,
+    FieldType.LIST: _fit_list,
 }

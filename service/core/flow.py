@@ -12,7 +12,7 @@ from service.core.mapping import FieldMapping, SyncMapping
 from service.core.records import Direction, Field, FieldType, Record, Scalar, Side, Stamp
 from service.core.references import Lookup, Missing, Pointer
 from service.core.templates import Defaults, bound, defaults
-from service.core.transforms import Chain, chain
+from service.core.ways import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +210,19 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
     name, goal = line.field(source), line.field(source.other)
     if goal is None:
         raise ValueError(f"field mapping {line.id} has no field on the {source.other} side")
-    steps = Chain(None, None) if name is None else chain(line.steps(way), origin.fields[name])
+    returns = name is not None and mapping.direction.allows(back) and line.direction.allows(back)
+    undone = line.steps(back) if returns else None
+    made = None if name is None else Way(origin.fields[name], target.fields[goal], line.steps(way), undone).chain()
     return Line(
         pointer=None if line.reference is None or name is None else line.reference.out_of(source, name),
         id=str(line.id),
         source=None if name is None else origin.index(name),
-        source_type=steps.type,
+        source_type=None if made is None else made.type,
         destination=target.index(goal),
         field=target.fields[goal],
-        transform=steps.function,
+        transform=None if made is None else made.function,
         constant=line.constant,
-        returns=name is not None and mapping.direction.allows(back) and line.direction.allows(back),
+        returns=returns,
         not_null=line.not_null,
         is_key=goal == target.selection.key,
     )

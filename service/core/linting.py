@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
 from service.core.records import Field, FieldType, Scalar
-from service.core.samples import hints, samples
-from service.core.transforms import Step, chain
+from service.core.samples import hints, samples, separated
+from service.core.transforms.values import as_text
+from service.core.ways import Way
 
 Finding: TypeAlias = tuple[str, Mapping[str, Any]]
 """A code of `wording` and the parameters of its sentence."""
 
-_REJECTED = {"out_of_range": "lint_out_of_range", "not_null": "lint_empty_value", "not_a": "lint_not_convertible"}
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A field mapping in one direction: what is done to values of `source` before they are written to `target`."""
-
-    source: Field
-    target: Field
-    steps: tuple[Step, ...]
-
-    def bound(self) -> Callable[[Scalar], Scalar]:
-        """What the target is to hold for a value; raises Unconvertible."""
-        made = chain(self.steps, self.source)
-        function = made.function
-
-        def write(value: Scalar) -> Scalar:
-            return coerce(value if function is None else function(value), made.type, self.target)
-
-        return write
+_REJECTED = {
+    "out_of_range": "lint_out_of_range",
+    "not_null": "lint_empty_value",
+    "not_a": "lint_not_convertible",
+    "not_an_option": "lint_not_an_option",
+    "parts_change": "lint_parts_change",
+}
 
 
 def refused(way: Way) -> Iterator[Finding]:
     """What the target could not hold of what the source can: one finding for each kind of refusal."""
     write, found = way.bound(), set()
-    for value in [*samples(way.source), *_keys(way)]:
+    for value in [*_separated(way), *samples(way.source), *_keys(way)]:
         try:
             write(value)
         except Unconvertible as refusal:
             code = _code(way, refusal.failure)
             if code is not None and code not in found:
                 found.add(code)
-                names = {"source": way.source.name, "destination": way.target.name}
-                yield code, {**names, "value": _told(value), **refusal.failure.params, "field": way.target.name}
+                goal = refusal.failure.params.get("field") if way.target.parts else None
+                names = {"source": way.source.name, "destination": goal or way.target.name}
+                yield code, {**refusal.failure.params, **names, "value": _told(value), "field": way.target.name}
 
 
 def _keys(way: Way) -> list[Scalar]:
@@ -65,6 +53,12 @@ def _keys(way: Way) -> list[Scalar]:
     return keys
 
 
+def _separated(way: Way) -> list[Scalar]:
+    """Values of a composite field, or for one, that hold what its parts are told apart by."""
+    fields = (way.source, way.target) if way.back is not None else ()
+    return _fitting(way.source, separated(way.source, way.steps)) if any(one.parts for one in fields) else []
+
+
 def _code(way: Way, failure: Failure) -> str | None:
     if failure.code == "value_too_long":
         return "lint_too_long"
@@ -72,7 +66,7 @@ def _code(way: Way, failure: Failure) -> str | None:
     if failure.code != "value_rejected" or rule not in _REJECTED:
         return None
     # What a reading step is for is not known here; only a map says which values it takes.
-    if rule == "not_a" and way.steps and way.steps[0].name != "valueMap":
+    if rule in ("not_a", "not_an_option") and way.steps and way.steps[0].name != "valueMap":
         return None
     return _REJECTED[rule]
 
@@ -94,7 +88,7 @@ def lost(there: Way, back: Way) -> Finding | None:
     first = next((value for value in tried if returned(value) is not None), None)
     if first is None:
         return None
-    smallest = _smaller(first, lambda value: returned(value) is not None)
+    smallest = first if there.source.parts else _smaller(first, lambda value: returned(value) is not None)
     middle, end = returned(smallest) or (None, None)
     told = {"value": _told(smallest), "there": _told(middle), "back": _told(end)}
     return "lint_not_round_trip", {"source": there.source.name, "destination": there.target.name, **told}
@@ -112,15 +106,29 @@ def uncovered(way: Way) -> Finding | None:
     return "lint_map_incomplete", {"source": way.source.name, "values": missing}
 
 
+def unknown_options(way: Way) -> Finding | None:
+    """What a map says of values that its field, which has options, never holds."""
+    first = way.steps[0] if way.steps else None
+    if first is None or first.name != "valueMap" or not way.source.options:
+        return None
+    known = {key.casefold() for key in _few(way.source)} | {""}
+    unknown = [key for key in first.params["map"] if key.rstrip(" ").casefold() not in known]
+    if not unknown:
+        return None
+    return "lint_map_unknown_option", {"source": way.source.name, "values": unknown, "options": _few(way.source)}
+
+
 def _few(field: Field) -> tuple[str, ...]:
+    if field.options:
+        return tuple(as_text(one.value) for one in field.options)
     return ("true", "false") if field.type is FieldType.BOOLEAN else ()
 
 
-def _fitting(field: Field, texts: Sequence[str]) -> list[Scalar]:
+def _fitting(field: Field, texts: Sequence[Scalar]) -> list[Scalar]:
     found: list[Scalar] = []
     for text in texts:
         try:
-            value = coerce(text, FieldType.STRING, field)
+            value = coerce(text, None if field.parts else FieldType.STRING, field)
         except Unconvertible:
             continue
         found.append(value)

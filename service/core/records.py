@@ -70,6 +70,18 @@ class FieldType(StrEnum):
     UUID = "uuid"
     BINARY = "binary"
     JSON = "json"
+    LIST = "list"
+    """Several fields of one table taken together; no table has a single field of this type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One of the values that a field with options may hold, in canonical form. `label` is what people read instead of
+    it; `labels`: (language, label) where the application tells it in several languages."""
+
+    value: Scalar
+    label: str
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,8 @@ class Field:
     `length` is in characters, `precision` and `scale` in decimal digits (for datetime and time, `scale` is the
     digits of a second); None where the application sets no limit. `required`: a new record needs a value for it
     and the application has no default. `nullable`: it can be empty. `read_only`: the application sets it.
+    `options`: the only values that it may hold; none where it may hold any of its type, or nobody tells. `parts`: the
+    fields that a composite is made of (see `composites`).
     """
 
     name: str
@@ -89,13 +103,16 @@ class Field:
     required: bool = False
     nullable: bool = True
     read_only: bool = False
+    options: tuple[Option, ...] = ()
+    parts: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table as a connection describes it. `key` and `modified_on` are None where the application cannot tell.
 
-    `generates_keys`: the application makes the key of a new record when none is given.
+    `generates_keys`: the application makes the key of a new record when none is given. `tells_changes`: it tells by
+    itself what was changed and deleted since a moment.
     """
 
     name: str
@@ -104,6 +121,7 @@ class Table:
     modified_on: str | None
     caption: str
     generates_keys: bool = False
+    tells_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

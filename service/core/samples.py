@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from service.core.composites import joined
 from service.core.records import Field, FieldType, Scalar
 from service.core.transforms import Step
 
@@ -56,9 +57,38 @@ _SAMPLES: Mapping[FieldType, Callable[[Field], list[Scalar]]] = {
 }
 
 
+def _lists(field: Field) -> list[Scalar]:
+    """The samples of the parts beside each other, and each part without a value."""
+    columns = [samples(part) for part in field.parts]
+    rows = [[column[min(row, len(column) - 1)] for column in columns] for row in range(max(map(len, columns)))]
+    lone = [
+        [None if place == empty else column[0] for place, column in enumerate(columns)]
+        for empty, part in enumerate(field.parts)
+        if part.nullable
+    ]
+    return [joined(values) for values in rows + lone]
+
+
 def samples(field: Field) -> list[Scalar]:
     """Values that the field can hold, none among them where it can be empty."""
+    if field.parts:
+        return _lists(field)
+    if field.options:
+        return [one.value for one in field.options] + ([None] if field.nullable else [])
     return _SAMPLES[field.type](field) + ([None] if field.nullable else [])
+
+
+def separated(field: Field, steps: tuple[Step, ...]) -> list[Scalar]:
+    """Values with a text in their midst that means something to these steps: in each part of a composite."""
+    texts = [f"a{hint}b" for hint in hints(steps)]
+    if not field.parts:
+        return [*texts] if field.type is FieldType.STRING else []
+    found: list[Scalar] = []
+    for text in texts:
+        for place, part in enumerate(field.parts):
+            if part.type is FieldType.STRING:
+                found.append(joined([text if at == place else "c" for at in range(len(field.parts))]))
+    return found
 
 
 def hints(steps: tuple[Step, ...]) -> list[str]:

@@ -6,15 +6,17 @@ the direction that is proposed; whether it should be is for a person to say.
 
 from __future__ import annotations
 
+import dataclasses
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 from service.core.compare import convertible
+from service.core.composites import JOINT
+from service.core.naming import MEANING_OF, alike, naming, parts_of_name
 from service.core.records import Direction, Field, FieldType, Scalar, Table
+from service.core.transforms.values import as_text
 
 Sample = Mapping[str, Sequence[Scalar]]
 """Some values of each field, those of one record at the same place in each."""
@@ -22,44 +24,9 @@ Sample = Mapping[str, Sequence[Scalar]]
 LEAST = 0.5
 """Pairs with a lower score are not proposed."""
 
-_MEANINGS: Mapping[str, str] = {
-    "number": "no nr num number code externalid reference accountnumber accountno customernumber customerno "
-    "customercode vendornumber vendorno suppliernumber itemnumber itemno productnumber productcode sku partnumber",
-    "name": "name displayname fullname companyname customername accountname title label",
-    "firstname": "firstname givenname forename",
-    "lastname": "lastname surname familyname",
-    "phone": "phone phoneno phonenumber telephone telephoneno telephonenumber tel businessphone mainphone",
-    "mobile": "mobile mobilephone mobilephoneno cell cellphone mobileno",
-    "fax": "fax faxno faxnumber telefax",
-    "email": "email mail emailaddress emailaddr mailaddress",
-    "website": "website homepage websiteurl web url webpage internet",
-    "street": "street address addressline streetaddress addressstreet addresslineone",
-    "street2": "street2 address2 addressline2 streetaddress2 addresslinetwo address1line2 building",
-    "postcode": "postcode postalcode zip zipcode plz postno addresspostalcode",
-    "city": "city town locality place addresscity",
-    "state": "state county province stateorprovince region addressstateorprovince subdivision",
-    "country": "country countrycode countryregioncode countryregion countryiso addresscountry",
-    "currency": "currency currencycode isocurrencycode transactioncurrency currencyid transactioncurrencyid",
-    "creditlimit": "creditlimit creditlimitlcy credit creditlimitamount",
-    "vat": "vat vatno vatnumber vatid vatregistrationno vatregistrationnumber taxid taxnumber taxregistrationnumber",
-    "born": "born birthdate birthday dateofbirth birthdayon",
-    "language": "language languagecode lang locale preferredlanguage",
-    "contact": "contact contactname primarycontactname contactperson addressprimarycontactname",
-    "blocked": "blocked isblocked locked disabled inactive",
-    "price": "price unitprice salesprice listprice currentprice",
-    "note": "note notes remark remarks comment comments memo description",
-    "quantity": "quantity qty amountofunits",
-    "paymentterms": "paymentterms paymenttermscode termsofpayment paymenttermsid",
-    "shipment": "shipment shipmentmethod shipmentmethodcode freightterms addressfreighttermscode freighttermscode",
-}
-"""Names of the field for one thing, written together and in small letters; digits at the end are looked at last."""
-
-_MEANING_OF: Mapping[str, str] = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
 _TELLING = ("number", "email", "vat")
 """What tells records apart, best first."""
 
-_SAME_NAME, _SAME_MEANING, _SIMILAR = 1.0, 0.85, 0.7
-_LEAST_ALIKE = 0.75
 _FEWEST_VALUES = 4
 """A yes or no and other small sets of values are shared by fields that have nothing in common."""
 
@@ -75,6 +42,10 @@ class Suggestion:
     reason: str
     params: Mapping[str, Any]
     match_key: int | None = None
+    transforms: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    value_map: Mapping[str, Scalar] | None = None
+    """For two fields with options that have the same labels and other values: the values of the integration field by
+    those of the local one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +70,65 @@ def propose(local: Table, integration: Table, local_sample: Sample, integration_
             chosen.append(one)
             taken[0].add(one.local_field)
             taken[1].add(one.integration_field)
+    names = _joined_name(local, integration, taken) or _turned(_joined_name(integration, local, (taken[1], taken[0])))
+    if names is not None:
+        chosen.append(names)
+        taken[0].update(names.local_field.split(JOINT))
+        taken[1].update(names.integration_field.split(JOINT))
     keyed = _with_match_key(chosen, local_sample, integration_sample)
     return Proposal(tuple(keyed), _left(local, taken[0]), _left(integration, taken[1]))
+
+
+_JOINED = 0.7
+"""The score of a name that is in two fields on one side and in one on the other."""
+
+
+def _joined_name(local: Table, integration: Table, taken: tuple[set[str], set[str]]) -> Suggestion | None:
+    """The first and last name of the local side as the one name of the other, where both are without a partner."""
+    free = (_free(local, taken[0]), _free(integration, taken[1]))
+    first, last = free[0].get("firstname"), free[0].get("lastname")
+    whole = free[1].get("name") or free[1].get("contact")
+    if first is None or last is None or whole is None:
+        return None
+    out, back = not whole.read_only, not (first.read_only or last.read_only)
+    if not out and not back:
+        return None
+    direction = Direction.BIDIRECTIONAL if out and back else Direction.TO_INTEGRATION if out else None
+    # The rest belongs to the first name: of several names, all but the last are given ones.
+    concat, split = {"concat": {"rest": "first"}}, {"split": {"rest": "first"}}
+    steps = {"fromIntegration": [split]} if direction is None else {"toIntegration": [concat]}
+    params = {"local": f"{first.name}{JOINT}{last.name}", "integration": whole.name}
+    way = direction or Direction.FROM_INTEGRATION
+    return Suggestion(params["local"], whole.name, way, _JOINED, "joined_name", params, transforms=steps)
+
+
+def _free(table: Table, taken: set[str]) -> dict[str, Field]:
+    """The texts without a partner, by what they mean."""
+    left = (one for one in _left(table, taken) if one.type is FieldType.STRING)
+    found: dict[str, Field] = {}
+    for one in left:
+        meaning = naming(table, one.name).meaning
+        if meaning is not None:
+            found.setdefault(meaning, one)
+    return found
+
+
+_MIRRORED = {
+    Direction.TO_INTEGRATION: Direction.FROM_INTEGRATION,
+    Direction.FROM_INTEGRATION: Direction.TO_INTEGRATION,
+}
+
+
+def _turned(one: Suggestion | None) -> Suggestion | None:
+    """A proposal with its sides swapped."""
+    if one is None:
+        return None
+    params = {"local": one.integration_field, "integration": one.local_field}
+    steps = {_MIRRORED[Direction(way)].value: list(given) for way, given in one.transforms.items()}
+    direction = _MIRRORED.get(one.direction, one.direction)
+    local, integration = one.integration_field, one.local_field
+    changed = dataclasses.replace(one, direction=direction, params=params, transforms=steps)
+    return dataclasses.replace(changed, local_field=local, integration_field=integration)
 
 
 def _left(table: Table, taken: set[str]) -> tuple[Field, ...]:
@@ -116,17 +144,17 @@ def _may_be_mapped(table: Table, field: Field) -> bool:
 def _candidates(
     local: Table, integration: Table, local_sample: Sample, integration_sample: Sample
 ) -> Iterator[Suggestion]:
-    theirs = [(field, _words(integration, name)) for name, field in integration.fields.items()]
+    theirs = [(field, naming(integration, name)) for name, field in integration.fields.items()]
     for name, field in local.fields.items():
         if not _may_be_mapped(local, field):
             continue
-        words = _words(local, name)
+        words = naming(local, name)
         for other, other_words in theirs:
             direction = _direction(field, other) if _may_be_mapped(integration, other) else None
             if direction is None:
                 continue
             shared = _shared(local_sample.get(name, ()), integration_sample.get(other.name, ()))
-            found = _scored(field, other, direction, _alike(words, other_words), shared)
+            found = _scored(field, other, direction, alike(words, other_words), shared)
             if found.score >= LEAST:
                 yield found
 
@@ -152,48 +180,40 @@ def _scored(
         score *= 0.85
     if local.length and integration.length and local.length != integration.length:
         score *= 0.99
+    options = _options_alike(local, integration)
+    if options is not None:
+        score = 1 - (1 - score) * (1 - 0.85 * options) if options else score * 0.6
+        reason = "same_options" if by_name < LEAST <= score else reason
     params = {"local": local.name, "integration": integration.name, "percent": round(shared * 100)}
-    return Suggestion(local.name, integration.name, direction, round(score, 3), reason, params)
+    values = _value_map(local, integration)
+    return Suggestion(
+        local.name, integration.name, direction, round(score, 3), reason, params, value_map=values or None
+    )
 
 
-# Names
+def _labels(field: Field) -> dict[str, Scalar]:
+    """The values of options by what people read, in plain letters."""
+    return {"".join(parts_of_name(one.label)) or one.label: one.value for one in field.options}
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """A field's name, written together; and what it means, None where nobody knows."""
-
-    together: str
-    meaning: str | None
-
-
-def _words(table: Table, name: str) -> _Words:
-    """A name in small letters, without accents and signs and without the name of its table."""
-    parts = _parts(name)
-    for own in (_parts(table.name), _parts(table.caption)):
-        if len(parts) > len(own) and parts[: len(own)] == own and "".join(parts[len(own) :]) in _MEANING_OF:
-            parts = parts[len(own) :]
-    whole = "".join(parts)
-    bare = re.sub(r"\d+", "", whole)
-    return _Words(whole, _MEANING_OF.get(whole) or (None if re.search(r"[2-9]$", whole) else _MEANING_OF.get(bare)))
+def _options_alike(local: Field, integration: Field) -> float | None:
+    """Which part of the options of the one field are those of the other, by label or by value; None where one has
+    none."""
+    if not local.options or not integration.options:
+        return None
+    labels = (_labels(local).keys(), _labels(integration).keys())
+    values = [_plain([one.value for one in field.options]) for field in (local, integration)]
+    fewest = min(len(local.options), len(integration.options))
+    return max(len(labels[0] & labels[1]), len(values[0] & values[1])) / fewest
 
 
-def _parts(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
-    return re.findall(r"[a-z0-9]+", split.lower())
-
-
-def _alike(one: _Words, other: _Words) -> tuple[float, str]:
-    """How alike two names are, and why."""
-    if one.together == other.together:
-        return _SAME_NAME, "same_name"
-    if one.meaning is not None and one.meaning == other.meaning:
-        return _SAME_MEANING, "same_meaning"
-    if one.meaning is not None and other.meaning is not None:
-        return 0.0, "similar_name"  # Two things that are known, and are not the same.
-    ratio = SequenceMatcher(None, one.together, other.together, autojunk=False).ratio()
-    return (_SIMILAR * ratio if ratio >= _LEAST_ALIKE else 0.0), "similar_name"
+def _value_map(local: Field, integration: Field) -> dict[str, Scalar]:
+    """The options of two fields with the same labels, where their values are others; empty where none is needed, or
+    where it would leave one out."""
+    ours, theirs = _labels(local), _labels(integration)
+    if not ours or ours.keys() != theirs.keys() or len(ours) < len(local.options) or ours == theirs:
+        return {}
+    return {as_text(value): theirs[label] for label, value in ours.items()}
 
 
 # Values
@@ -220,20 +240,13 @@ def _with_match_key(chosen: Sequence[Suggestion], local: Sample, integration: Sa
         and _tells_apart(integration.get(one.integration_field, ()))
     ]
     best = min(fitting)[1] if fitting else None
-    return [
-        one
-        if index != best
-        else Suggestion(
-            one.local_field, one.integration_field, one.direction, one.score, one.reason, one.params, match_key=1
-        )
-        for index, one in enumerate(chosen)
-    ]
+    return [one if index != best else dataclasses.replace(one, match_key=1) for index, one in enumerate(chosen)]
 
 
 def _telling(one: Suggestion) -> int | None:
     """The rank of what a pair says about a record, None where it tells nothing apart."""
-    meanings = {_MEANING_OF.get("".join(_parts(name))) for name in (one.local_field, one.integration_field)}
-    meanings |= {_MEANING_OF.get(re.sub(r"\d+", "", "".join(_parts(name)))) for name in (one.integration_field,)}
+    meanings = {MEANING_OF.get("".join(parts_of_name(name))) for name in (one.local_field, one.integration_field)}
+    meanings |= {MEANING_OF.get(re.sub(r"\d+", "", "".join(parts_of_name(name)))) for name in (one.integration_field,)}
     return next((rank for rank, meaning in enumerate(_TELLING) if meaning in meanings), None)
 
 

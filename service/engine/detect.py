@@ -15,6 +15,7 @@ from service.core.failures import Failure
 from service.core.flow import Coupled, Flow, Known
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side, Stamp
+from service.engine.feed import list_on, listing, of, take_up
 from service.engine.task import Task, Visit
 from service.engine.window import begin, counted, fresh_from, horizon_of, kept, look
 from service.store import couplings, retries, skipped, sql, watermarks
@@ -42,14 +43,22 @@ PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
 
 def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Batch:
     """The page at `position` (None: the first) of the pass out of `source`. Its own `position` is None at the end."""
-    here = position if position is not None else _start(task, source)
+    here = position if position is not None else _begin(task, source)
     match here["phase"]:
+        case "listing":
+            list_on(task, source)
+            return Batch([], here if listing(task, source) else _start(task, source))
         case "waiting":
             return _waiting(task, source, here)
         case "chosen":
             return _chosen(task, source, here)
         case _:
             return _read(task, source, here)
+
+
+def _begin(task: Task, source: Side) -> dict[str, Any]:
+    take_up(task, source)
+    return {"phase": "listing"} if listing(task, source) else _start(task, source)
 
 
 def _start(task: Task, source: Side) -> dict[str, Any]:
@@ -173,7 +182,7 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
     mark = watermarks.get(task.mapping.id, source)
     horizon = None if mark is None else horizon_of(mark, clock, at_least)
     usual = None if mark is None or horizon is None or task.full else begin(connector, selection, mark, horizon)
-    since = None if task.kind == "reconcile" else usual
+    since = None if task.kind == "reconcile" or of(task, source).get("compare") else usual
     return {
         "phase": "read",
         "cursor": None,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.core.compare import shown
+from service.core.composites import parted
 from service.core.conflicts import Resolution
 from service.core.decide import Do
 from service.core.failures import Failure
 from service.core.flow import Coupled, Flow, remember
-from service.core.mapping import DeletionResolution
+from service.core.mapping import DeletionResolution, MappedSide
 from service.core.outcomes import Outcome, count
-from service.core.records import Direction, Record, Side, state_of
+from service.core.records import Direction, FieldType, Record, Side, state_of
 from service.core.references import NOT_COUPLED, Missing
 from service.core.templates import defaults
 from service.engine.task import Task, Visit
@@ -206,7 +207,7 @@ def _problem(task: Task, source: Side, visit: Visit, failure: Failure, entries: 
 def about(task: Task, side: Side, key: str | None, record: Record | None) -> dict[str, Any]:
     """A record as an error shows it, with the first text among its mapped fields as description."""
     mapped = task.mapping.side(side)
-    texts = [value for value in (record.values if record else ()) if isinstance(value, str) and value.strip()]
+    texts = [text for text in _texts(mapped, record) if text.strip()]
     return {
         "side": side.value,
         "connectionId": mapped.connection_id,
@@ -214,6 +215,15 @@ def about(task: Task, side: Side, key: str | None, record: Record | None) -> dic
         "key": key,
         "description": texts[0][:200] if texts else key,
     }
+
+
+def _texts(mapped: MappedSide, record: Record | None) -> Iterator[str]:
+    """The texts of a record; those of several fields that are mapped as one stand beside each other."""
+    for name, value in zip(mapped.selection.fields, record.values if record else (), strict=False):
+        if mapped.fields[name].type is FieldType.LIST:
+            yield " ".join(str(part) for part in parted(value, 0) if part is not None)
+        elif isinstance(value, str):
+            yield value
 
 
 def _save(task: Task, source: Side, entries: Entries) -> None:

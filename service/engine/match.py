@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from service.core.compare import Unconvertible, equal
 from service.core.failures import Failure
 from service.core.flow import Flow, Line, is_empty
-from service.core.records import Record, Scalar, Side
+from service.core.records import Direction, Record, Scalar, Side
+from service.core.ways import Way
 from service.engine.references import look_up
 from service.engine.task import Task
 from service.store import couplings, skipped
@@ -66,7 +67,7 @@ def match_lines(task: Task, source: Side) -> list[tuple[Line, ...]]:
 
 
 def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
-    """A line of the opposite flow, read the other way round."""
+    """A line of the opposite flow, read the other way round: what was done on the way is undone as far as it can be."""
     if line is None or line.source is None:
         return None
     target = task.mapping.side(source.other)
@@ -75,13 +76,15 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
     if line.pointer is not None:
         here = task.mapping.side(source).selection.fields[line.destination]
         pointer = replace(line.pointer, side=line.pointer.side.other, field=here)
+    mapped = next(one for one in task.mapping.field_mappings if str(one.id) == line.id)
+    made = Way(line.field, target.fields[name], mapped.steps(Direction.out_of(source))).chain()
     return Line(
         id=line.id,
         source=line.destination,
-        source_type=line.field.type,
+        source_type=made.type,
         destination=line.source,
         field=target.fields[name],
-        transform=None,
+        transform=made.function,
         constant=None,
         returns=True,
         not_null=line.not_null,

@@ -18,6 +18,7 @@ from service.core.failures import SideFailed
 from service.core.records import Side
 from service.engine.deleted import find_deleted
 from service.engine.detect import next_batch
+from service.engine.follow import follow
 from service.engine.guards import guard_sides
 from service.engine.matching import match_existing
 from service.engine.page import work_through
@@ -55,17 +56,21 @@ def synchronize(task: Task) -> None:
     number = task.checkpoint.setdefault("pass", 0)
     if number == 0 and "position" not in task.checkpoint:
         guard_sides(task)
-    if number >= len(task.passes):
+    if number < len(task.passes):
+        _page(task, task.passes[number])
+    elif task.checkpoint.get("feeds"):
+        follow(task)
+    else:
         task.checkpoint = {"finished": True}
-        return
-    _page(task, task.passes[number])
 
 
 def _page(task: Task, source: Side) -> None:
     batch, number = next_batch(task, source, task.checkpoint.get("position")), task.checkpoint["pass"]
-    ahead: dict[str, Any] = {"pass": number, "position": batch.position}
+    feeds = {"feeds": task.checkpoint["feeds"]} if task.checkpoint.get("feeds") else {}
+    ahead: dict[str, Any] = {"pass": number, "position": batch.position, **feeds}
     if batch.position is None:
-        ahead = {"pass": number + 1} if number + 1 < len(task.passes) else {"finished": True}
+        more = feeds or number + 1 < len(task.passes)
+        ahead = {"pass": number + 1, **feeds} if more else {"finished": True}
     work_through(task, source, batch, ahead)
 
 

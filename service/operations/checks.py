@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.connectors.base import Check, Connector
+from service.core import composites
 from service.core.errors import Unavailable
 from service.core.failures import Failure, SideFailed
 from service.core.records import Selection, Side, SideTable
@@ -57,6 +58,6 @@ def _selection(connector: Connector, draft: MappingDraft, side: Side) -> Selecti
     own = draft.side(side)
     table = connector.describe(own.table)
     named = (line.field(side) for line in draft.field_mappings if line.enabled)
-    fields = tuple(dict.fromkeys(name for name in named if name is not None))
+    fields = composites.plain(table.fields, (name for name in named if name is not None))
     stamp: str | SideTable = own.modified_on or table.modified_on or ""
     return Selection(own.table, own.key or table.key or "", stamp, fields, own.filter)

@@ -54,11 +54,24 @@ def _nobody_to_wake() -> None:
     """The worker, if there is one, looks for itself."""
 
 
+def wall_clock() -> Stamp:
+    """Our own clock, in microseconds."""
+    return time.time_ns() // 1000
+
+
 def steady_clock() -> Callable[[], Stamp]:
     """The clock of the machine as it was when this was called, and from then on the time that passed: it does not jump
     when somebody sets the clock. Microseconds."""
     started = time.time_ns() - time.monotonic_ns()
     return lambda: (started + time.monotonic_ns()) // 1000
+
+
+def _nothing_to_hand() -> None:
+    """Workers find queued runs in the table."""
+
+
+def _nothing_to_abort(_job_id: int) -> None:
+    """No job carries a run."""
 
 
 def _nowhere_to_note(_run_id: int) -> None:
@@ -70,17 +83,21 @@ class Context:
     """Handed to every operation by whoever put the process together (`app`, `worker`, `cli`, a test).
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
-    committed; `note_run` is told every run that is taken, before anything is done for it; `now` is our own clock, in
-    microseconds. `new_key` makes the keys that we choose for new records. `connector_class` says what makes connectors
-    of a kind (KeyError: it is not installed). `lease`: microseconds after which a run whose worker is silent may be
-    taken by another. `steady` tells how much time passed between two moments. `kept`: connectors that rest.
+    committed. For a queue that brings runs to workers, `dispatch` is called in each transaction after which runs may
+    begin that could not before, and `abort` in one that wants the run of a job to stop. `note_run` is told every run
+    that is taken, before anything is done for it; `now` is our own clock, in microseconds. `new_key` makes the keys
+    that we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not
+    installed). `lease`: microseconds after which a run whose worker is silent may be taken by another. `steady` tells
+    how much time passed between two moments. `kept`: connectors that rest.
     """
 
     secrets: SecretBox
     private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     wake: Callable[[], None] = field(default=_nobody_to_wake)
+    dispatch: Callable[[], None] = field(default=_nothing_to_hand)
+    abort: Callable[[int], None] = field(default=_nothing_to_abort)
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
-    now: Callable[[], Stamp] = field(default=lambda: time.time_ns() // 1000)
+    now: Callable[[], Stamp] = field(default=wall_clock)
     steady: Callable[[], Stamp] = field(default_factory=steady_clock)
     new_key: Callable[[], uuid.UUID] = uuid.uuid4
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class

@@ -14,6 +14,7 @@ from service.core.records import Direction, Record, Side, Stamp
 from service.engine.references import look_up
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.pair_view import PairView, side_by_side
 from service.store import couplings as store
 from service.store import mappings, retries, runs, skipped, watermarks
 from service.store.models import Mapping as MappingRow
@@ -89,6 +90,11 @@ def explain(context: Context, id: int) -> Explanation:
 
     Raises NotFound; a side that cannot be reached is a reason, not an error.
     """
+    return examine(context, id)[0]
+
+
+def examine(context: Context, id: int) -> tuple[Explanation, PairView | None]:
+    """The same, and both records side by side; None where a side cannot be reached."""
     row = store.get(id)
     mapping = mappings.get(row.mapping_id) if row else None
     if row is None or mapping is None:
@@ -96,13 +102,15 @@ def explain(context: Context, id: int) -> Explanation:
     coupled = store.by_ids(mapping.id, [id])[0]
     reasons = list(_standing(mapping, coupled))
     would: dict[str, str] = {}
+    seen = None
     try:
         with bound(context, mapping) as parts:
-            found, would = _live(parts, coupled)
+            records, found, would = _live(parts, coupled)
             reasons += found
+            seen = side_by_side(parts, coupled, coupled.keys, records)
     except SideFailed as error:
         reasons.append(Reason(error.failure.code, error.failure.params))
-    return Explanation(id, reasons or [Reason("in_step", {})], would)
+    return Explanation(id, reasons or [Reason("in_step", {})], would), seen
 
 
 def _standing(mapping: MappingRow, coupled: Coupled) -> Iterator[Reason]:
@@ -123,9 +131,10 @@ def _standing(mapping: MappingRow, coupled: Coupled) -> Iterator[Reason]:
         yield Reason(last.code, last.params or {})
 
 
-def _live(parts: Bound, coupled: Coupled) -> tuple[list[Reason], dict[str, str]]:
-    """What the two applications say."""
-    records, reasons = {}, []
+def _live(parts: Bound, coupled: Coupled) -> tuple[Mapping[Side, Record | None], list[Reason], dict[str, str]]:
+    """What the two applications say, and both records."""
+    records: dict[Side, Record | None] = {}
+    reasons: list[Reason] = []
     for side in Side:
         mapped, key = parts.mapping.side(side), coupled.keys[side]
         found = parts.connectors[side].fetch(mapped.selection, [key], filtered=False)
@@ -142,7 +151,7 @@ def _live(parts: Bound, coupled: Coupled) -> tuple[list[Reason], dict[str, str]]
             way = Direction.out_of(side).value
             would[way] = decision.outcome.value
             reasons += _reason(way, decision)
-    return reasons, would
+    return records, reasons, would
 
 
 def _decision(parts: Bound, coupled: Coupled, source: Side, records: Mapping[Side, Record | None]) -> Decision | None:

@@ -9,17 +9,22 @@ from service.core.conflicts import Resolution
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from service.core.failures import SideFailed
 from service.core.flow import NOTHING_KNOWN, Coupled, differences, remember
-from service.core.records import Direction, Record, Side, Stamp
+from service.core.records import Direction, Record, Side, Stamp, state_of
 from service.engine.references import look_up
 from service.operations import audit
 from service.operations.context import Context
 from service.operations.idempotency import effect
 from service.operations.mapping_binding import Bound, bound
+from service.operations.pair_view import PairView, side_by_side
+from service.operations.skipped import take
 from service.store import couplings as store
 from service.store import mappings, retries, skipped, sql
+from service.store.couplings import Found
 from service.store.models import Coupling
 from service.store.models import Mapping as MappingRow
 from service.store.retries import Postponed
+
+STATES = store.STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,14 @@ def list_couplings(
     return [_view(row, row.id in aside) for row in found]
 
 
+def search(
+    *, mapping_id: int | None, text: str, state: str | None, before: int | None, limit: int
+) -> tuple[list[Found], int | None]:
+    """Couplings by a key or by part of a value of either record and by state, newest first; and the id before which
+    to go on, None at the end. A page may be short and not be the last: see `store.couplings.search`."""
+    return store.search(mapping_id, text.replace("\0", ""), state, before, limit)
+
+
 def get(id: int) -> CouplingView:
     """One coupling."""
     row = store.get(id)
@@ -83,28 +96,50 @@ def _view(row: Coupling, aside: bool) -> CouplingView:
     )
 
 
-def create(context: Context, mapping_id: int, local_key: str, integration_key: str, actor: str) -> CouplingView:
-    """Couple two records by hand. Equal ones are in step at once; for others the next run settles the difference.
+def preview(context: Context, mapping_id: int, local_key: str, integration_key: str) -> PairView:
+    """Two records that somebody may couple, side by side. Raises what `create` raises, and changes nothing."""
+    row, keys = _couplable(mapping_id, local_key, integration_key)
+    try:
+        with bound(context, row) as parts:
+            return side_by_side(parts, None, keys, _records(parts, keys))
+    except SideFailed as error:
+        raise Unavailable(error.failure) from error
+
+
+def create(
+    context: Context,
+    mapping_id: int,
+    local_key: str,
+    integration_key: str,
+    actor: str,
+    first: Side | None = None,
+) -> CouplingView:
+    """Couple two records by hand. Equal ones are in step at once; for others the next run settles the difference, or
+    a person has: `first` names the side whose values are written to the other, as they are now.
 
     Raises NotFound, Invalid (a record that does not exist), Conflict (`already_coupled`) and Unavailable.
     """
-    row = mappings.get(mapping_id)
-    if row is None:
-        raise NotFound("mapping", mapping_id)
-    keys = {Side.LOCAL: local_key, Side.INTEGRATION: integration_key}
-    _refuse_coupled(mapping_id, keys)
+    row, keys = _couplable(mapping_id, local_key, integration_key)
     try:
         with bound(context, row) as parts:
             records = _records(parts, keys)
             coupled, in_step = _coupled(parts, keys, records)
     except SideFailed as error:
         raise Unavailable(error.failure) from error
+    if first is not None and not parts.flows[first].lines:
+        raise Invalid([Problem("/first", "direction_not_allowed", {"direction": row.direction})])
+    # In one direction the next run writes these values anyway, and there is nothing to decide.
+    chosen = first if not in_step and parts.mapping.bidirectional else None
+    if chosen is not None and not row.enabled:
+        raise Conflict("mapping_disabled", mapping=row.name)
     try:
         with effect():
             (id,) = store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
             skipped.close_for_records(mapping_id, keys, actor, context.now())
-            if not in_step:
+            if chosen is not None:
+                _decide(context, row, id, records, chosen, actor)
+            elif not in_step:
                 retries.save(mapping_id, context.now(), _both(row, keys))
             audit.record(
                 context, actor, "create", "coupling", id, after={side.value: key for side, key in keys.items()}
@@ -112,7 +147,32 @@ def create(context: Context, mapping_id: int, local_key: str, integration_key: s
     except sql.Clash:
         _refuse_coupled(mapping_id, keys)
         raise
+    if chosen is not None:
+        context.wake()
     return get(id)
+
+
+def _couplable(mapping_id: int, local_key: str, integration_key: str) -> tuple[MappingRow, dict[Side, str]]:
+    """The mapping, and the keys by side. Raises NotFound and Conflict."""
+    row = mappings.get(mapping_id)
+    if row is None:
+        raise NotFound("mapping", mapping_id)
+    keys = {Side.LOCAL: local_key, Side.INTEGRATION: integration_key}
+    _refuse_coupled(mapping_id, keys)
+    return row, keys
+
+
+def _decide(context: Context, row: MappingRow, id: int, records: dict[Side, Record], first: Side, actor: str) -> None:
+    """Set the new pair aside and say at once what is done about it, so that the same run that carries out what people
+    decide writes these values, and offers the pair again if a record has moved before it comes to it."""
+    keys = {side: record.key for side, record in records.items()}
+    seen = {side.value: state_of(record) for side, record in records.items()}
+    resolution = Resolution.KEEP_LOCAL if first is Side.LOCAL else Resolution.KEEP_INTEGRATION
+    skip = skipped.Skip("conflict", id, keys, None, seen)
+    skipped.save(row.id, Direction.BIDIRECTIONAL, context.now(), [skip])
+    item = skipped.open_of_coupling(id)
+    if item is not None:
+        take(context, row, [item], resolution, {}, actor, {})
 
 
 def _refuse_coupled(mapping_id: int, keys: dict[Side, str]) -> None:

@@ -22,6 +22,7 @@ from service.operations.mapping_binding import Bound, bound
 from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
+from service.store.integrity import is_lost
 from service.store.models import Mapping as MappingRow
 from service.store.models import SyncRun
 from service.store.problems import Problem
@@ -30,10 +31,17 @@ from service.store.runs import Lease, LeaseLost
 log = structlog.get_logger()
 
 
-def claim(context: Context, owner: str) -> Lease | None:
-    """Take the next run that can be worked on."""
+class StateLost(Exception):
+    """Our own database went away in the midst of a run; the run itself goes on where its last page ended."""
+
+
+def claim(context: Context, owner: str, run_id: int | None = None, *, short: bool = False) -> Lease | None:
+    """Take the next run that can be worked on, or this one. `short`: none that is known to be long."""
     now = context.now()
-    lease = store.claim(owner, now, now + context.lease)
+    if run_id is None:
+        lease = store.claim(owner, now, now + context.lease, short=short)
+    else:
+        lease = store.claim_one(run_id, owner, now, now + context.lease)
     if lease is not None:
         context.note_run(lease.run_id)
     return lease
@@ -51,17 +59,23 @@ def carry_out(
     sleep: Callable[[float], None],
     page_size: int = PAGE_SIZE,
 ) -> None:
-    """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises nothing of its own."""
-    run = store.get(lease.run_id)
-    row = mappings.get(run.mapping_id) if run else None
-    if run is None or row is None:
-        return
+    """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises StateLost when our own
+    database went away, and nothing else of its own."""
 
     def prepare(task: Task) -> None:
         task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
 
-    with run_traced(run, row.name):
-        _carry_out(context, lease, run, row, prepare)
+    try:
+        run = store.get(lease.run_id)
+        row = mappings.get(run.mapping_id) if run else None
+        if run is not None and row is not None:
+            with run_traced(run, row.name):
+                _carry_out(context, lease, run, row, prepare)
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        log.warning("run_interrupted", run_id=lease.run_id, error=type(error).__name__)
+        raise StateLost from error
 
 
 def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
@@ -84,6 +98,8 @@ def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, pr
         _fail(context, lease, row, error.failure)
         bound_log.warning("run_failed", code=error.failure.code)
     except Exception as error:
+        if is_lost(error):
+            raise
         bound_log.exception("run_failed")
         _fail(context, lease, row, Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,)))
 
@@ -153,6 +169,7 @@ def _ending(context: Context, run_id: int) -> Iterator[None]:
         run = store.get(run_id)
         if run is not None:
             run_groups.run_ended(context, run)
+            context.dispatch()
     if run is not None and run.group_id is not None:
         context.wake()
 

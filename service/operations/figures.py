@@ -32,7 +32,9 @@ HELP = {
     "accord_run_wait_seconds": "How long runs waited for a worker.",
 }
 
-CALLS = ("tables", "describe", "check", "clock", "read", "count", "fetch", "find", "insert", "update", "delete")
+CALLS = (
+    "tables", "describe", "check", "clock", "read", "count", "fetch", "find", "changes", "insert", "update", "delete",
+)  # fmt: skip
 """The calls of a connector that reach its application."""
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

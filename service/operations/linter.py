@@ -10,15 +10,17 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from service.core import composites
 from service.core.contradictions import contradictions
 from service.core.failures import SideFailed
-from service.core.linting import Way, lost, refused, uncovered
+from service.core.linting import lost, refused, uncovered, unknown_options
 from service.core.mapping import flowing_steps
-from service.core.records import Direction, Selection, Side, SideTable, Table
+from service.core.records import Direction, Field, Selection, Side, SideTable, Table
+from service.core.ways import Way
 from service.operations import mappings
 from service.operations.connections import open_connector
 from service.operations.context import Context
-from service.operations.mapping_drafts import Document, LineDraft, MappingDraft, draft_of, draft_of_row
+from service.operations.mapping_drafts import Document, LineDraft, MappingDraft, SideDraft, draft_of, draft_of_row
 from service.operations.mapping_line_rules import WAYS
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
@@ -50,6 +52,12 @@ class _Tables:
     draft: MappingDraft
     tables: Mapping[Side, Table]
 
+    def fields(self, own: SideDraft) -> Mapping[str, Field]:
+        """The fields of a side of any mapping, where it is one of the two tables."""
+        places = {(self.draft.side(side).connection_id, self.draft.side(side).table): side for side in Side}
+        side = places.get((own.connection_id, own.table))
+        return {} if side is None else self.tables[side].fields
+
     def way(self, line: LineDraft, way: Direction) -> Way | None:
         """A line in one direction, None where it does not flow or has no two fields."""
         source, target = line.field(way.source), line.field(way.source.other)
@@ -57,13 +65,20 @@ class _Tables:
         if source is None or target is None or not flows or line.reference is not None:
             return None
         here, there = self.tables[way.source], self.tables[way.source.other]
-        return Way(here.fields[source], there.fields[target], flowing_steps(line.transforms, way))
+        origin, goal = composites.found(here.fields, source), composites.found(there.fields, target)
+        if origin is None or goal is None:
+            return None
+        back = Direction.out_of(way.source.other)
+        returns = self.draft.direction.allows(back) and line.direction.allows(back)
+        undone = flowing_steps(line.transforms, back) if returns else None
+        return Way(origin, goal, flowing_steps(line.transforms, way), undone)
 
 
-def lint(context: Context, given: Document) -> list[Finding]:
-    """Everything there is to say about a mapping, errors first. One of the same name that is stored is meant."""
+def lint(context: Context, given: Document, own_id: int | None = None) -> list[Finding]:
+    """Everything there is to say about a mapping, errors first. `own_id`: the stored one that it is a change of; where
+    nobody says, that of the same name."""
     document = {**mappings.DEFAULTS, **given}
-    own_id = mapping_rows.id_of(document["name"])
+    own_id = own_id or mapping_rows.id_of(document["name"])
     draft = draft_of(document)
     checked = mappings.check(context, document, own_id, live=True)
     if checked.problems:
@@ -99,7 +114,7 @@ def _looked_at(context: Context, draft: MappingDraft) -> tuple[dict[Side, Table]
             with closing(open_connector(context, row)) as connector:
                 table = tables[side] = connector.describe(own.table)
                 names = (line.field(side) for line in draft.field_mappings if line.enabled)
-                fields = tuple(dict.fromkeys(name for name in names if name is not None))
+                fields = composites.plain(table.fields, (name for name in names if name is not None))
                 stamp: str | SideTable = own.modified_on or table.modified_on or ""
                 checks = connector.check([Selection(own.table, own.key or table.key or "", stamp, fields, own.filter)])
         except SideFailed as error:
@@ -126,9 +141,9 @@ def _line_findings(scene: _Tables) -> Iterator[Finding]:
         for way, bound in ways.items():
             for code, params in refused(bound):
                 yield Finding("warning", f"{pointer}/{way.source.other}Field", code, params)
-            missing = uncovered(bound)
-            if missing is not None:
-                yield Finding("warning", f"{pointer}/transforms/{way}", *missing)
+            for told in (uncovered(bound), unknown_options(bound)):
+                if told is not None:
+                    yield Finding("warning", f"{pointer}/transforms/{way}", *told)
         if len(ways) == len(WAYS):
             there, back = ways.values()
             # What a step on the way back makes of values that its counterpart never writes does not matter.
@@ -170,16 +185,16 @@ def _elsewhere(scene: _Tables, own_id: int | None) -> Iterator[Finding]:
     rows = [row for row in mapping_rows.everything() if row.enabled and row.id != own_id]
     lines, names = mapping_rows.lines([row.id for row in rows]), mapping_rows.names()
     written = [(row.name, draft) for row in rows for draft in [draft_of_row(row, lines[row.id], names)]]
-    for index, place, pointer in _written(scene.draft):
+    for index, place, pointer in _written(scene, scene.draft):
         for name, other in written:
-            for _, theirs, _ in _written(other):
+            for _, theirs, _ in _written(scene, other):
                 if theirs[:3] == place[:3] and not _apart(scene, place, theirs):
                     params = {"field": place[2], "table": place[1], "mapping": name}
                     yield Finding("warning", f"/fieldMappings/{index}/{pointer}", "lint_written_elsewhere", params)
                     break
 
 
-def _written(draft: MappingDraft) -> Iterator[tuple[int, tuple[Any, ...], str]]:
+def _written(scene: _Tables, draft: MappingDraft) -> Iterator[tuple[int, tuple[Any, ...], str]]:
     """Every field that a mapping writes: its line's place, (connection, table, field, side, filter), and the member."""
     for index, line in enumerate(draft.field_mappings):
         for way in WAYS:
@@ -187,7 +202,8 @@ def _written(draft: MappingDraft) -> Iterator[tuple[int, tuple[Any, ...], str]]:
             name = line.field(side)
             if line.enabled and name is not None and draft.direction.allows(way) and line.direction.allows(way):
                 own = draft.side(side)
-                yield index, (own.connection_id, own.table, name, side, own.filter), f"{side}Field"
+                for one in composites.plain(scene.fields(own), [name]):
+                    yield index, (own.connection_id, own.table, one, side, own.filter), f"{side}Field"
 
 
 def _apart(scene: _Tables, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.connectors.base import Connector
+from service.connectors.composing import composing
+from service.core import composites
 from service.core.compare import Unconvertible
 from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow, flows
@@ -66,7 +68,7 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             templates=templates,
         )
         _assert_bindable(mapping)
-        yield Bound(mapping, _flows(mapping), connectors)
+        yield Bound(mapping, _flows(mapping), {side: composing(connectors[side], mapping.side(side)) for side in Side})
 
 
 def _flows(mapping: SyncMapping) -> Mapping[Side, Flow]:
@@ -86,8 +88,9 @@ def _assert_bindable(mapping: SyncMapping) -> None:
             if name is None:
                 continue
             origin = mapping.side(source).fields[name]
+            goal = mapping.side(source.other).fields[line.field(source.other) or ""]
             steps = line.steps(Direction.out_of(source))
-            if any(True for _ in unfitting(steps, origin)):
+            if any(True for _ in unfitting(steps, origin, goal)):
                 raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
@@ -110,13 +113,14 @@ def _side(
         raise SideFailed(Failure("field_not_found", {"table": name, "field": what}, (name, what)))
     mapped = [field for line in lines if (field := getattr(line, f"{side}_field")) is not None]
     fields = tuple(dict.fromkeys([*mapped, *_named(templates, side)]))
-    missing = [field for field in (*fields, key) if field not in table.fields]
+    missing = [field for field in (*composites.plain(table.fields, fields), key) if field not in table.fields]
     if missing:
         params = {"table": name, "field": ", ".join(missing)}
         raise SideFailed(Failure("field_not_found", params, (name, *missing)))
     selection = Selection(name, key, stamp, fields, _filter(getattr(row, f"{side}_filter")))
     caption = getattr(row, f"{side}_caption") or table.caption
-    return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, table.fields, _generates(table, key))
+    known = composites.with_composites(table.fields, fields)
+    return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, known, _generates(table, key))
 
 
 def _named(templates: tuple[Template, ...], side: Side) -> Iterator[str]:

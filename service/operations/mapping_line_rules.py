@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from service.core import normalization
+from service.core import composites, normalization
 from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.mapping import flowing_steps
-from service.core.records import Direction, Field, Side
+from service.core.records import Direction, Field, FieldType, Side
 from service.core.transforms import chain, unfitting, wrong
 from service.operations.mapping_drafts import LineDraft, MappingDraft
 from service.operations.mapping_side_rules import Bound, no_field
@@ -46,8 +46,18 @@ def _form_problems(line: LineDraft, pointer: str) -> Iterator[Problem]:
 def _existence_problems(line: LineDraft, bound: Mapping[Side, Bound | None], pointer: str) -> Iterator[Problem]:
     for side in Side:
         name, own = line.field(side), bound[side]
-        if name is not None and own is not None and own.field(name) is None:
-            yield no_field(f"{pointer}/{side}Field", own.table, name)
+        if name is None or own is None:
+            continue
+        field, parts = own.field(name), composites.parts_of(own.table.fields, name)
+        if field is not None:
+            if field.parts and line.reference is not None:
+                yield Problem(f"{pointer}/reference", "reference_of_several_fields", {"field": name})
+            continue
+        missing = [part for part in parts or (name,) if part not in own.table.fields]
+        for part in missing:
+            yield no_field(f"{pointer}/{side}Field", own.table, part)
+        if not missing:
+            yield Problem(f"{pointer}/{side}Field", "part_named_twice", {"field": name})
 
 
 # What flows
@@ -65,9 +75,10 @@ def flow_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> It
             if name is None:
                 continue
             pointer = f"/fieldMappings/{index}"
-            if name in written:
-                yield Problem(f"{pointer}/{way.source.other}Field", "field_written_twice", {"field": name})
-            written.add(name)
+            names = (name,) if destination is None else composites.plain(destination.table.fields, [name])
+            for one in written.intersection(names):
+                yield Problem(f"{pointer}/{way.source.other}Field", "field_written_twice", {"field": one})
+            written.update(names)
             yield from _write_problems(line, way, source, destination, pointer)
         if destination is not None and not draft.synch_only_coupled_records:
             filled = {name for one in draft.templates if one.direction is way and not one.filter for name in one.values}
@@ -88,10 +99,13 @@ def _write_problems(
     if destination is None or field is None:
         return
     place = f"{pointer}/{way.source.other}Field"
-    if field.name == destination.modified_on:
-        yield Problem(place, "field_is_modified_on", {"field": field.name, "table": destination.table.name})
-    elif field.read_only:
-        yield Problem(place, "field_read_only", {"field": field.name})
+    for one in field.parts or (field,):
+        if one.name == destination.modified_on:
+            yield Problem(place, "field_is_modified_on", {"field": one.name, "table": destination.table.name})
+        elif one.read_only:
+            yield Problem(place, "field_read_only", {"field": one.name})
+        elif field.parts and one.name == destination.key:
+            yield Problem(place, "key_is_part", {"field": one.name, "table": destination.table.name})
     if line.constant is not None:
         yield from _constant_problems(line, field, pointer)
     origin = source.field(line.field(way.source)) if source else None
@@ -104,14 +118,31 @@ def _way_problems(line: LineDraft, way: Direction, origin: Field, field: Field, 
     if any(True for steps in line.transforms.values() for _ in wrong(steps)):
         return
     steps = flowing_steps(line.transforms, way)
-    found = list(unfitting(steps, origin))
+    found = list(unfitting(steps, origin, field))
     for place, code, params in found:
         yield Problem(f"{pointer}/transforms/{way}{place if way in line.transforms else ''}", code, params)
-    type = None if found else chain(steps, origin).type
-    if type is not None and not convertible(type, field.type):
+    type = None if found else chain(steps, origin, field).type
+    mistake = None if type is None else _unconvertible(type, origin, field)
+    if type is not None and mistake is not None:
         types = {"source_type": type.value, "destination_type": field.type.value}
         params = {"source": origin.name, "destination": field.name, **types}
-        yield Problem(f"{pointer}/{way.source.other}Field", "types_not_convertible", params)
+        yield Problem(f"{pointer}/{way.source.other}Field", mistake, params)
+
+
+def _unconvertible(type: FieldType, origin: Field, field: Field) -> str | None:
+    """Why values of a type, made of those of `origin`, do not become values of `field`; None where they do."""
+    if type is not FieldType.LIST:
+        several = "parts_not_split" if field.parts else "types_not_convertible"
+        return None if convertible(type, field.type) else several
+    if not field.parts:
+        return "parts_not_joined"
+    if not origin.parts:
+        return None
+    same = len(origin.parts) == len(field.parts)
+    fitting = same and all(
+        convertible(one.type, other.type) for one, other in zip(origin.parts, field.parts, strict=True)
+    )
+    return None if fitting else "parts_do_not_fit"
 
 
 def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[Problem]:

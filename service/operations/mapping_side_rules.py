@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from service.connectors.base import Connector
+from service.core import composites
 from service.core.compare import Unconvertible, coerce
 from service.core.errors import Problem
 from service.core.failures import SideFailed
@@ -26,7 +27,8 @@ class Bound:
     modified_on: str | SideTable | None
 
     def field(self, name: str | None) -> Field | None:
-        return None if name is None else self.table.fields.get(name)
+        """A field, or several taken together; None where the table lacks it or one of its parts."""
+        return None if name is None else composites.found(self.table.fields, name)
 
 
 def bind(
@@ -47,7 +49,7 @@ def bind(
 def _side_problems(connector: Connector, side: SideDraft, bound: Bound, pointer: str) -> Iterator[Problem]:
     if bound.key is None:
         yield Problem(f"{pointer}/key", "key_undeterminable", {"table": side.table})
-    elif bound.field(bound.key) is None:
+    elif bound.key not in bound.table.fields:
         yield no_field(f"{pointer}/key", bound.table, bound.key)
     yield from _stamp_problems(connector, bound, f"{pointer}/modifiedOn")
     for index, condition in enumerate(side.filter):
@@ -60,7 +62,7 @@ def _stamp_problems(connector: Connector, bound: Bound, pointer: str) -> Iterato
             yield Problem(pointer, "modified_on_undeterminable", {"table": bound.table.name})
         case SideTable() as stamp:
             yield from _side_table_problems(connector, stamp, pointer)
-        case name if bound.field(name) is None:
+        case name if name not in bound.table.fields:
             yield no_field(pointer, bound.table, name)
 
 

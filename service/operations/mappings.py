@@ -8,7 +8,7 @@ from typing import Any
 
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale
 from service.core.mapping import ConflictDetection, DeletionResolution, UpdateResolution
-from service.core.records import Direction, Side
+from service.core.records import Direction, Side, Stamp
 from service.operations import audit, mapping_references, schedules
 from service.operations.context import Context
 from service.operations.idempotency import effect
@@ -23,6 +23,7 @@ from service.operations.mapping_drafts import (
     merged,
 )
 from service.operations.mapping_rules import STORED, Surroundings, live_problems, standing_problems
+from service.store import figures
 from service.store import mappings as store
 from service.store.integrity import refusals
 from service.store.models import FieldMapping
@@ -73,6 +74,11 @@ def list_mappings(*, before: int | None, limit: int) -> list[Document]:
 def names() -> dict[int, str]:
     """The name of every mapping."""
     return store.names()
+
+
+def unsynchronized_since() -> dict[str, Stamp]:
+    """Since when a change of each enabled mapping, by name, may be waiting to be synchronized."""
+    return figures.fresh_until()
 
 
 def id_of(name: str) -> int:

@@ -63,6 +63,7 @@ def start(context: Context, request: GroupRequest, actor: str, trigger: str = "a
     rows = _all(request) if request.mapping_ids is None else _named(request, request.mapping_ids)
     with sql.transaction():
         ids = _enqueue(context, {id: request.of(id) for id in rows}, rows, actor, trigger, None)
+        context.dispatch()
     context.wake()
     return [runs.get(id) for id in ids]
 

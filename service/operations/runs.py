@@ -76,10 +76,37 @@ def start(context: Context, request: RunRequest, actor: str, trigger: str = "api
     problems = problems_of(row, request)
     if problems:
         raise Invalid(problems)
-    with sql.transaction():
-        run = enqueue(context, request, row, actor, trigger, request.asked)
+    try:
+        run = _queued(context, request, row, actor, trigger)
+    except sql.Clash:
+        # Somebody asked for the same in the same moment: theirs is there now.
+        run = _queued(context, request, row, actor, trigger)
     context.wake()
     return run
+
+
+def _queued(context: Context, request: RunRequest, row: MappingRow, actor: str, trigger: str) -> SyncRun:
+    with sql.transaction():
+        run = enqueue(context, request, row, actor, trigger, request.asked)
+        context.dispatch()
+    return run
+
+
+def request_of(run: SyncRun) -> RunRequest:
+    """What was asked for with a run, to be asked for again."""
+    records = (run.request or {}).get("records", {})
+    return RunRequest(
+        run.mapping_id,
+        run.kind,
+        Direction(run.direction),
+        tuple(records.get(Side.LOCAL.value, ())),
+        tuple(records.get(Side.INTEGRATION.value, ())),
+        tuple((run.request or {}).get("couplingIds", ())),
+        run.dry_run,
+        run.allow_mass_delete,
+        synchronize=(run.request or {}).get("synchronize", False),
+        create_unmatched=(run.request or {}).get("createUnmatched", False),
+    )
 
 
 def enqueue(
@@ -193,6 +220,9 @@ def cancel(context: Context, run_id: int, actor: str) -> SyncRun:
             run_ended(context, run_id)
         else:
             store.ask_to_cancel(run_id)
+        if run.job_id is not None:
+            context.abort(run.job_id)
+        context.dispatch()
         audit.record(context, actor, "cancel", "sync_run", run_id)
     context.wake()
     return get(run_id)

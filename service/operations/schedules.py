@@ -54,6 +54,16 @@ def next_due(schedule: Mapping[str, Any] | None, after: Stamp, idle_runs: int = 
     return None if due is None else stamp_of(due)
 
 
+def upcoming(schedule: Mapping[str, Any] | None, after: Stamp, count: int) -> list[Stamp]:
+    """The next times that a valid schedule names, while its runs find something to do."""
+    times: list[Stamp] = []
+    due = next_due(schedule, after)
+    while due is not None and len(times) < count:
+        times.append(due)
+        due = next_due(schedule, due)
+    return times
+
+
 def _known_zone(name: str) -> bool:
     try:
         ZoneInfo(name)

@@ -229,7 +229,7 @@ def _resolve_all(
         if error is not None:
             refused[item.id] = error
     accepted = [item for item in open_ones if item.id not in refused]
-    taken = _take(context, row, accepted, resolution, choices, actor, refused) if accepted else None
+    taken = take(context, row, accepted, resolution, choices, actor, refused) if accepted else None
     return [(item.id, None if item.id in refused else taken, refused.get(item.id)) for item in items]
 
 
@@ -271,7 +271,7 @@ def _choice_problems(live: _Live, resolution: Resolution, choices: Mapping[str, 
     ]
 
 
-def _take(
+def take(
     context: Context,
     row: MappingRow,
     items: Sequence[SkippedRecord],
@@ -290,6 +290,7 @@ def _take(
                 refused[item.id] = Conflict("already_resolved", status="resolving")
             else:
                 audit.record(context, actor, "resolve", "skipped", item.id, after={"resolution": resolution})
+        context.dispatch()
     context.wake()
     return run.id
 

@@ -19,6 +19,7 @@ from service.core.failures import SideFailed
 from service.core.records import Stamp, moment_of
 from service.operations import audit
 from service.operations.context import Context, SecretLost
+from service.operations.webhooks import signing_secrets
 from service.store import webhooks as store
 from service.store.sql import transaction
 from service.store.webhooks import Due
@@ -95,12 +96,12 @@ def tell(context: Context, delivery: Due) -> Told:
 def _signed(context: Context, delivery: Due) -> dict[str, str]:
     """The headers of the Standard Webhooks specification; every attempt has a time of its own."""
     now = moment_of(context.now())
-    signer = Signer(context.secrets.open(delivery.secret)["secret"])
+    signers = [Signer(secret) for secret in signing_secrets(context, delivery.secret)]
     return {
         "Content-Type": "application/json",
         "webhook-id": delivery.message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signer.sign(delivery.message_id, now, delivery.payload),
+        "webhook-signature": " ".join(one.sign(delivery.message_id, now, delivery.payload) for one in signers),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,13 +13,16 @@ from urllib.parse import urlsplit
 from service.connectors.http.addresses import Reach, refusal
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale
 from service.operations import audit
-from service.operations.context import Context
+from service.operations.context import Context, SecretLost
 from service.store import webhooks as store
 from service.store.models import Webhook
 from service.store.sql import transaction
 
 MOST = 50
 """So many webhooks at most: each event is sent to all that want it."""
+
+OVERLAP = 86_400 * 1_000_000
+"""Microseconds for which messages are signed with the secret before the last one, too."""
 
 DELIVERY_STATUSES = store.STATUSES
 
@@ -45,7 +49,7 @@ def list_deliveries(id: int, *, status: str | None = None, before: int | None, l
 def create(context: Context, given: Mapping[str, Any], actor: str) -> tuple[Webhook, str]:
     """A new webhook, and the secret that its messages are signed with, which cannot be read again."""
     _assert_address(context, given["url"])
-    text = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    text = _new_secret()
     now = context.now()
     sealed = {"secret": context.secrets.seal({"secret": text}), "created_at": now, "updated_at": now}
     with transaction():
@@ -70,6 +74,27 @@ def change(context: Context, id: int, changes: Mapping[str, Any], expected: int 
     return get(id)
 
 
+def renew_secret(context: Context, id: int, expected: int | None, actor: str) -> tuple[Webhook, str]:
+    """A new secret, which cannot be read again. For a day messages are signed with the one before, too, so that the
+    receiver can be told the new one meanwhile; one whose key was lost just ends."""
+    row = get(id)
+    text, now = _new_secret(), context.now()
+    held: dict[str, Any] = {"secret": text}
+    with suppress(SecretLost):
+        held |= {"before": context.secrets.open(row.secret)["secret"], "until": now + OVERLAP}
+    with transaction():
+        if not store.update(id, expected or row.version, {"secret": context.secrets.seal(held), "updated_at": now}):
+            raise Stale("webhook", id)
+        audit.record(context, actor, "update", "webhook", id, after={"secret": "renewed"})
+    return get(id), text
+
+
+def signing_secrets(context: Context, sealed: str) -> list[str]:
+    """The secrets that a message is signed with now. Raises SecretLost."""
+    held = context.secrets.open(sealed)
+    return [held["secret"], *([held["before"]] if held.get("until", 0) > context.now() else [])]
+
+
 def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
     """Delete a webhook with what waits for it."""
     row = get(id)
@@ -77,6 +102,10 @@ def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
         if not store.delete(id, expected or row.version):
             raise Stale("webhook", id)
         audit.record(context, actor, "delete", "webhook", id, before=_shown({"url": row.url}))
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _assert_address(context: Context, url: str) -> None:

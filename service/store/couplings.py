@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,28 @@ from service.store.models import Coupling, SkippedRecord
 BLOCKS = 10
 """A sample is taken from so many places."""
 
+LOOKED_THROUGH = 20_000
+"""So many couplings are looked through for a text at most, so that a search takes as long in a large state."""
+
+STATES = ("aside", "waiting", "failed", "never", "synchronized")
+"""How a pair is, the first that fits: set aside for a person, waiting for a retry, failed in its last run, never
+synchronized, or none of these."""
+
+_STATE = (
+    "CASE WHEN EXISTS (SELECT 1 FROM skipped_records WHERE coupling_id = pair.id AND status <> 'resolved') THEN 'aside'"
+    " WHEN EXISTS (SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
+    " AND ((side = 'local' AND key = pair.local_key) OR (side = 'integration' AND key = pair.integration_key)))"
+    " THEN 'waiting'"
+    " WHEN last_result = 'failure' THEN 'failed'"
+    " WHEN local_base IS NULL OR integration_base IS NULL THEN 'never' ELSE 'synchronized' END"
+)
+
 _COLUMNS = (
     "id, local_key, integration_key, local_modified_on, integration_modified_on, local_version, integration_version,"
     " local_base, integration_base, local_echo, integration_echo"
 )
 
-_STATE = {
+_WRITTEN = {
     "local_key": "text",
     "integration_key": "text",
     "local_modified_on": "bigint",
@@ -37,6 +54,19 @@ _STATE = {
     "last_run_id": "bigint",
 }
 """The columns that `_row` fills, in its order, and their types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A coupling as a search finds it: `bases` are the values of the last synchronization, by side and field mapping,
+    and `state` is one of STATES."""
+
+    id: int
+    mapping_id: int
+    keys: Mapping[Side, str]
+    bases: Mapping[Side, Mapping[str, Any] | None]
+    last_run_id: int | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +108,11 @@ def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
         limit,
     )
     return [_coupled(row) for row in found]
+
+
+def last_id(mapping_id: int) -> int:
+    """The newest coupling's id, 0 where there is none."""
+    return int(sql.rows("SELECT coalesce(max(id), 0) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
 
 
 def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
@@ -158,11 +193,11 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
     fresh = sql.new_ids("couplings", len(made))
     sql.insert_many(
         "couplings",
-        (*_STATE, "mapping_id", "version", "id"),
+        (*_WRITTEN, "mapping_id", "version", "id"),
         [(*_row(item, run_id), mapping_id, 1, id) for item, id in zip(made, fresh, strict=True)],
     )
     renewed = [(*_row(item, run_id), item.coupled.id) for item in saved if item.coupled.id]
-    sql.update_many("couplings", _STATE, renewed, also="version = version + 1")
+    sql.update_many("couplings", _WRITTEN, renewed, also="version = version + 1")
     left = iter(fresh)
     return [item.coupled.id or next(left) for item in saved]
 
@@ -267,3 +302,87 @@ def set_aside(ids: Collection[int]) -> set[int]:
         sql.values(ids),
     )
     return {id for (id,) in found}
+
+
+def search(
+    mapping_id: int | None, text: str, state: str | None, before: int | None, limit: int
+) -> tuple[list[Found], int | None]:
+    """Couplings, newest first, and the id before which to go on, None where these were the last.
+
+    `text` is a key of either side, or part of a value as it was when last in step; the case of a to z does not count.
+    At most LOOKED_THROUGH couplings are looked through, so that a page may be short, or empty, and not be the last one.
+    """
+    found = _with_key(mapping_id, text, state) if text and before is None else []
+    own, parameters = _window(mapping_id, state, before)
+    window = f"(SELECT * FROM couplings WHERE {own} ORDER BY id DESC LIMIT {LOOKED_THROUGH}) AS pair"
+    where, wanted = _conditions(text, state)
+    rows = sql.rows(
+        f"SELECT {_FOUND} FROM {window} WHERE {where} ORDER BY id DESC LIMIT ?", *parameters, *wanted, limit + 1
+    )
+    page, known = list(map(_found, rows[:limit])), {one.id for one in found}
+    # What the database found in the names of the parts of a base, and not in a value, is left out.
+    found += [one for one in page if one.id not in known and (not text or _holds(one, text))]
+    if len(rows) > limit:
+        return found, page[-1].id
+    looked, lowest = sql.rows(f"SELECT count(*), min(id) FROM {window}", *parameters)[0]
+    return found, int(lowest) if looked == LOOKED_THROUGH else None
+
+
+_FOUND = f"id, mapping_id, local_key, integration_key, local_base, integration_base, last_run_id, {_STATE}"
+
+
+def _with_key(mapping_id: int | None, text: str, state: str | None) -> list[Found]:
+    """The couplings of a record with this key, found by their indexes."""
+    own, parameters = ("= ?", [mapping_id]) if mapping_id is not None else ("IN (SELECT id FROM mappings)", [])
+    sides = " UNION ".join(f"SELECT id FROM couplings WHERE mapping_id {own} AND {side}_key = ?" for side in Side)
+    found = sql.rows(
+        f"SELECT {_FOUND} FROM couplings AS pair WHERE id IN ({sides}) ORDER BY id DESC LIMIT ?",
+        *parameters,
+        text,
+        *parameters,
+        text,
+        LOOKED_THROUGH,
+    )
+    return [one for one in map(_found, found) if state in (None, one.state)]
+
+
+def _window(mapping_id: int | None, state: str | None, before: int | None) -> tuple[str, list[Any]]:
+    """What is looked through; those set aside are few among many, and are known by their own table."""
+    conditions, parameters = ["1 = 1"], []
+    for condition, value in (("mapping_id = ?", mapping_id), ("id < ?", before)):
+        if value is not None:
+            conditions.append(condition)
+            parameters.append(value)
+    if state == "aside":
+        conditions.append("id IN (SELECT coupling_id FROM skipped_records WHERE status <> 'resolved')")
+    return " AND ".join(conditions), parameters
+
+
+def _conditions(text: str, state: str | None) -> tuple[str, list[Any]]:
+    conditions, parameters = ["1 = 1"], []
+    if text:
+        # As it stands in a base, which is JSON; `!` marks what would mean something in a pattern.
+        inside = re.sub(r"([!%_])", r"!\1", orjson.dumps(text).decode()[1:-1])
+        conditions.append(" OR ".join(f"lower({side}_base) LIKE lower(?) ESCAPE '!'" for side in Side))
+        parameters += [f"%{inside}%", f"%{inside}%"]
+    if state is not None:
+        conditions.append(f"{_STATE} = ?")
+        parameters.append(state)
+    return " AND ".join(f"({condition})" for condition in conditions), parameters
+
+
+def _holds(found: Found, text: str) -> bool:
+    wanted = text.casefold()
+    return any(wanted in str(value).casefold() for base in found.bases.values() for value in (base or {}).values())
+
+
+def _found(row: tuple[Any, ...]) -> Found:
+    id, mapping_id, local_key, integration_key, local_base, integration_base, last_run_id, state = row
+    return Found(
+        id,
+        mapping_id,
+        {Side.LOCAL: local_key, Side.INTEGRATION: integration_key},
+        {Side.LOCAL: _base(local_base), Side.INTEGRATION: _base(integration_base)},
+        last_run_id,
+        state,
+    )

@@ -6,7 +6,7 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -100,6 +100,13 @@ def _postgresql(url: str) -> pw.Database:
     return opened
 
 
+def reconnect() -> None:
+    """Give up this thread's connection, which may be broken, and open another."""
+    with suppress(pw.PeeweeException):
+        database.close()
+    database.connect(reuse_if_open=True)
+
+
 def is_postgresql() -> bool:
     """Whether the open database is PostgreSQL."""
     return isinstance(database.obj, pw.PostgresqlDatabase)
@@ -110,12 +117,20 @@ def migrate() -> list[str]:
 
     Several processes may start at once: one migrates, the others wait and find nothing to do.
     """
+    with migrating():
+        return list(Runner(database.obj, str(MIGRATIONS)).up())
+
+
+@contextmanager
+def migrating() -> Iterator[None]:
+    """A connection, while no other process changes the schema."""
     if is_postgresql():
         with database.connection_context(), _migration_lock():
-            return list(Runner(database.obj, str(MIGRATIONS)).up())
+            yield
+        return
     # Even the first connection to a new file changes it: it switches to the write-ahead log.
     with _migration_lock(), database.connection_context():
-        return list(Runner(database.obj, str(MIGRATIONS)).up())
+        yield
 
 
 def copy_to(path: Path) -> int:

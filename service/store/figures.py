@@ -69,6 +69,11 @@ def ages(now: Stamp) -> dict[Named, list[tuple[Any, ...]]]:
     return {name: [_aged(row, now) for row in sql.rows(query) if row[-1] is not None] for name, query in _SINCE.items()}
 
 
+def fresh_until() -> dict[str, Stamp]:
+    """Since when a change of each enabled mapping, by name, may be waiting to be synchronized."""
+    return dict(sql.rows(_SINCE["accord_mapping_freshness_seconds", ("mapping",)]))
+
+
 def sums() -> dict[Named, list[tuple[Any, ...]]]:
     """How often something happened, and the seconds that it took together: rows of the labels' values and the two."""
     return {

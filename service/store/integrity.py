@@ -9,6 +9,7 @@ from typing import Any
 import peewee as pw
 
 from service.core.errors import Conflict
+from service.store.database import database, is_postgresql
 
 BROKEN_RULE = pw.IntegrityError
 """A rule of the schema was broken that no operation foresaw."""
@@ -27,6 +28,16 @@ _REFUSALS = (
     ("mappings_name_key", "name_taken"),
 )
 """A part of the database's message (SQLite's and PostgreSQL's), and what it means to the caller."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error means that a PostgreSQL went away, or let go of us, in the midst of work that can be done again
+    from its last transaction: a restart, a failover, a deadlock."""
+    if not is_postgresql():
+        return False
+    return isinstance(error, (pw.OperationalError, pw.InterfaceError)) or bool(
+        not database.is_closed() and database.connection().closed
+    )
 
 
 @contextmanager

@@ -167,7 +167,8 @@ def open_conflicts(mapping_id: int) -> int:
 
 def forget_watermarks(mapping_id: int, sides: Collection[str]) -> None:
     """The next run reads these sides from the beginning."""
-    sql.execute(f"DELETE FROM watermarks WHERE mapping_id = ? AND {sql.among('side')}", mapping_id, sql.values(sides))
+    for table in ("watermarks", "change_feeds"):
+        sql.execute(f"DELETE FROM {table} WHERE mapping_id = ? AND {sql.among('side')}", mapping_id, sql.values(sides))
 
 
 def standings(ids: Collection[int]) -> dict[int, Standing]:

@@ -66,20 +66,38 @@ def newest_id() -> int:
     return int(sql.rows("SELECT coalesce(max(id), 0) FROM sync_runs")[0][0])
 
 
-def claim(owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
-    """Take the next run: one that is queued while its mapping rests and after all that it comes after have ended, or
-    one whose worker's lease has ended.
+_FREE = (
+    "(status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs AS other WHERE other.mapping_id = run.mapping_id"
+    " AND other.status = 'running') AND NOT EXISTS (SELECT 1 FROM run_predecessors JOIN sync_runs AS before"
+    " ON before.id = run_predecessors.after_id WHERE run_predecessors.run_id = run.id"
+    " AND before.status IN ('queued', 'running'))) OR (status = 'running' AND lease_until < ?)"
+)
+"""A run that can be worked on: queued, while its mapping rests and after all that it comes after have ended; or one
+whose worker's lease has ended."""
+
+
+def claim(owner: str, now: Stamp, lease_until: Stamp, *, short: bool = False) -> Lease | None:
+    """Take the next run that can be worked on; `short`: none that is known to be long.
 
     People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
     """
     found = sql.rows(
-        "SELECT id, attempt FROM sync_runs AS run WHERE (status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs"
-        " AS other WHERE other.mapping_id = run.mapping_id AND other.status = 'running') AND NOT EXISTS ("
-        "SELECT 1 FROM run_predecessors JOIN sync_runs AS before ON before.id = run_predecessors.after_id"
-        " WHERE run_predecessors.run_id = run.id AND before.status IN ('queued', 'running')))"
-        " OR (status = 'running' AND lease_until < ?) ORDER BY priority, id LIMIT 1",
+        f"SELECT id, attempt FROM sync_runs AS run WHERE ({_FREE}) AND (is_long = ? OR NOT ?)"
+        " ORDER BY priority, id LIMIT 1",
         now,
+        False,
+        short,
     )
+    return _take(found, owner, now, lease_until)
+
+
+def claim_one(run_id: int, owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
+    """Take this run. None when it cannot be worked on now, or another was faster."""
+    found = sql.rows(f"SELECT id, attempt FROM sync_runs AS run WHERE id = ? AND ({_FREE})", run_id, now)
+    return _take(found, owner, now, lease_until)
+
+
+def _take(found: Sequence[tuple[Any, ...]], owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
     if not found:
         return None
     run_id, attempt = found[0]
@@ -184,6 +202,18 @@ def hand_over(lease: Lease) -> None:
         lease.owner,
         lease.attempt,
     )
+
+
+def call_long(lease: Lease) -> None:
+    """From now on a run waits for the places of long ones. Raises LeaseLost."""
+    if not sql.execute(
+        "UPDATE sync_runs SET is_long = ? WHERE id = ? AND owner = ? AND attempt = ?",
+        True,
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    ):
+        raise LeaseLost
 
 
 def cancel_queued(run_id: int, now: Stamp) -> bool:

@@ -42,6 +42,11 @@ _FAILURES = {
         "The field {field} must have a value, and the source record has none.",
         "Fill in the field in the source record, or map a constant to it.",
     ),
+    "value_rejected.not_an_option": Words(
+        "A value is none of the options",
+        "{field} cannot hold {value}: its options are {options}.",
+        "Correct the value in the source record, add the option to the field, or put a `valueMap` into the mapping.",
+    ),
     "value_rejected.out_of_range": Words(
         "A number is out of range",
         "The value for the field {field} is larger than the field can hold.",
@@ -90,6 +95,11 @@ _FAILURES = {
             "maximum",
         ),
         "Shorten the text in the source record, or change the transformation in the mapping.",
+    ),
+    "value_rejected.parts_change": Words(
+        "Parts would change",
+        "The parts of {field} would not come back as they are: {part} would be {back} instead of {held}.",
+        "Correct the record, or let the mapping join with another separator, or in one direction only.",
     ),
     "value_rejected.expression_failed": Words(
         "An expression failed",
@@ -637,6 +647,34 @@ _MAPPING_PROBLEMS = {
         "Values of {source} ({source_type}) cannot be written to {destination} ({destination_type}).",
         "Put a transformation between them, or map {source} to a field of a fitting type.",
     ),
+    "parts_not_joined": Words(
+        "Parts are not joined",
+        "{source} is several fields, and {destination} is one; nothing makes one value of theirs.",
+        "Put `concat` or an expression between them, or let the field mapping flow in the other direction only.",
+    ),
+    "parts_not_split": Words(
+        "A value is not split",
+        "{source} is one value, and {destination} is several fields; nothing makes several values of it.",
+        "Put `split` or an expression that gives a list between them, or let it flow in the other direction only.",
+    ),
+    "parts_do_not_fit": Words(
+        "Parts do not fit",
+        "The parts of {source} are not as many as those of {destination}, or of other types.",
+        "Name as many fields on both sides, in the same order.",
+    ),
+    "part_named_twice": Words(
+        "Named twice", "{field} names a field twice.", "Name each field once, with ` + ` between them."
+    ),
+    "key_is_part": Words(
+        "The key is no part",
+        "{field} is the key of {table} and cannot be written as a part of another value.",
+        "Take {field} out, or let the field mapping flow in the other direction only.",
+    ),
+    "split_needs_parts": Words(
+        "Nothing to split into",
+        "`split` makes values for several fields, and {field} is a single one.",
+        "Name the fields with ` + ` between them, such as `first_name + last_name`, or take `regex`.",
+    ),
     "constant_with_both_fields": Words(
         "Too much",
         "A constant goes to one field; name only the field it is written to.",
@@ -793,6 +831,8 @@ _MAPPING_PROBLEMS = {
     "same_meaning": Words("The same meaning", "{local} and {integration} are two names for one thing."),
     "similar_name": Words("Similar names", "{local} and {integration} have similar names."),
     "same_values": Words("The same values", "{percent} % of the values seen are in both {local} and {integration}."),
+    "joined_name": Words("A name in two parts", "{integration} and {local} together are the same name."),
+    "same_options": Words("The same options", "{local} and {integration} have the same options."),
     "mapping_missing": Words("No mapping", "Say which: `mappingId`, `mappingIds`, or `all`; exactly one of them."),
     "mapping_unknown": Words("Unknown mapping", "There is no mapping {id}."),
     "no_mapping_fits": Words("No mapping", "No enabled mapping can have such a run."),
@@ -819,6 +859,11 @@ _MAPPING_PROBLEMS = {
         "Not both fields",
         "A reference needs a field on both sides.",
         "Name the second field, or take `reference` out.",
+    ),
+    "reference_of_several_fields": Words(
+        "One field refers",
+        "{field} is several fields, and a reference is one key.",
+        "Name the one field that holds the key, or take the reference out.",
     ),
     "reference_with_transforms": Words(
         "Reference with transformations",
@@ -872,6 +917,23 @@ _MAPPING_PROBLEMS = {
         "Values may not be taken",
         "{source} can hold values that {destination} cannot take, such as {value}; such records would fail.",
         "Put a transformation between {source} and {destination} that says what becomes of them, or correct the map.",
+    ),
+    "lint_parts_change": Words(
+        "Some values are refused",
+        "{source} can hold values whose parts would change on the way back, such as {part} from {held} to {back}; such"
+        " records would fail.",
+        "Take a separator for {source} that no part contains, or let the field mapping flow in one direction only.",
+    ),
+    "lint_not_an_option": Words(
+        "Values may be none of the options",
+        "{source} can hold values that are none of the options of {destination}, such as {value}; such records would"
+        " fail.",
+        "Put a `valueMap` between {source} and {destination} that leads to these: {options}.",
+    ),
+    "lint_map_unknown_option": Words(
+        "The map knows unknown options",
+        "The map for {source} speaks of {values}, and {source} never holds that: its options are {options}.",
+        "Correct the map of {source}: it is by the value of an option, not by its label.",
     ),
     "lint_not_round_trip": Words(
         "What goes there comes back changed",

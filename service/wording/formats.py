@@ -25,3 +25,8 @@ def distance(stamp: int, now: int, language: str) -> str:
     """How far a stamp is from now: "3 minutes ago", "in 2 hours"."""
     between = timedelta(microseconds=stamp - now)
     return str(format_timedelta(between, add_direction=True, locale=language))
+
+
+def iso(stamp: int) -> str:
+    """A stamp as machines read it, for the attributes of a page."""
+    return datetime.fromtimestamp(stamp / _SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

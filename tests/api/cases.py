@@ -1,4 +1,4 @@
-"""How many requests schemathesis made, by operation."""
+"""How many requests schemathesis made, by operation; those of `st run` are together."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _HOOK = {"url": "https://example.com/accord"}
 
 FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
     **dict.fromkeys(
-        ("getWebhook", "updateWebhook", "deleteWebhook", "listWebhookDeliveries"),
+        ("getWebhook", "updateWebhook", "deleteWebhook", "renewWebhookSecret", "listWebhookDeliveries"),
         lambda world: {"webhookId": world.ask("POST", "/webhooks", _HOOK).json["id"]},
     ),
     "notifyFromDataverse": lambda world: {
@@ -36,17 +36,23 @@ FIRST: Mapping[str, Callable[[World], Mapping[str, Any]]] = {
 """What has to be there before, and gives what fits: by the id of the operation."""
 
 
+def data_of(path: str, described: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[dict[str, Any], str, Any]:
+    """What the path names, the query, and the body, None where there is none."""
+    own = {**FITTING.get(described["operationId"], {}), **made}
+    examples = {item["name"]: item.get("example") for item in described.get("parameters", []) if item["in"] == "path"}
+    content = described.get("requestBody", {}).get("content", {})
+    body = next((one["example"] for one in content.values()), None)
+    named = {name: own.get(name, examples.get(name, 1)) for name in re.findall(r"\{(\w+)\}", path)}
+    return named, own.get("?", ""), own.get("body", body)
+
+
 def request_of(
     method: str, path: str, described: Mapping[str, Any], made: Mapping[str, Any]
 ) -> tuple[str, str, Any, dict[str, str]]:
     """Method, address, body and headers."""
-    own = {**FITTING.get(described["operationId"], {}), **made}
-    examples = {item["name"]: item.get("example") for item in described.get("parameters", []) if item["in"] == "path"}
-    address = re.sub(r"\{(\w+)\}", lambda found: str(own.get(found[1], examples.get(found[1], 1))), path)
-    content = described.get("requestBody", {}).get("content", {})
-    body = next((one["example"] for one in content.values()), None)
-    headers = {"If_Match": "*"} if method in ("PUT", "PATCH", "DELETE") else {}
-    return method, address + (f"?{own['?']}" if "?" in own else ""), own.get("body", body), headers
+    named, query, body = data_of(path, described, made)
+    address = path.format_map(named) + (f"?{query}" if query else "")
+    return method, address, body, {"If_Match": "*"} if method in ("PUT", "PATCH", "DELETE") else {}
 
 
 def prepared(world: World, operation: tuple[str, str, Any]) -> Callable[..., Any]:

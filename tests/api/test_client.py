@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from service.api.document import FILE
-from tests.odata.environments import programs
+from tests.environments import programs
 from tests.service.live import live
 
 PINNED = ("openapi-python-client==0.29.1", "mypy==2.4.1", "ruff==0.17.5")

@@ -117,7 +117,18 @@ def test_tables_and_their_fields(world: World) -> None:
     assert (table["key"], table["modifiedOn"]) == ("id", "modified_at")
     fields = {field["name"]: field for field in table["fields"]}
     assert (fields["name"]["type"], fields["name"]["length"], fields["name"]["required"]) == ("string", 100, True)
+    assert fields["name"]["options"] is None
     assert world.ask("GET", "/connections/1/tables/nix").status_code == 404
+
+
+def test_the_options_of_a_field_are_shown(world: World) -> None:
+    world.sql("erp", "CREATE TABLE grade (id TEXT PRIMARY KEY, grade TEXT CHECK (grade IN ('gold', 'silver')))")
+    fields = {field["name"]: field for field in world.get("/connections/1/tables/grade")["fields"]}
+    assert fields["grade"]["options"] == [
+        {"value": "gold", "label": "gold", "labels": {}},
+        {"value": "silver", "label": "silver", "labels": {}},
+    ]
+    world.sql("erp", "DROP TABLE grade")
 
 
 def test_a_hint_wakes_the_mappings_of_its_tables(world: World) -> None:

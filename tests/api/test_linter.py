@@ -29,7 +29,7 @@ COLUMNS = """(
     pieces SMALLINT, price DECIMAL(12, {scale}), active BOOLEAN, active_required BOOLEAN NOT NULL DEFAULT false,
     born DATE, born_text VARCHAR(10), met TIMESTAMP, country VARCHAR({country}), state INTEGER, big DECIMAL(18, 2),
     price_required DECIMAL(12, 2) NOT NULL DEFAULT 0, whole INTEGER NOT NULL DEFAULT 0, anything TEXT,
-    at TIMESTAMP NOT NULL)"""
+    terms VARCHAR(5) CHECK (terms IN ({terms})), at TIMESTAMP NOT NULL)"""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,11 @@ def linted(tmp_path_factory: pytest.TempPathFactory, app: Flask) -> World:
     """Two tables with fields of every kind, and one whose stamp has no index."""
     folder: Path = tmp_path_factory.mktemp("linted")
     world = make_mapped(make_empty(folder, app))
-    for database, table, note, scale, country in (("erp", "person", 80, 2, 20), ("crm", "contact", 40, 1, 2)):
-        columns = COLUMNS.format(note=note, scale=scale, country=country)
+    for database, table, note, scale, country, terms in (
+        ("erp", "person", 80, 2, 20, "'N30', 'N60'"),
+        ("crm", "contact", 40, 1, 2, "'30', '60'"),
+    ):
+        columns = COLUMNS.format(note=note, scale=scale, country=country, terms=terms)
         world.sql(database, f"CREATE TABLE {table} {columns}")
         world.sql(database, f"CREATE INDEX {table}_at ON {table} (at, id)")
     world.sql("crm", "CREATE TABLE slow (id TEXT PRIMARY KEY, number VARCHAR(10), name VARCHAR(50), at TIMESTAMP)")
@@ -129,6 +132,28 @@ MISTAKES: list[tuple[str, str, str, str, list[Change]]] = [
      [filtered("local", ("nix", "eq", 1))]),
     ("a filter value of another type", "filter_value_wrong", "/local/filter/0/value", "price",
      [filtered("local", ("price", "gt", "much"))]),
+    ("a part that there is not", "field_not_found", f"{F2}/localField", "nix",
+     [out("note + nix", "anything", "concat")]),
+    ("a part named twice", "part_named_twice", f"{F2}/localField", "note", [out("note + note", "anything", "concat")]),
+    ("parts that nothing joins", "parts_not_joined", f"{F2}/integrationField", "note + anything",
+     [out("note + anything", "anything")]),
+    ("a value that nothing splits", "parts_not_split", f"{F2}/localField", "country + anything",
+     [ways("country + anything", "anything", {"expression": "country + anything"})]),
+    ("a split into one field", "split_needs_parts", f"{F2}/transforms/toIntegration/0/split", "note",
+     [out("anything", "note", "split")]),
+    ("parts of other numbers", "parts_do_not_fit", f"{F2}/integrationField", "note + country",
+     [out("note + country", "note + country + anything")]),
+    ("a part that another line writes", "field_written_twice", f"{F2}/integrationField", "name",
+     [out("note", "name + anything", "split")]),
+    ("a part that is the stamp", "field_is_modified_on", f"{F2}/integrationField", "at",
+     [out("note", "anything + at", "split")]),
+    ("a part that is the key", "key_is_part", f"{F2}/integrationField", "id", [out("note", "id + anything", "split")]),
+    ("a reference of several fields", "reference_of_several_fields", f"{F2}/reference", "note + country",
+     [both("note + country", "anything", reference={"mapping": "right"})]),
+    ("a separator within a part", "lint_parts_change", f"{F2}/integrationField", "country",
+     [ways("country + anything", "anything", {"concat": {"separator": "-"}})]),
+    ("parts that are too long together", "lint_too_long", f"{F2}/integrationField", "note",
+     [out("note + country", "note", "concat")]),
     ("a length that would cut", "lint_too_long", f"{F2}/integrationField", "note", [out("note", "note")]),
     ("a map to values that are too long", "lint_too_long", f"{F2}/integrationField", "country",
      [out("country", "country", {"valueMap": {"map": {"Norway": "NO", "Sweden": "SWE"}}})]),
@@ -140,6 +165,14 @@ MISTAKES: list[tuple[str, str, str, str, list[Change]]] = [
      [out("country", "state", {"valueMap": {"map": {"Norway": 1, "Sweden": "two"}}})]),
     ("an option that is not covered", "lint_map_incomplete", f"{F2}/transforms/toIntegration", "active",
      [out("active", "country", {"valueMap": {"map": {"true": "Y"}}})]),
+    ("an option that is none there", "lint_not_an_option", f"{F2}/integrationField", "terms", [out("terms", "terms")]),
+    ("a free text for options", "lint_not_an_option", f"{F2}/integrationField", "terms", [out("anything", "terms")]),
+    ("a map to an option that is none", "lint_not_an_option", f"{F2}/integrationField", "terms",
+     [out("terms", "terms", mapped(N30="30", N60="90"))]),
+    ("a map that leaves an option out", "lint_map_incomplete", f"{F2}/transforms/toIntegration", "N60",
+     [out("terms", "terms", mapped(N30="30"))]),
+    ("a map for an option that there is not", "lint_map_unknown_option", f"{F2}/transforms/toIntegration", "N90",
+     [out("terms", "terms", mapped(N30="30", N60="60", N90="60"))]),
     ("capitals that come back", "lint_not_round_trip", f"{F2}/transforms", "born_text",
      [both("born_text", transforms={"toIntegration": ["upper"]})]),
     ("decimals that get lost", "lint_not_round_trip", f"{F2}/transforms", "price", [both("price")]),
@@ -201,6 +234,7 @@ CORRECT: list[tuple[str, list[Change]]] = [
     ("a truth value and a map of both", [ways("active", "country", mapped(true="Y", false="N"))]),
     ("a map given once", [ways("anything", "anything", mapped(a="x", b="y"))]),
     ("a map with a default, one way", [out("country", "country", DEFAULTED)]),
+    ("a map of options", [ways("terms", "terms", mapped(N30="30", N60="60"))]),
     ("a map to numbers", [ways("anything", "state", mapped(new=1, done=2))]),
     ("a date as text and back", [ways("born", "born_text", DATE)]),
     ("a text as date and back", [both("born_text", "born", transforms=READ_DATE)]),
@@ -221,6 +255,17 @@ CORRECT: list[tuple[str, list[Change]]] = [
     ("after another mapping, now and then", [whole(dependsOn=[1], schedule=DAILY)]),
     ("must not be emptied", [both("born_text", notNull=True)]),
     ("two match keys", [both("born", matchKey=2)]),
+    ("two texts joined one way", [out("country + anything", "anything", "concat")]),
+    ("a text split one way", [out("born_text", "anything + note", "split")]),
+    (
+        "two numbers as one text and back",
+        [ways("pieces + state", "anything", {"concat": {"separator": "/", "keepEmpty": True}})],
+    ),
+    ("two fields for two", [both("pieces + state")]),
+    (
+        "an expression over several fields",
+        [out("born + met", "anything", {"expression": "born < '2000' ? 'old' : 'new'"})],
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from service.operations.oidc import KEYS_LIVE, PAUSE, Oidc, Provider
 from service.operations.tokens import Scope
 from service.settings import SettingsWrong, read_settings
 from tests.api.world import CONTEXT, SETTINGS, World
+from tests.receiver import receiving
 
 SCOPES = {Scope.READ: "accord:read", Scope.OPERATE: "accord:operate", Scope.ADMIN: "accord:admin"}
 
@@ -33,16 +35,22 @@ class Issuer:
         self.asked = 0
         self.broken = False
         self.named: str | None = None
+        self.keys_at: str | None = None
+        self.moved_to: dict[str, str] = {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                told: Mapping[str, Any] = {"issuer": issuer.named or issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+                keys_at = issuer.keys_at or f"{issuer.url}/keys"
+                told: Mapping[str, Any] = {"issuer": issuer.named or issuer.url, "jwks_uri": keys_at}
                 if self.path == "/keys":
                     issuer.asked += 1
                     told = {"keys": [key.as_dict(private=key.key_type == "oct") for key in issuer.published]}
                 body = json.dumps(told).encode()
-                self.send_response(500 if issuer.broken else 200)
+                moved_to = issuer.moved_to.get(self.path)
+                self.send_response(500 if issuer.broken else 200 if moved_to is None else 307)
+                if moved_to is not None:
+                    self.send_header("Location", moved_to)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -93,7 +101,7 @@ def issuing() -> Iterator[Issuer]:
 def issuer(issuing: Issuer) -> Issuer:
     """With the first key published, and nothing asked yet."""
     issuing.published = [issuing.first]  # type: ignore[attr-defined]
-    issuing.asked, issuing.broken, issuing.named = 0, False, None
+    issuing.asked, issuing.broken, issuing.named, issuing.keys_at, issuing.moved_to = 0, False, None, None, {}
     return issuing
 
 
@@ -255,6 +263,54 @@ def test_a_provider_that_does_not_answer(known: World, issuer: Issuer, clock: Cl
 def test_a_configuration_of_another_issuer_is_not_believed(known: World, issuer: Issuer) -> None:
     issuer.named = "https://elsewhere.example.com"
     assert known.ask("GET", "/connections", token=issuer.token(issuer.published[0])).status_code == 503
+
+
+# Where it never goes
+
+
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize("path", [DISCOVERY, "/keys"])
+def test_a_redirect_is_not_followed(known: World, issuer: Issuer, connected: list[Any], path: str) -> None:
+    with receiving() as elsewhere:
+        issuer.moved_to = {path: elsewhere.url}
+        assert known.ask("GET", "/connections", token=issuer.token(issuer.published[0])).status_code == 503
+        assert elsewhere.asked == []
+    assert {port for _, port in connected} == {issuer.server.server_port}
+
+
+@pytest.mark.parametrize(
+    "keys_at",
+    ["http://169.254.169.254/keys", "http://[fd00:ec2::254]/keys", "http://metadata.google.internal/keys"],
+)
+def test_keys_at_an_address_of_a_machines_metadata(
+    known: World, issuer: Issuer, connected: list[Any], keys_at: str
+) -> None:
+    issuer.keys_at = keys_at
+    assert known.ask("GET", "/connections", token=issuer.token(issuer.published[0])).status_code == 503
+    assert {port for _, port in connected} == {issuer.server.server_port}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "::ffff:169.254.169.254"])
+def test_keys_at_a_name_that_leads_inside(
+    known: World, issuer: Issuer, connected: list[Any], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """The address that a name has is checked, and no private network is reached that no setting allows."""
+    port = issuer.server.server_port
+    issuer.keys_at = f"http://keys.example.com:{port}/keys"
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **more: Any) -> list[Any]:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if host == "keys.example.com":
+            return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert known.ask("GET", "/connections", token=issuer.token(issuer.published[0])).status_code == 503
+    assert len(connected) == 1, "only the configuration was asked for"
+    assert issuer.asked == 0
 
 
 def test_settings(issuer: Issuer, world: World) -> None:

@@ -13,6 +13,8 @@ from service.store import webhooks
 from service.store.database import connection, database
 from tests.api.test_command import accord
 from tests.api.world import CONTEXT, World, make_empty, make_lively
+from tests.console.conftest import Person
+from tests.console.test_console import EVERY
 from tests.servers import PostgresServer
 
 LISTS = (
@@ -58,6 +60,9 @@ def test_only_migrate_and_start_change_its_schema(tmp_path: Path, postgres: Post
 def test_the_whole_story(distant: World) -> None:
     for path in LISTS:
         assert distant.get(path)["items"], path
+    person = Person(distant)
+    for page in EVERY:
+        assert "<h1>" in person.look(page), page
     assert distant.get("/mappings/1")["status"]["openSkipped"] == 1
     assert 'accord_mapping_freshness_seconds{mapping="customers"}' in distant.ask("GET", "/metrics").text
     cursor = distant.get("/connections?limit=1")["nextCursor"]

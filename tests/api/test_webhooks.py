@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 import socket
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,7 +18,7 @@ from service.app import create_app
 from service.operations.announcements import SAMPLE, Event, ending
 from service.operations.context import Context
 from service.operations.webhook_delivery import KEPT, PAUSES, deliver_due, forget_old
-from service.operations.webhooks import MOST
+from service.operations.webhooks import MOST, OVERLAP
 from service.settings import secret_box
 from service.store import webhooks as rows
 from service.store.database import connection
@@ -120,6 +120,27 @@ def test_what_was_tampered_with_is_found_out(telling: Telling, receiver: Receive
     ):
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(body, dict(headers))
+
+
+def test_a_secret_is_renewed_without_a_message_that_cannot_be_checked(telling: Telling, receiver: Receiver) -> None:
+    """For a day messages are signed with both; whoever knows the old one only learns nothing new after it."""
+    old = telling.hook(receiver.url, "run.finished")
+    answer = telling.world.ask("POST", f"/webhooks/{old['id']}/secret")
+    new = answer.json
+    assert (answer.status_code, new["url"]) == (200, receiver.url)
+    assert new["secret"] != old["secret"]
+    assert "secret" not in telling.world.get(f"/webhooks/{old['id']}")
+    for ahead, good in ((0, (new, old)), (OVERLAP, (new,))):
+        telling.ahead = ahead
+        telling.run()
+        telling.tell()
+        asked = receiver.asked[-1]
+        sent = datetime.fromtimestamp(int(asked.headers["webhook-timestamp"]), UTC)
+        signed = [Webhook(hook["secret"]).sign(asked.headers["webhook-id"], sent, asked.body.decode()) for hook in good]
+        assert asked.headers["webhook-signature"].split() == signed
+        assert all(Webhook(hook["secret"]).verify(asked.body, dict(asked.headers)) for hook in good if not ahead)
+    assert telling.world.ask("POST", "/webhooks/999/secret").status_code == 404
+    assert telling.world.ask("POST", f"/webhooks/{old['id']}/secret", If_Match='"1"').status_code == 412
 
 
 def test_a_guard_and_only_what_is_wanted(telling: Telling, receiver: Receiver) -> None:
@@ -337,24 +358,6 @@ def test_addresses_that_are_refused_when_they_are_said(telling: Telling, url: st
 
 
 # Where it never goes
-
-
-CONNECTED: list[Any] = []
-"""Every address that this process connected a socket to, since `connections` cleared it."""
-
-
-def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "socket.connect":
-        CONNECTED.append(arguments[1])
-
-
-sys.addaudithook(_hear)
-
-
-@pytest.fixture
-def connected() -> list[Any]:
-    CONNECTED.clear()
-    return CONNECTED
 
 
 def test_a_redirect_is_not_followed(telling: Telling, receiver: Receiver, connected: list[Any]) -> None:

@@ -21,7 +21,7 @@ from service.operations.context import Context
 from service.operations.tokens import create, digest, ensure_first
 from service.settings import read_settings, secret_box
 from service.store.connections import remember_notification
-from service.store.database import connection, migrate, open_database
+from service.store.database import connection, database, migrate, open_database
 from service.store.tokens import insert
 from service.worker import run_until_idle
 from tests.api.contract import assert_documented
@@ -210,6 +210,24 @@ def restore(kept: Path, folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
     shutil.copytree(kept, folder, dirs_exist_ok=True)
+
+
+class Kept:
+    """A world in a folder, and the copy it is put back from."""
+
+    def __init__(self, root: Path, app: Flask, furnish: Callable[[World], World]) -> None:
+        folder = root / "world"
+        folder.mkdir()
+        self._copy = root / "copy"
+        self.world = furnish(make_empty(folder, app))
+        self._proxied = database.obj
+        save(folder, self._copy)
+
+    def fresh(self) -> World:
+        """The world as it was made."""
+        database.initialize(self._proxied)
+        restore(self._copy, self.world.folder)
+        return self.world
 
 
 def make_app() -> Flask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.connectors.base import Connector
 from service.connectors.kit import Application
 from service.connectors.memory import MemoryConnector, MemoryStore
-from service.core.records import Field, FieldType, Scalar, Stamp
+from service.core.records import Field, FieldType, Option, Scalar, Stamp
 
 CUSTOMER_FIELDS = [
     Field("number", FieldType.STRING, length=20),
@@ -16,15 +16,22 @@ CUSTOMER_FIELDS = [
     Field("born", FieldType.DATE),
     Field("seen", FieldType.DATETIME),
     Field("visits", FieldType.INTEGER),
+    Field("grade", FieldType.STRING, options=(Option("gold", "Gold"), Option("silver", "Silver"))),
 ]
 
 
 class MemoryApplication(Application):
-    def __init__(self, store: MemoryStore, name: str, connector_class: type[MemoryConnector] = MemoryConnector) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        name: str,
+        connector_class: type[MemoryConnector] = MemoryConnector,
+        told: int | None = None,
+    ) -> None:
         self.store = store
         self.name = name
         self.connector_class = connector_class
-        store.create_table("customer", CUSTOMER_FIELDS, modified_on="modified_at", unique=("number",))
+        store.create_table("customer", CUSTOMER_FIELDS, modified_on="modified_at", unique=("number",), told=told)
         name_field = Field("name", FieldType.STRING, length=50, required=True, nullable=False)
         store.create_table("numbered", [name_field], modified_on="modified_at", generates_keys=True)
 

@@ -18,6 +18,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -31,7 +32,8 @@ from tests.mariadb import MariaServer
 SCHEMA = """
 CREATE TABLE customer (
     id varchar(40) PRIMARY KEY, number varchar(20) UNIQUE, name varchar(50) NOT NULL, city text, credit decimal(10, 2),
-    blocked tinyint(1), born date, seen datetime(6), visits int, modified_at datetime(6),
+    blocked tinyint(1), born date, seen datetime(6), visits int,
+    grade enum('gold', 'sil''ver'), terms varchar(10) CHECK (terms IN ('net 30', 'net 60')), modified_at datetime(6),
     KEY customer_modified (modified_at, id));
 CREATE TABLE numbered (
     id bigint AUTO_INCREMENT PRIMARY KEY, name varchar(50) NOT NULL,
@@ -115,7 +117,7 @@ def connector(app: MariaApplication) -> Iterator[SqlConnector]:
 
 
 class TestMariaDb(ConnectorContract):
-    pass
+    traits = Traits(options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60")})
 
 
 # The server

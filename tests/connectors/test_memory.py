@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from service.connectors.base import Connector, Insert, SettingsRefused, Update
-from service.connectors.kit import CUSTOMERS, T0, ConnectorContract, keys_of, read_all, record_of
+from service.connectors.kit import CUSTOMERS, T0, ConnectorContract, Traits, keys_of, read_all, record_of
 from service.connectors.memory import STORES, MemoryConnector, open_store
 from service.core.failures import Failure, SideFailed
 from service.core.records import Field, FieldType, Selection, SideTable
@@ -28,7 +28,19 @@ def connector(app: MemoryApplication) -> Connector:
 
 
 class TestMemory(ConnectorContract):
-    pass
+    traits = Traits(options={"grade": ("gold", "silver")})
+
+
+class TestMemoryThatTellsChanges(ConnectorContract):
+    """A store that tells its changes by itself, three at a time."""
+
+    traits = Traits(tells_changes=True, plenty=50)
+
+    @pytest.fixture
+    def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:
+        name = request.node.nodeid
+        yield MemoryApplication(open_store(name), name, told=3)
+        del STORES[name]
 
 
 def test_settings_are_checked() -> None:

@@ -20,6 +20,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -40,9 +41,12 @@ BEGIN
     END IF;
     RETURN new;
 END $$;
+CREATE TYPE grade AS ENUM ('gold', 'sil''ver');
 CREATE TABLE customer (
     id text PRIMARY KEY, number varchar(20) UNIQUE, name varchar(50) NOT NULL, city text, credit numeric(10, 2),
-    blocked boolean, born date, seen timestamptz, visits integer, modified_at timestamptz
+    blocked boolean, born date, seen timestamptz, visits integer,
+    grade grade, terms varchar(10) CHECK (terms IN ('net 30', 'net 60')), step smallint CHECK (step IN (1, -2)),
+    modified_at timestamptz
 );
 CREATE INDEX customer_modified ON customer (modified_at, id);
 CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION stamp();
@@ -118,7 +122,7 @@ def connector(app: PostgresApplication) -> Iterator[SqlConnector]:
 
 
 class TestPostgres(ConnectorContract):
-    pass
+    traits = Traits(options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60"), "step": (1, -2)})
 
 
 def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | None, position: list[Any]) -> str:

@@ -21,6 +21,7 @@ from service.connectors.kit import (
     T0,
     Application,
     ConnectorContract,
+    Traits,
     failure_of,
     keys_of,
     read_all,
@@ -33,7 +34,9 @@ from service.core.records import Condition, FieldType, Record, Scalar, Selection
 SCHEMA = """
 CREATE TABLE customer (
     id TEXT PRIMARY KEY, number VARCHAR(20) UNIQUE, name VARCHAR(50) NOT NULL, city TEXT, credit DECIMAL(10, 2),
-    blocked BOOLEAN, born DATE, seen DATETIME, visits INTEGER, modified_at DATETIME
+    blocked BOOLEAN, born DATE, seen DATETIME, visits INTEGER,
+    grade TEXT CHECK (grade IN ('gold', 'sil''ver')), step INTEGER CHECK (step = 1 OR step = -2),
+    modified_at DATETIME
 );
 CREATE INDEX customer_modified ON customer (modified_at);
 CREATE TABLE numbered (id INTEGER PRIMARY KEY, name VARCHAR(50) NOT NULL, modified_at DATETIME);
@@ -103,7 +106,7 @@ def connector(app: SqliteApplication) -> Iterator[SqlConnector]:
 
 
 class TestSqlite(ConnectorContract):
-    pass
+    traits = Traits(options={"grade": ("gold", "sil'ver"), "step": (1, -2)})
 
 
 def statements_of(connector: SqlConnector) -> list[str]:

@@ -34,6 +34,7 @@ TRAITS = Traits(
     rules=frozenset({"not_null"}),
     counts=False,
     plenty=600,
+    options={"grade": ("gold", "silver"), "terms": ("net30",)},
 )
 CUSTOMERS = TRAITS.customers
 PARTIES = Selection("party.party", "id", "write_date", ("name", "active"))

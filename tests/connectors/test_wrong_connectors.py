@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from service.connectors.memory import MemoryConnector
-from tests.connectors.wrong_connectors import WRONG
+from tests.connectors.wrong_connectors import WRONG, WRONG_FEEDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +32,9 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return failed
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__)
+EVERY = {**WRONG, **WRONG_FEEDS}
+
+
+@pytest.mark.parametrize("wrong", EVERY, ids=lambda wrong: wrong.__name__)
 def test_it_is_refused(refusals: dict[str, set[str]], wrong: type[MemoryConnector]) -> None:
-    assert WRONG[wrong] in refusals.get(wrong.__name__, set())
+    assert EVERY[wrong] in refusals.get(wrong.__name__, set())

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from service.connectors.base import Deletion, Insert, Result, Update
-from service.connectors.kit import ConnectorContract, Traits
+from service.connectors.base import Changes, Deletion, Insert, Result, Update
+from service.connectors.kit import ConnectorContract, Following, Traits
 from service.connectors.memory import STORES, MemoryConnector, open_store
 from service.core.failures import Failure, SideFailed
-from service.core.records import Page, Record, Scalar, Selection, Stamp
+from service.core.records import Page, Record, Scalar, Selection, Stamp, Table
 from tests.connectors.memory_application import MemoryApplication
 
 _SECOND: Stamp = 1_000_000
@@ -290,6 +290,46 @@ class AsksNobody(MemoryConnector):
         """Nobody is asked."""
 
 
+class TellsNoDeletions(MemoryConnector):
+    """Its feed knows only of records that are there."""
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        part = super().changes(selection, token)
+        return None if part is None else replace(part, deleted=())
+
+
+class TellsEachChangeOnce(MemoryConnector):
+    """A token is used up: whoever asks again is told nothing."""
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        table = self._store.tables[selection.table]
+        part = super().changes(selection, token if token is None else str(max(int(token), table.last_key)))
+        table.last_key = 0 if part is None else int(part.token)
+        return part
+
+
+class LosesTheLastChange(MemoryConnector):
+    """The token goes further than what was told."""
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        part = super().changes(selection, token)
+        return part if part is None or token is None or not part.more else replace(part, token=str(int(part.token) + 1))
+
+
+class SaysNothingOfItsFeed(MemoryConnector):
+    """It has a feed, and its description denies it."""
+
+    def describe(self, table: str) -> Table:
+        return replace(super().describe(table), tells_changes=False)
+
+
+class PretendsToKnowEveryToken(MemoryConnector):
+    """A token that is no good any more is taken for one of now: what happened in between is lost."""
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        return super().changes(selection, token) or super().changes(selection, None)
+
+
 WRONG: Mapping[type[MemoryConnector], str] = {
     SkipsEqualStamps: "test_pages_hold_everything_once_in_order",
     RepeatsTheLastRow: "test_pages_hold_everything_once_in_order",
@@ -322,6 +362,15 @@ WRONG: Mapping[type[MemoryConnector], str] = {
 }
 """Each wrong connector, and the test of the kit that has to refuse it, whatever else does."""
 
+WRONG_FEEDS: Mapping[type[MemoryConnector], str] = {
+    TellsNoDeletions: "test_every_change_after_a_token_is_told",
+    TellsEachChangeOnce: "test_every_change_after_a_token_is_told",
+    LosesTheLastChange: "test_every_change_after_a_token_is_told",
+    SaysNothingOfItsFeed: "test_a_table_says_whether_it_has_a_feed",
+    PretendsToKnowEveryToken: "test_a_token_that_is_none_is_no_good",
+}
+"""The same for connectors with a feed that is wrong, which are put to the tests of feeds."""
+
 
 class Put(ConnectorContract):
     """The kit, put to a connector."""
@@ -336,6 +385,25 @@ class Put(ConnectorContract):
         del STORES[name]
 
 
+class PutToFeeds(Following):
+    """The tests of feeds, put to a connector that has one."""
+
+    traits = Traits(tells_changes=True)
+    connector_class: ClassVar[type[MemoryConnector]] = MemoryConnector
+
+    @pytest.fixture
+    def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:
+        name = request.node.nodeid
+        yield MemoryApplication(open_store(name), name, self.connector_class, told=1)
+        del STORES[name]
+
+
+globals().update(
+    {
+        f"Test{wrong.__name__}": type(f"Test{wrong.__name__}", (PutToFeeds,), {"connector_class": wrong})
+        for wrong in WRONG_FEEDS
+    }
+)
 globals().update(
     {f"Test{wrong.__name__}": type(f"Test{wrong.__name__}", (Put,), {"connector_class": wrong}) for wrong in WRONG}
 )

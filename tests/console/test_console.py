@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -25,8 +26,34 @@ PAGES = (
     "/console/runs",
     "/console/runs?mapping=1",
     "/console/runs/1",
+    "/console/couplings",
+    "/console/couplings?text=Noir&state=aside",
+    "/console/couplings?text=nobody",
+    "/console/couplings/2",
+    "/console/mappings",
+    "/console/mappings/1",
     "/console/connections",
+    "/console/connections/1/tables",
+    "/console/connections/2/tables?text=acc",
+    "/console/connections/1/tables/customer",
 )
+OPERATING = (
+    "/console/couplings/2/uncouple",
+    "/console/couplings/new",
+    "/console/couplings/new?mapping=1&local_key=c9&integration_key=a9",
+    "/console/runs/new?mapping=1",
+)
+"""Pages before something is done, for those who may do it."""
+ADMINISTERING = (
+    "/console/mappings/1/delete",
+    "/console/mappings/1/edit",
+    "/console/mappings/new",
+    "/console/mappings/new?local_connection=1&integration_connection=2",
+    "/console/mappings/new?local_connection=1&integration_connection=2&local_table=customer&integration_table=account",
+)
+CHECKED = ("/console/mappings/1?findings=yes",)
+"""A page that asks the applications for more than the others of its kind."""
+EVERY = (*PAGES, *CHECKED, *OPERATING, *ADMINISTERING)
 FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/console/runs", {"mapping": "1", "kind": "modified"}),
     ("/console/runs/1/cancel", {}),
@@ -34,6 +61,13 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/console/skipped/many", {"id": "1", "resolution": "keepLocal"}),
     ("/console/connections/1/check", {}),
     ("/console/errors/clean-up", {"age": "all", "confirmed": "yes"}),
+    ("/console/runs/1/carry-out", {}),
+    ("/console/mappings/1/delete", {"version": "1"}),
+    ("/console/mappings/1/edit", {"version": "1", "name": "other", "action": "save"}),
+    ("/console/mappings/new", {"local_connection": "1", "local_table": "customer", "action": "save"}),
+    ("/console/couplings/1/synchronize", {}),
+    ("/console/couplings/1/uncouple", {"version": "1"}),
+    ("/console/couplings/new", {"mapping": "1", "local_key": "c9", "integration_key": "a9"}),
 )
 """Every form that changes something, filled in."""
 
@@ -119,17 +153,22 @@ def test_a_reader_changes_nothing_and_sees_no_buttons_for_it(lively: World, path
     before = lively.contents()
     refused = reader.send(path, **form)
     assert refused.status_code == 403
-    assert "scope operate" in refused.text
+    assert "scope operate" in refused.text or "scope admin" in refused.text
     assert lively.contents() == before
     for page in PAGES:
         assert not re.search(
-            r'<form[^>]*method="post" action="/console/(runs|errors|skipped/many|connections)', reader.look(page)
+            r'<form[^>]*method="post" action="/console/(runs|errors|skipped/many|couplings|mappings|connections)',
+            reader.look(page),
         )
+    for page in OPERATING:
+        assert "scope operate" in reader.look(page, 403)
+    for page in ADMINISTERING:
+        assert "scope admin" in reader.look(page, 403)
     assert "choice:" not in reader.look("/console/skipped/1")
     assert 'name="resolution"' not in reader.look("/console/skipped/1")
 
 
-@pytest.mark.parametrize("page", [*PAGES, "/console/sign-in", "/console/nothing-here"])
+@pytest.mark.parametrize("page", [*EVERY, "/console/sign-in", "/console/nothing-here"])
 def test_the_policy_allows_nothing_of_others_and_nothing_inline(lively: World, page: str) -> None:
     person = Person(lively)
     answer = person.client.get(page)
@@ -251,7 +290,7 @@ def test_a_connection_is_checked_with_advice(lively: World) -> None:
 
 def test_what_is_not_there_is_said_on_a_page(lively: World) -> None:
     person = Person(lively)
-    for path in ("/console/skipped/999", "/console/runs/999"):
+    for path in ("/console/skipped/999", "/console/runs/999", "/console/couplings/999", "/console/mappings/999"):
         assert "There is no" in person.look(path, 404)
 
 
@@ -272,7 +311,7 @@ def test_the_language_is_that_of_the_browser_until_one_is_chosen(lively: World) 
 
 
 @pytest.mark.parametrize("language", ["nb", "cs", "fr"])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERY)
 def test_every_page_can_be_said_in_every_language(lively: World, page: str, language: str) -> None:
     assert "<h1>" in Person(lively, language=language).look(page)
 
@@ -309,7 +348,18 @@ def test_markup_and_control_characters_in_records_are_text_on_every_page(lively:
     person = Person(lively)
     aside = lively.get("/skipped?status=open")["items"][0]["id"]
     seen = ""
-    for page in (*PAGES, f"/console/skipped/{aside}", f"/console/runs/{run['id']}"):
+    lively.sql("erp", "INSERT INTO customer (id, number, name) VALUES (?, ?, ?)", "free" + HOSTILE, "77", HOSTILE)
+    lively.sql("crm", "INSERT INTO account (accountid, name) VALUES (?, ?)", "free" + HOSTILE, "b" + HOSTILE)
+    key = quote("free" + HOSTILE)
+    pair = lively.get("/couplings?limit=1")["items"][0]["id"]
+    own = (
+        f"/console/skipped/{aside}",
+        f"/console/runs/{run['id']}",
+        f"/console/couplings/{pair}",
+        f"/console/couplings?text={quote(HOSTILE)}",
+        f"/console/couplings/new?mapping=1&local_key={key}&integration_key={key}",
+    )
+    for page in (*PAGES, *CHECKED, *ADMINISTERING, *own):
         found = _Elements()
         found.feed(person.look(page))
         assert found.names.count("script") == 1, page
@@ -341,32 +391,42 @@ def statements() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "page", ["/console", "/console/skipped", "/console/errors", "/console/runs", "/console/runs/1"]
+    "page",
+    [
+        "/console",
+        "/console/skipped",
+        "/console/errors",
+        "/console/runs",
+        "/console/runs/1",
+        "/console/couplings",
+        "/console/couplings?text=o",
+        "/console/couplings/2",
+        "/console/mappings",
+        "/console/mappings/1",
+    ],
 )
 def test_many_rows_take_no_more_statements(lively: World, page: str) -> None:
     person = Person(lively)
     with statements() as few:
         person.look(page)
-    for number in range(30):
+    tables = {
+        "mappings": ("name",),
+        "sync_runs": ("request_key",),
+        "skipped_records": ("local_key", "integration_key"),
+        "run_records": ("source_key",),
+        "couplings": ("local_key", "integration_key"),
+    }
+    for table, keys in tables.items():
+        columns = _others(lively, table, "id", "coupling_id", *keys)
+        copied = ", ".join(f"{key} || number" for key in keys)
+        coupled = ("coupling_id, ", "2, ") if table == "run_records" else ("", "")
         lively.sql(
             "accord",
-            "INSERT INTO mappings SELECT id + 100 + ?, name || ?, "
-            + _others(lively, "mappings", "id", "name")
-            + " FROM mappings WHERE id = 1",
-            number,
-            str(number),
+            f"WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < 40)"
+            f" INSERT INTO {table} (id, {', '.join(keys)}, {coupled[0]}{columns})"
+            f" SELECT id + 1000 + number, {copied}, {coupled[1]}{columns}"
+            f" FROM (SELECT * FROM {table} ORDER BY id LIMIT 1) CROSS JOIN counted",
         )
-    for table, key in (("sync_runs", "request_key"), ("skipped_records", "local_key"), ("run_records", "source_key")):
-        columns = _others(lively, table, "id", key, "coupling_id", "integration_key")
-        names = f"id, {key}, {columns}"
-        for number in range(40):
-            lively.sql(
-                "accord",
-                f"INSERT INTO {table} ({names}) SELECT id + 1000 + ?, {key} || ?, {columns} FROM {table}"
-                " ORDER BY id LIMIT 1",
-                number,
-                str(number),
-            )
     with statements() as many:
         person.look(page)
     assert len(many) <= len(few) + 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.compare import Unconvertible, canonical, coerce, convertible, equal
-from service.core.records import Field, FieldType
+from service.core.records import Field, FieldType, Option
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,16 @@ def test_what_a_destination_makes_of_a_value(value: str, source: FieldType, fiel
     assert coerce(value, source, field) == held
 
 
+GRADES = (Option("Gold", "Gold"), Option("silver", "Silver"))
+STATES = (Option(0, "Active"), Option(1, "Inactive"))
+
+
+@pytest.mark.parametrize("value", ["Gold", "gold", "silver ", None])
+def test_options_are_held_in_any_letter_case(value: str | None) -> None:
+    """Whether letter case matters is for the application to say: MariaDB writes down its own spelling."""
+    assert coerce(value, FieldType.STRING, Field("f", FieldType.STRING, options=GRADES)) == value
+
+
 @pytest.mark.parametrize(
     ("value", "source", "field", "code", "rule"),
     [
@@ -101,6 +111,9 @@ def test_what_a_destination_makes_of_a_value(value: str, source: FieldType, fiel
             "out_of_range",
         ),
         (2**40, FieldType.INTEGER, Field("f", FieldType.INTEGER, precision=32), "value_rejected", "out_of_range"),
+        ("bronze", FieldType.STRING, Field("f", FieldType.STRING, options=GRADES), "value_rejected", "not_an_option"),
+        ("", FieldType.STRING, Field("f", FieldType.STRING, options=GRADES), "value_rejected", "not_an_option"),
+        ("3", FieldType.STRING, Field("f", FieldType.INTEGER, options=STATES), "value_rejected", "not_an_option"),
     ],
 )
 def test_what_does_not_fit_is_refused_never_cut(

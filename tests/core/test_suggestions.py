@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.core.records import Field, FieldType, Table
+from service.core.records import Field, FieldType, Option, Table
 from service.core.suggestions import Proposal, Sample, propose
 
 TEXT, UUID, WHOLE, MOMENT = FieldType.STRING, FieldType.UUID, FieldType.INTEGER, FieldType.DATETIME
@@ -71,6 +71,31 @@ def test_the_sides_can_be_swapped() -> None:
     assert {one.score for one in there.suggestions} == {one.score for one in back.suggestions}
 
 
+PERSON = table("person", Field("Id No", TEXT), *(Field(name, TEXT) for name in ("given_name", "surname", "email")))
+CONTACT = table("contact", *(Field(name, TEXT) for name in ("fullname", "emailaddress1")))
+
+
+def test_a_name_in_two_fields_is_proposed_as_one() -> None:
+    found = propose(PERSON, CONTACT, {}, {})
+    assert pairs(found) == {"email": "emailaddress1", "given_name + surname": "fullname"}
+    joined = found.suggestions[-1]
+    assert (joined.direction, joined.reason) == ("bidirectional", "joined_name")
+    assert joined.transforms == {"toIntegration": [{"concat": {"rest": "first"}}]}
+    assert [one.name for one in found.unmatched_local] == ["Id No"]
+    turned = propose(CONTACT, PERSON, {}, {}).suggestions[-1]
+    assert (turned.local_field, turned.integration_field) == ("fullname", "given_name + surname")
+    assert turned.transforms == {"fromIntegration": [{"concat": {"rest": "first"}}]}
+    assert turned.params == {"local": "fullname", "integration": "given_name + surname"}
+
+
+def test_a_name_that_cannot_be_written_flows_one_way() -> None:
+    """Dataverse computes the full name of a contact."""
+    computed = table("contact", Field("fullname", TEXT, read_only=True))
+    joined = propose(PERSON, computed, {}, {}).suggestions[-1]
+    assert (joined.local_field, joined.direction) == ("given_name + surname", "fromIntegration")
+    assert joined.transforms == {"fromIntegration": [{"split": {"rest": "first"}}]}
+
+
 def test_values_tell_where_names_do_not() -> None:
     one, other = table("a", Field("x1", TEXT), Field("x2", TEXT)), table("b", Field("p", TEXT), Field("q", TEXT))
     names, towns = [f"name {n}" for n in range(9)], [f"town {n}" for n in range(9)]
@@ -104,3 +129,26 @@ def test_a_number_that_is_there_twice_is_no_match_key() -> None:
     assert keys == {"number": 1, "email": None}
     keys = {one.local_field: one.match_key for one in propose(one, other, twice, unique).suggestions}
     assert keys == {"number": None, "email": 1}
+
+
+def options(*pairs: tuple[str | int, str]) -> tuple[Option, ...]:
+    return tuple(Option(value, label) for value, label in pairs)
+
+
+def test_options_with_the_same_labels_are_proposed_with_a_map() -> None:
+    ours = options(("_x0020_", " "), ("Ship", "Ship"), ("All", "All"))
+    theirs = options((0, "(none)"), (1, "ship"), (2, "All"))
+    one = table("a", Field("blocked", TEXT, options=ours[1:]), Field("terms", TEXT, options=options(("N30", "Net 30"))))
+    other = table("b", Field("hold", WHOLE, options=theirs[1:]), Field("kind", WHOLE, options=options((7, "Gold"))))
+    [found] = propose(one, other, {}, {}).suggestions
+    assert (found.local_field, found.integration_field, found.reason) == ("blocked", "hold", "same_options")
+    assert found.value_map == {"Ship": 1, "All": 2}
+
+
+def test_options_that_have_nothing_in_common_speak_against_a_pair() -> None:
+    one = table("a", Field("status", TEXT, options=options(("open", "Open"), ("won", "Won"))))
+    alike = table("b", Field("status", TEXT, options=options(("open", "Open"), ("won", "Won"))))
+    other = table("b", Field("state", TEXT, options=options(("x", "Active"), ("y", "Gone"))))
+    assert pairs(propose(one, other, {}, {})) == {}
+    [found] = propose(one, alike, {}, {}).suggestions
+    assert (found.score, found.value_map) == (1.0, None)

@@ -13,26 +13,41 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.core.compare import Unconvertible, canonical, datetime_text, decimal_text, equal
+from service.core.composites import joined
 from service.core.records import Field, FieldType, Scalar
 from service.core.transforms import TRANSFORMS, chain, steps_back, steps_of, unfitting, wrong
 
 TEXT, NUMBER = Field("text", FieldType.STRING), Field("number", FieldType.DECIMAL)
 DATE, MOMENT = Field("date", FieldType.DATE), Field("moment", FieldType.DATETIME)
+LIST = Field("first + last", FieldType.LIST, parts=(Field("first", FieldType.STRING), Field("last", FieldType.STRING)))
 TIME, WHOLE, FLAG = Field("time", FieldType.TIME), Field("whole", FieldType.INTEGER), Field("flag", FieldType.BOOLEAN)
 
 
-def done(steps: Sequence[Any], value: Scalar, source: Field = TEXT) -> Scalar:
+def done(steps: Sequence[Any], value: Scalar, source: Field = TEXT, target: Field = LIST) -> Scalar:
     """A value after steps as a mapping writes them, which must be without findings."""
     assert list(wrong(steps)) == []
     bound = steps_of(steps)
-    assert list(unfitting(bound, source)) == []
-    function = chain(bound, source).function
+    assert list(unfitting(bound, source, target)) == []
+    function = chain(bound, source, target).function
     assert function is not None
     return function(value)
 
 
 MAP = {"NO": "Norway", "SE": "Sweden", "": "nowhere"}
 EXAMPLES: list[tuple[Any, Scalar, Scalar, Field]] = [
+    ("concat", '["Ann","Berg"]', "Ann Berg", LIST),
+    ("concat", '[null,"Berg"]', "Berg", LIST),
+    ("concat", None, None, LIST),
+    ({"concat": {"separator": ", ", "keepEmpty": True}}, '[null,"Berg"]', ", Berg", LIST),
+    ("split", "Ann Marie Berg", '["Ann","Marie Berg"]', TEXT),
+    ({"split": {"rest": "first"}}, "Ann Marie Berg", '["Ann Marie","Berg"]', TEXT),
+    ("split", "Ann", '["Ann",null]', TEXT),
+    ({"split": {"rest": "first"}}, "Berg", '[null,"Berg"]', TEXT),
+    ("split", " ", None, TEXT),
+    ({"split": {"pattern": ",? +"}}, "Berg,  Ann Marie", '["Berg","Ann Marie"]', TEXT),
+    ({"split": {"pattern": " *", "rest": "first"}}, "Ann  Marie Berg", '["Ann  Marie","Berg"]', TEXT),
+    ({"expression": "first + '/' + last"}, '["Ann",null]', "Ann/", LIST),
+    ({"expression": "[value[1], value[0]]"}, '["Ann","Berg"]', '["Berg","Ann"]', LIST),
     ("trim", " a ", "a", TEXT),
     ("upper", "straße", "STRASSE", TEXT),
     ("lower", "ÅÄÖ", "åäö", TEXT),
@@ -286,7 +301,31 @@ def valued(draw: st.DrawFn) -> tuple[Any, Scalar, Field, Field]:
     return {"valueMap": {"map": dict(zip(left, right, strict=True)), "unmapped": unmapped}}, value, TEXT, TEXT
 
 
+@st.composite
+def joined_parts(draw: st.DrawFn) -> tuple[Any, Scalar, Field, Field]:
+    separator = draw(st.sampled_from([" ", ", ", "-", "aa"]))
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00 ,-a"), min_size=1)
+    values = draw(st.lists(texts, min_size=2, max_size=2))
+    params = {
+        "separator": separator,
+        "rest": draw(st.sampled_from(["last", "first"])),
+        "keepEmpty": draw(st.booleans()),
+    }
+    return {"concat": params}, joined(values), LIST, TEXT
+
+
+@st.composite
+def split_texts(draw: st.DrawFn) -> tuple[Any, Scalar, Field, Field]:
+    """Any text comes back whose pieces all have something in them."""
+    separator, rest = draw(st.sampled_from([" ", ", ", "-"])), draw(st.sampled_from(["last", "first"]))
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00 ,-"), min_size=1)
+    value = separator.join(draw(st.lists(texts, min_size=1, max_size=5)))
+    return {"split": {"separator": separator, "rest": rest}}, value, TEXT, LIST
+
+
 LAWS = {
+    "concat": joined_parts(),
+    "split": split_texts(),
     "pad": padded(),
     "multiply": multiplied(),
     "divide": divided(),
@@ -305,7 +344,7 @@ def test_there_and_back_is_where_it_was(name: str, data: st.DataObject) -> None:
     there = steps_of([step])
     back = steps_back(there)
     assert len(back) == 1, "it does not claim to be two-way"
-    outward, inward = chain(there, source).function, chain(back, target).function
+    outward, inward = chain(there, source, target).function, chain(back, target, source).function
     assert outward is not None
     assert inward is not None
     returned = inward(outward(value))
@@ -328,6 +367,8 @@ def test_every_claim_is_put_to_the_proof() -> None:
         "valueMap": {"map": {"a": "b"}},
         "default": {"value": 1},
         "expression": "value",
+        "concat": {},
+        "split": {},
     }
     assert tried.keys() == TRANSFORMS.keys()
     claiming = {name for name, params in tried.items() if steps_back(steps_of([{name: params}]))}
@@ -341,6 +382,8 @@ def test_every_claim_is_put_to_the_proof() -> None:
         {"dateFormat": {"format": "%d.%m.%y"}},
         {"dateFormat": {"format": "%d.%m"}},
         {"dateFormat": {"format": "%Y-%m-%d %M"}},
+        {"concat": {"separator": ""}},
+        {"split": {"pattern": " +"}},
         {"valueMap": {"map": {"a": "x", "b": "x"}}},
         {"valueMap": {"map": {"a": "x"}, "unmapped": "default", "default": "y"}},
     ],

@@ -29,8 +29,9 @@ def name_of(step: Any) -> str:
 def test_example(row: list[str]) -> None:
     step, value, result = written(row[0]), written(row[2]), written(row[3])
     source = Field("field", FieldType(row[1]))
-    assert [*wrong([step]), *unfitting(steps_of([step]), source)] == []
-    function = chain(steps_of([step]), source).function
+    target = Field("other", FieldType.LIST, parts=(Field("one", FieldType.STRING), Field("two", FieldType.STRING)))
+    assert [*wrong([step]), *unfitting(steps_of([step]), source, target)] == []
+    function = chain(steps_of([step]), source, target).function
     assert function is not None
     assert function(value) == result
 

@@ -17,7 +17,7 @@ SECONDS = float(os.environ.get("ACCORD_EDITORS_SECONDS", "0"))
 """How long they work at least; without it until there is enough to judge by."""
 
 ENOUGH = {"edits": 800, "runs": 10, "conflicts": 8}
-LONGEST = 120.0
+LONGEST = 900.0
 
 
 @pytest.mark.parametrize("detection", ["record", "field"])

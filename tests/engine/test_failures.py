@@ -5,11 +5,12 @@ from contextlib import closing
 
 import pytest
 
+from service import wording
 from service.core.records import Direction, Side
 from service.operations import execution, runs, skipped
 from service.store.models import Retry
 from service.worker import run_until_idle
-from tests.world import World, couple, errors, records, tally
+from tests.world import LINES, World, couple, errors, records, tally
 
 
 def refuse(world: World, side: str, condition: str) -> None:
@@ -105,6 +106,19 @@ def test_a_value_that_does_not_fit_is_never_cut(world: World) -> None:
     assert (error.code, error.params) == ("value_too_long", {"field": "name", "length": 104, "maximum": 50})
     assert (world.get("integration", account) or {})["name"] == "One"
     assert run.status == "completedWithErrors"
+
+
+def test_a_value_that_is_no_option_is_refused_before_it_is_sent(world: World) -> None:
+    world.sql("integration", "ALTER TABLE account ADD COLUMN grade TEXT CHECK (grade IN ('gold', 'silver'))")
+    world.map([*LINES, {"local_field": "city", "integration_field": "grade", "direction": "toIntegration"}])
+    for number, city in enumerate(("gold", "bronze", "silver", None)):
+        world.add("local", number=str(number), name="n", city=city)
+    run = world.run()
+    assert tally(run, "toIntegration") == {"read": 4, "inserted": 3, "failed": 1}
+    (error,) = errors()
+    assert (error.code, error.responsibility) == ("value_rejected", "user")
+    said = wording.say(error.code, error.params)
+    assert said.message == "grade cannot hold bronze: its options are gold, silver."
 
 
 def test_a_lost_table_stops_the_run_with_one_error(world: World) -> None:

@@ -22,12 +22,15 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from odatapy.data import Entity, ValueType
+from odatapy.edm.annotations import Constant, ConstantKind, PropertyValue, Record
 from odatapy.edm.csdl import (
     CsdlAbstractEdmProvider,
     CsdlAnnotation,
     CsdlEntityContainer,
     CsdlEntitySet,
     CsdlEntityType,
+    CsdlEnumMember,
+    CsdlEnumType,
     CsdlNavigationProperty,
     CsdlNavigationPropertyBinding,
     CsdlProperty,
@@ -80,19 +83,41 @@ class Model(CsdlAbstractEdmProvider):
                     CsdlNavigationPropertyBinding(path=nav, target=target)
                     for nav, (_, target) in table.get("lookups", {}).items()
                 ],
+                annotations=self._tracking(table),
             )
             for name, table in self.tables.items()
         ]
         return [
-            CsdlSchema(namespace="Shape", entity_types=types, entity_container=CsdlEntityContainer("Container", sets))
+            CsdlSchema(
+                namespace="Shape",
+                entity_types=types,
+                enum_types=[
+                    CsdlEnumType(
+                        name=facets["type"].removeprefix("Shape."),
+                        members=[CsdlEnumMember(name, number) for number, name in enumerate(facets["members"])],
+                    )
+                    for table in self.tables.values()
+                    for facets in table["fields"].values()
+                    if "members" in facets
+                ],
+                entity_container=CsdlEntityContainer("Container", sets),
+            )
         ]
+
+    @staticmethod
+    def _tracking(table):
+        """Whether the changes of a table are tracked, as services say it."""
+        if "tracked" not in table:
+            return []
+        said = PropertyValue("Supported", Constant(ConstantKind.Bool, str(table["tracked"]).lower()))
+        return [CsdlAnnotation(term="Org.OData.Capabilities.V1.ChangeTracking", value=Record(None, [said]))]
 
     @staticmethod
     def _property(name, facets):
         computed = [CsdlAnnotation(term="Org.OData.Core.V1.Computed", value=True)] if facets.get("computed") else []
         return CsdlProperty(
             name=name,
-            type=f"Edm.{facets['type']}",
+            type=facets["type"] if "members" in facets else f"Edm.{facets['type']}",
             nullable=facets.get("nullable", True),
             max_length=facets.get("length"),
             precision=facets.get("precision"),
@@ -133,6 +158,9 @@ class Processor(InMemoryProcessor):
         table = self.tables[name]
         for field, value in values.items():
             set_value(entity, field, value, table["fields"][field]["type"])
+        for field, facets in table["fields"].items():
+            if "members" in facets and isinstance(entity.get_value(field), int):
+                set_value(entity, field, facets["members"][entity.get_value(field)], facets["type"])
         if table.get("stamp"):
             set_value(entity, table["stamp"], now(self.config) if stamp is None else stamp, "DateTimeOffset")
         self.version += 1
@@ -246,6 +274,9 @@ def now(config):
 
 
 def set_value(entity, field, value, kind):
+    if kind.startswith("Shape."):
+        entity.set_property(field, value, ValueType.ENUM, kind)
+        return
     entity.set_property(field, value, ValueType.PRIMITIVE, f"Edm.{kind}")
 
 
@@ -263,6 +294,10 @@ class Application:
 
     def __init__(self, config):
         self.config = config
+        for table in config["tables"].values():
+            for name, facets in table["fields"].items():
+                if "members" in facets:
+                    facets["type"] = f"Shape.{table['type']}_{name}"
         odata = OData.new_instance()
         metadata = odata.create_service_metadata(Model(config["tables"]))
         handler = odata.create_handler(metadata)
@@ -276,6 +311,7 @@ class Application:
         self.root = ROOTS[config["shape"]]
         self.wsgi = ODataWSGIApp(handler, self.root)
         self.requests = []
+        self.oldest = 0
 
     def control(self, order):
         """One of the things that people do."""
@@ -296,15 +332,25 @@ class Application:
                 set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
+            self.store.record_change(table, entity, "changed")
 
     def do_clear(self):
         for name in self.config["tables"]:
             self.store.set_entities(name, [])
             self.store.by_key[name].clear()
+        self.store.change_log.clear()
+        self.do_expire()
+
+    def do_expire(self):
+        """Delta links of before are not known any more."""
+        self.oldest = int(self.store.change_token)
 
     def do_remove(self, table, key):
         key = native(key, self.config["tables"][table]["fields"][self.config["tables"][table]["key"]]["type"])
-        self.store.remove_entity(table, self.store.by_key[table][key])
+        entity = self.store.by_key[table][key]
+        entity.id = f"{table}({key if isinstance(key, uuid.UUID) else repr(key)})"
+        self.store.remove_entity(table, entity)
+        self.store.record_change(table, entity, "deleted")
 
     def do_unstamp(self, table, key):
         entity = self.store.by_key[table][key]
@@ -357,14 +403,27 @@ class Application:
         return None
 
     def definitions(self, tail):
-        """What Dataverse tells of its tables besides $metadata: their names and keys; and no choices."""
+        """What Dataverse tells of its tables besides $metadata: their names, keys and choices."""
         if "/Attributes" in tail:
-            return []
+            name = re.search(r"LogicalName='(\w+)'", tail)[1]
+            table = next(table for table in self.config["tables"].values() if table["type"] == name)
+            kind = re.search(r"CRM\.(\w+)AttributeMetadata", tail)
+            return [
+                {"LogicalName": field, "OptionSet": {"Options": [option_of(*one) for one in facets["options"].items()]}}
+                for field, facets in table["fields"].items()
+                if "options" in facets and kind and facets.get("choice", "Picklist") == kind[1]
+            ]
         return [
             {"LogicalName": table["type"], "EntitySetName": name, "PrimaryIdAttribute": table["key"]}
             for name, table in self.config["tables"].items()
             if f"'{table['type']}'" in tail
         ]
+
+
+def option_of(value, labels):
+    """One option as Dataverse tells it. `labels` by the number of their language; the user's is English."""
+    told = [{"Label": label, "LanguageCode": int(language)} for language, label in labels.items()]
+    return {"Value": int(value), "Label": {"LocalizedLabels": told, "UserLocalizedLabel": told[0]}}
 
 
 def error(code, message):
@@ -434,7 +493,25 @@ def handler_of(application):
                 unquote(path, errors="surrogateescape") if company in unquote(path) else path,
                 body.replace(company.encode(), b""),
             )
+            if self.refuses_to_track(query):
+                return
             self.pass_on(path.replace(company, ""), query, body)
+
+        def refuses_to_track(self, query):
+            """Whether a link has expired, or changes were asked for in a way that Dataverse does not take."""
+            token = re.search(r"(?:%24|\$)deltatoken=([^&]*)", query)
+            if token and not (token[1].isdigit() and int(token[1]) >= application.oldest):
+                if application.config["shape"] == "dataverse":
+                    said = "Version stamp associated with the client has expired. Please perform a full sync."
+                    self.answer(400, error("0x80044352", said))
+                else:
+                    self.answer(410, error("", "The delta link has expired."))
+                return True
+            tracking = "odata.track-changes" in self.headers.get("Prefer", "")
+            if application.config["shape"] == "dataverse" and tracking and re.search(r"\$(filter|orderby|top)", query):
+                self.answer(400, error("0x80060888", "The query parameter isn't supported with Change Tracking."))
+                return True
+            return False
 
         def takes(self, kind):
             """Whether this service takes batches of a content type."""
@@ -469,6 +546,8 @@ def handler_of(application):
             parts = application.wsgi(environ, lambda status, headers, *_: said.extend([int(status[:3]), headers]))
             status, headers = said
             data = b"".join(parts)
+            if application.config["shape"] == "dataverse" and b"$deletedEntity" in data:
+                data = re.sub(rb'"id": ?"[^"]*\(([0-9a-f-]{36})\)"', rb'"id":"\1"', data)
             if application.config["shape"] == "businessCentral" and self.command in ("PATCH", "DELETE"):
                 status = {412: 409}.get(status, status)
             self.answer(status, data, headers)

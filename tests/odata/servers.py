@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.odata.environments import CACHE, programs
+from tests.environments import CACHE, programs
 
 COUNTERPART = Path(__file__).parent / "counterpart.py"
 FAULTS = Path(__file__).parent / "faults.py"
@@ -151,6 +151,17 @@ def stamp(digits: int = 3) -> dict[str, Any]:
     return {"type": "DateTimeOffset", "precision": digits, "computed": True}
 
 
+def choice(options: dict[int, str], kind: str = "Picklist", **more: Any) -> dict[str, Any]:
+    """A choice of Dataverse; its labels in English, and in Norwegian with a word of Norwegian."""
+    labels = {str(value): {"1033": label, "1044": f"{label} (norsk)"} for value, label in options.items()}
+    return {"type": "Int32", "options": labels, "choice": kind, **more}
+
+
+def members(*names: str, **more: Any) -> dict[str, Any]:
+    """An enumeration of the metadata."""
+    return {"type": "Enum", "members": list(names), **more}
+
+
 def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits: int) -> dict[str, Any]:
     """The two tables of the contract's kit."""
     return {
@@ -159,6 +170,7 @@ def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits
             "key": key,
             "stamp": modified_on,
             "unique": ["number"],
+            "tracked": True,
             "fields": {
                 key: key_type,
                 "number": text(20),
@@ -169,6 +181,8 @@ def contract_tables(key: str, key_type: dict[str, Any], modified_on: str, digits
                 "born": {"type": "Date"},
                 "seen": {"type": "DateTimeOffset", "precision": 6},
                 "visits": {"type": "Int32"},
+                "grade": members("_x0020_", "Gold", "Silver"),
+                "terms": choice({1: "Net 30", 2: "2% 10, net 30", 4: "Net 60"}),
                 modified_on: stamp(digits),
             },
         },

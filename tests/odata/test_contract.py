@@ -16,6 +16,8 @@ from service.core.records import FieldType, Scalar, Stamp
 from tests.odata.servers import COMPANY, Counterpart, contract_tables, counterpart
 
 _GUID = {"type": "Guid", "nullable": False}
+LOST = "customer?$deltatoken=lost"
+GRADES = {"grade": ("_x0020_", "Gold", "Silver")}
 _SPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
@@ -86,7 +88,7 @@ def central() -> Iterator[Counterpart]:
 class TestOData(ConnectorContract):
     """Any service: GUIDs are nothing special, stamps may be missing, and the kind of batch is found out (JSON)."""
 
-    traits = Traits(plenty=600)
+    traits = Traits(plenty=600, tells_changes=True, lost_token=LOST, options=GRADES)
 
     @pytest.fixture
     def app(self, plain: Counterpart) -> ODataApplication:
@@ -96,7 +98,7 @@ class TestOData(ConnectorContract):
 class TestODataInPages(TestOData):
     """A service that sends forty records at a time, whatever is asked for."""
 
-    traits = Traits(plenty=120)
+    traits = Traits(plenty=120, tells_changes=True, lost_token=LOST, options=GRADES)
 
     @pytest.fixture
     def app(self, paged: Counterpart) -> ODataApplication:
@@ -106,11 +108,14 @@ class TestODataInPages(TestOData):
 class TestDataverse(ConnectorContract):
     traits = Traits(
         key="customerid",
+        options={**GRADES, "terms": (1, 2, 4)},
         modified_on="modifiedon",
         key_type=FieldType.UUID,
         chosen_keys=False,
         resolution=SECOND // 1_000,
         unstamped=False,
+        tells_changes=True,
+        lost_token=LOST,
         plenty=600,
     )
 
@@ -121,6 +126,7 @@ class TestDataverse(ConnectorContract):
 
 class TestBusinessCentral(ConnectorContract):
     traits = Traits(
+        options=GRADES,
         modified_on="lastModifiedDateTime",
         key_type=FieldType.UUID,
         chosen_keys=False,

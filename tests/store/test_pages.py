@@ -114,7 +114,7 @@ def test_a_page_of_inserts_is_noted_once(mapping_id: int) -> None:
 def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
     """A crash, then an update of the service: what was open then is settled by the new one."""
     runner = Runner(database.obj, str(MIGRATIONS))
-    runner.up("0002_clock_ahead")
+    runner.up("0004_many_machines")
     mapping_id = a_mapping()
     sql.execute(
         "INSERT INTO sync_runs (id, mapping_id, kind, direction, trigger_, dry_run, allow_mass_delete, request,"

@@ -72,6 +72,7 @@ CHECKS: dict[tuple[str, str], Iterable[str]] = {
     ("mappings", "deletion_conflict_resolution"): DeletionResolution,
     ("field_mappings", "direction"): Direction,
     ("watermarks", "side"): Side,
+    ("change_feeds", "side"): Side,
     ("sync_runs", "kind"): KINDS,
     ("sync_runs", "direction"): Direction,
     ("sync_runs", "trigger_"): TRIGGERS,

@@ -14,7 +14,10 @@ import pytest
 
 # Before they are imported: a failed `assert` then shows both of its sides.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("application", "base", "describing", "reading", "writing", "guarding"))
+    *(
+        f"{__name__}.{part}"
+        for part in ("application", "base", "describing", "reading", "following", "writing", "guarding")
+    )
 )
 
 from service.connectors.kit.application import (  # noqa: E402
@@ -30,6 +33,7 @@ from service.connectors.kit.application import (  # noqa: E402
     record_of,
 )
 from service.connectors.kit.describing import Describing  # noqa: E402
+from service.connectors.kit.following import Following  # noqa: E402
 from service.connectors.kit.guarding import Guarding  # noqa: E402
 from service.connectors.kit.reading import Reading  # noqa: E402
 from service.connectors.kit.writing import Writing  # noqa: E402
@@ -45,6 +49,7 @@ __all__ = [
     "T0",
     "Application",
     "ConnectorContract",
+    "Following",
     "People",
     "Traits",
     "failure_of",
@@ -54,5 +59,5 @@ __all__ = [
 ]
 
 
-class ConnectorContract(Describing, Reading, Writing, Guarding):
+class ConnectorContract(Describing, Reading, Following, Writing, Guarding):
     """Everything that holds for every connector."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from service.connectors.base import Connector
@@ -28,7 +28,9 @@ class Traits:
     `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
     `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
     `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
+    `tells_changes`: the customers have a feed; `lost_token`: a token of it that is no good any more.
     `plenty`: how many records the larger tests make.
+    `options`: fields of `customer`, besides those of the kit, that have options: their values, in their order.
     """
 
     customer: str = "customer"
@@ -43,7 +45,10 @@ class Traits:
     ignores_case: bool = False
     counts: bool = True
     rules: frozenset[str] = frozenset({"unique", "not_null"})
+    tells_changes: bool = False
+    lost_token: str = "-1"  # noqa: S105  (no secret)
     plenty: int = 2500
+    options: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
 
     @property
     def customers(self) -> Selection:

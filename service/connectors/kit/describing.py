@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from service.connectors.base import Check, Connector
+from service.connectors.kit.application import FIELDS, failure_of, record_of
 from service.connectors.kit.base import Part
 from service.core.failures import SideFailed
-from service.core.records import FieldType
+from service.core.records import FieldType, Scalar
 
 
 class Describing(Part):
@@ -48,6 +49,22 @@ class Describing(Part):
         table = connector.describe(self.traits.numbered)
         assert table.generates_keys
         assert not table.fields[self.traits.key].required
+
+    def test_options_are_told_and_kept(self, connector: Connector) -> None:
+        """Fields with options say which, and hold no other value; those of the kit have none."""
+        fields = connector.describe(self.traits.customer).fields
+        told = {name: [one.value for one in field.options] for name, field in fields.items() if name in FIELDS}
+        assert told == {name: [] for name in FIELDS}
+        for name, values in self.traits.options.items():
+            assert [one.value for one in fields[name].options] == list(values)
+            assert all(one.label for one in fields[name].options)
+            selection = replace(self.customers, fields=("name", name))
+            items = [self.new(f"{name}{place}", {"name": "n", name: value}) for place, value in enumerate(values)]
+            written = connector.insert(selection, items)
+            assert [record_of(one).values[1] for one in written] == list(values)
+            neither: Scalar = 2_000_000_000 if fields[name].type is FieldType.INTEGER else "neither of them"
+            [refused] = connector.insert(selection, [self.new("k", {"name": "n", name: neither})])
+            assert failure_of(refused).code in ("value_rejected", "value_too_long")
 
     def test_what_is_missing_is_named(self, connector: Connector) -> None:
         with pytest.raises(SideFailed) as missing:

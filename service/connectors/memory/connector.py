@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import (
+    Changes,
     Check,
     Clock,
     Connector,
@@ -126,6 +127,18 @@ class MemoryConnector(Connector):
                 if tuple(without_blanks(row.values[name]) for name in fields) in sought
                 and passes(row.values, selection.filter)
             ]
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        with self._store.lock:
+            target = self._enter("changes", selection)
+            if target.told is None or (token is not None and int(token) < target.forgotten):
+                return None
+            start = len(target.log) if token is None else int(token)
+            end = min(start + target.told, len(target.log))
+            keys = dict.fromkeys(target.rows if token is None else target.log[start:end])
+            changed = [(key, self._stamp_of(selection, target, key)) for key in keys if key in target.rows]
+            deleted = [key for key in keys if key not in target.rows]
+            return Changes(changed, deleted, str(end), end < len(target.log))
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         with self._store.lock:

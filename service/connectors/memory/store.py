@@ -35,6 +35,8 @@ class MemoryTable:
     whose values may occur once. `trims`: trailing blanks of texts are dropped; `upper_cases`: fields put in capitals.
     `restamps`: a write is stamped again after it was answered (a trigger). `on_write`: whatever else the application
     makes of a record. `refuse`: a reason not to store a record. `stamps_in`: the side table that gets the stamps.
+    `told`: how many changes a part of its feed has; None: it has no feed. `log`: the keys that were written or deleted,
+    in order; `forgotten`: how many entries of it no token reaches any more.
     """
 
     table: Table
@@ -47,6 +49,9 @@ class MemoryTable:
     on_write: Callable[[Values], Values] | None = None
     refuse: Callable[[Values], Failure | None] | None = None
     stamps_in: SideTable | None = None
+    told: int | None = None
+    log: list[str] = field(default_factory=list)
+    forgotten: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
     last_key: int = 0
 
@@ -92,7 +97,8 @@ class MemoryStore:
         declared.setdefault(key, Field(key, FieldType.STRING, required=not generates_keys, nullable=False))
         if modified_on is not None:
             declared.setdefault(modified_on, Field(modified_on, FieldType.DATETIME, read_only=True))
-        table = Table(name, declared, key, modified_on, caption or name, generates_keys)
+        told = behaviour.get("told") is not None
+        table = Table(name, declared, key, modified_on, caption or name, generates_keys, told)
         with self.lock:
             self.tables[name] = MemoryTable(table, **behaviour)
             return self.tables[name]
@@ -200,6 +206,7 @@ class MemoryStore:
 
     def stamp(self, target: MemoryTable, key: str, row: Row, stamp: Stamp | None) -> None:
         row.stamp = stamp
+        target.log.append(key)
         text = None if stamp is None else datetime_text(moment_of(stamp))
         if target.table.modified_on is not None:
             row.values[target.table.modified_on] = text
@@ -210,6 +217,7 @@ class MemoryStore:
 
     def delete_record(self, target: MemoryTable, key: str) -> None:
         del target.rows[key]
+        target.log.append(key)
         if target.stamps_in is not None:
             self.tables[target.stamps_in.table].rows.pop(key, None)
 

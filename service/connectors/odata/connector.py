@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
+from service.connectors.base import Changes, Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
 from service.connectors.http import Reach
-from service.connectors.odata import checks, read, write
+from service.connectors.odata import changes, checks, read, write
 from service.connectors.odata.dialect import Dialect, filled
 from service.connectors.odata.failures import Refused
 from service.connectors.odata.plan import Plan
@@ -82,6 +82,10 @@ class ODataConnector(Connector):
     ) -> Sequence[Record]:
         with self._working():
             return read.find(self._plan(selection), fields, wanted)
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        with self._working():
+            return changes.changes(self._plan(selection), token)
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         with self._working():

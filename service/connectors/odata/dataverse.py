@@ -10,11 +10,20 @@ from service.connectors.base import Check
 from service.connectors.odata.connector import ODataConnector
 from service.connectors.odata.dialect import Ask, Dialect
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
+from service.connectors.odata.options import option_sets
 from service.connectors.odata.settings import SETTINGS
-from service.core.records import Selection, Stamp
+from service.connectors.odata.tables import EntitySet
+from service.core.records import Option, Selection, Stamp
 
 _API = "/api/data/v9.2/"
 _ADMINISTRATORS = ("system administrator",)
+
+_CHOICES: Mapping[str, str] = {
+    "Picklist": "OptionSet($select=Options),GlobalOptionSet($select=Options)",
+    "State": "OptionSet($select=Options)",
+    "Status": "OptionSet($select=Options)",
+}
+"""The kinds of attributes that have options, and where their options are."""
 
 _LOOKUP_TYPES = "Microsoft.Dynamics.CRM.lookuplogicalname"
 
@@ -24,6 +33,7 @@ class DataverseDialect(EntraDialect):
 
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
+    metadata = "$metadata?annotations=true"
     batch = "multipart"
     overlap: Stamp = 60_000_000  # A transaction with plug-ins may take two minutes, and most take seconds.
     generated_guids = True
@@ -35,6 +45,19 @@ class DataverseDialect(EntraDialect):
     def root(self, url: str) -> str:
         """The service below an environment's address, when only that is given."""
         return super().root(url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + _API)
+
+    def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:
+        """The option sets of a table's choices: one request for each kind, where it has whole numbers at all."""
+        if not any(one.edm == "Edm.Int32" for one in table.properties.values()):
+            return {}
+        attributes = f"EntityDefinitions(LogicalName='{table.type_name}')/Attributes/Microsoft.Dynamics.CRM."
+        return {
+            name: options
+            for kind, sets in _CHOICES.items()
+            for name, options in option_sets(
+                ask(f"{attributes}{kind}AttributeMetadata?$select=LogicalName&$expand={sets}")
+            )
+        }
 
     def link(self, service_url: str, table: str, key: str) -> str | None:
         parts = urlsplit(service_url)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from service.connectors.base import Check
 from service.connectors.odata.tables import EntitySet
-from service.core.records import Selection, Stamp
+from service.core.records import Option, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
@@ -22,6 +22,12 @@ class Dialect:
 
     headers: Mapping[str, str] = {}
     """What goes with every request."""
+
+    metadata: str = "$metadata"
+    """Where the metadata is, with its annotations."""
+
+    delta_links: str = "auto"
+    """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
 
     row_headers: Mapping[str, str] = {}
     """What goes with requests for records."""
@@ -60,6 +66,10 @@ class Dialect:
     def adapted(self, table: EntitySet) -> EntitySet:
         """A table with what this dialect knows better than its metadata."""
         return table
+
+    def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:  # noqa: ARG002
+        """Options of fields, by property, that the metadata does not tell."""
+        return {}
 
     def required(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """The settings that have to be there."""

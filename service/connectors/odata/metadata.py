@@ -9,6 +9,9 @@ from xml.etree import ElementTree
 
 import orjson
 
+from service.connectors.odata.options import member
+from service.core.records import Option
+
 _NUMBERS = ("Precision", "Scale", "MaxLength")
 
 
@@ -60,11 +63,12 @@ class RawSet:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A whole document. `enums` are the names of enumeration types, `definitions` the types behind other names."""
+    """A whole document. `enums` are the members of enumeration types (none of one whose members may be combined),
+    `definitions` the types behind other names."""
 
     types: Mapping[str, RawType]
     sets: Mapping[str, RawSet]
-    enums: frozenset[str]
+    enums: Mapping[str, tuple[Option, ...]]
     definitions: Mapping[str, str]
 
     def properties(self, type_name: str) -> list[RawProperty]:
@@ -113,7 +117,7 @@ def _read_xml(text: bytes) -> Schema:
     notes = _annotations(schemas, aliases)
     types: dict[str, RawType] = {}
     sets: dict[str, RawSet] = {}
-    enums: set[str] = set()
+    enums: dict[str, tuple[Option, ...]] = {}
     definitions: dict[str, str] = {}
     for schema in schemas:
         space = schema.get("Namespace", "")
@@ -123,14 +127,31 @@ def _read_xml(text: bytes) -> Schema:
                 case "EntityType":
                     types[name] = _xml_type(item, name, aliases, notes)
                 case "EnumType":
-                    enums.add(name)
+                    enums[name] = _xml_members(item)
                 case "TypeDefinition":
                     definitions[name] = item.get("UnderlyingType", "")
                 case "EntityContainer":
                     sets |= {
                         one.get("Name", ""): _xml_set(one, name, aliases, notes) for one in _all(item, "EntitySet")
                     }
-    return Schema(types, sets, frozenset(enums), definitions)
+    return Schema(types, sets, enums, definitions)
+
+
+def _xml_members(item: ElementTree.Element) -> tuple[Option, ...]:
+    if item.get("IsFlags") == "true":
+        return ()
+    return tuple(member(one.get("Name", ""), _caption(_terms(one))) for one in _all(item, "Member"))
+
+
+def _json_members(item: Mapping[str, Any]) -> tuple[Option, ...]:
+    if item.get("$IsFlags"):
+        return ()
+    names = [name for name in item if "$" not in name and "@" not in name]
+    return tuple(member(name, _caption(_json_terms(item, name))) for name in names)
+
+
+def _caption(terms: Mapping[str, Any]) -> Any:
+    return terms.get("Label") or terms.get("Description")
 
 
 def _tag(item: ElementTree.Element) -> str:
@@ -160,12 +181,20 @@ def _annotations(schemas: list[ElementTree.Element], aliases: Mapping[str, str])
 
 
 def _terms(item: ElementTree.Element) -> dict[str, Any]:
-    """Annotations inside an element, by the last part of their term. One without a value is true."""
+    """Annotations inside an element, by the last part of their term. One without a value is true; one that is a record
+    is what its properties say, as far as they are truth values."""
     terms: dict[str, Any] = {}
     for one in _all(item, "Annotation"):
         text = one.get("String")
         value: Any = text if text is not None else one.get("Bool", "true") == "true"
         enum = one.get("EnumMember") or next((member.text for member in _all(one, "EnumMember")), None)
+        record = next(iter(_all(one, "Record")), None)
+        if record is not None:
+            value = {
+                line.get("Property", ""): line.get("Bool") == "true"
+                for line in _all(record, "PropertyValue")
+                if line.get("Bool") is not None
+            }
         terms[one.get("Term", "").rpartition(".")[2]] = enum or value
     return terms
 
@@ -218,7 +247,7 @@ def _read_json(text: bytes) -> Schema:
     aliases = {value["$Alias"]: name for name, value in spaces.items() if isinstance(value.get("$Alias"), str)}
     types: dict[str, RawType] = {}
     sets: dict[str, RawSet] = {}
-    enums: set[str] = set()
+    enums: dict[str, tuple[Option, ...]] = {}
     definitions: dict[str, str] = {}
     for space, members in spaces.items():
         for short, item in members.items():
@@ -229,20 +258,21 @@ def _read_json(text: bytes) -> Schema:
                 case "EntityType":
                     types[name] = _json_type(item, name, aliases)
                 case "EnumType":
-                    enums.add(name)
+                    enums[name] = _json_members(item)
                 case "TypeDefinition":
                     definitions[name] = str(item.get("$UnderlyingType", ""))
                 case "EntityContainer":
                     sets |= _json_sets(item, aliases)
-    return Schema(types, sets, frozenset(enums), definitions)
+    return Schema(types, sets, enums, definitions)
 
 
 def _members(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: one for name, one in item.items() if isinstance(one, dict) and name[0] not in "$@"}
 
 
-def _json_terms(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.rpartition(".")[2]: value for name, value in item.items() if name.startswith("@")}
+def _json_terms(item: Mapping[str, Any], of: str = "") -> dict[str, Any]:
+    """Annotations of an object, or of one of its members."""
+    return {name.rpartition(".")[2]: value for name, value in item.items() if name.startswith(f"{of}@")}
 
 
 def _json_type(item: Mapping[str, Any], name: str, aliases: Mapping[str, str]) -> RawType:

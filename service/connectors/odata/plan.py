@@ -67,7 +67,7 @@ class Plan:
             rows = [row for row in rows if passes(self._texts(row), self._again)]
         if not rows:
             return []
-        keys = [str(self._read_key(_of(row, self.key))) for row in rows]
+        keys = [self.key_of(row) for row in rows]
         stamps = [None if self.stamp is None else stamp_in(row.get(self.stamp.source)) for row in rows]
         columns = [
             [None if (value := _of(row, one)) is None else read(value) for row in rows]
@@ -76,6 +76,16 @@ class Plan:
         values = zip(*columns, strict=True) if columns else repeat((), len(rows))
         raws = map(partial(_raw, self.stamp), rows, keys)
         return list(map(Record, keys, stamps, values, repeat(None), raws))
+
+    def key_of(self, row: Mapping[str, Any]) -> str:
+        """The key of a row."""
+        return str(self._read_key(_of(row, self.key)))
+
+    def key_said(self, segment: str) -> str:
+        """The key that stands between the brackets of a record's address."""
+        if segment.startswith("'") and segment.endswith("'"):
+            return segment[1:-1].replace("''", "'")
+        return str(self._read_key(segment.rpartition("=")[2]))
 
     def is_complete(self, row: Mapping[str, Any]) -> bool:
         """Whether an answer to a write has everything that a record is made of."""

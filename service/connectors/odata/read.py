@@ -134,10 +134,10 @@ def count(plan: Plan, since: Stamp, until: Stamp) -> int | None:
 def _page_at(plan: Plan, target: str) -> Mapping[str, Any]:
     """The answer at a target, however long that is. Raises Refused."""
     if len(target) <= LONGEST_LINE or plan.service.settings.batch == "none":
-        return plan.service.get(target, _context(plan))
+        return plan.service.get(target, context_of(plan))
     [reply] = send_all(plan.service, [Request("GET", target, {"Accept": "application/json"})])
     if not reply.ok or not isinstance(reply.body, dict):
-        raise Refused(failure_of(said_of(reply), _context(plan)), reply.status)
+        raise Refused(failure_of(said_of(reply), context_of(plan)), reply.status)
     return reply.body
 
 
@@ -229,7 +229,7 @@ def _replies(
     headers = {"Accept": "application/json", **plan.service.dialect.row_headers}
     for reply in send_all(plan.service, [Request("GET", target, headers) for target in targets]):
         if not reply.ok or not isinstance(reply.body, dict):
-            found.append(([], Refused(failure_of(said_of(reply), _context(plan)), reply.status)))
+            found.append(([], Refused(failure_of(said_of(reply), context_of(plan)), reply.status)))
             continue
         rows: list[Mapping[str, Any]] = list(rows_of(reply.body))
         following = next_link(reply.body)
@@ -244,11 +244,12 @@ def _replies(
 def _collected(plan: Plan, target: str, top: int) -> _Found:
     headers, key = plan.service.dialect.row_headers, plan.key.source
     try:
-        rows = plan.service.collect(target, _context(plan), top, headers=headers, exact=plan.exact, key=key)
+        rows = plan.service.collect(target, context_of(plan), top, headers=headers, exact=plan.exact, key=key)
         return list(rows), None
     except Refused as refused:
         return [], refused
 
 
-def _context(plan: Plan) -> Context:
+def context_of(plan: Plan) -> Context:
+    """What a question about a table was about."""
     return Context(plan.selection.table, fields=list(plan.table.properties))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,8 +15,9 @@ from service.connectors.odata.dialect import Dialect
 from service.connectors.odata.failures import Context, Refused, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
 from service.connectors.odata.settings import Settings
-from service.connectors.odata.tables import EntitySet, entity_set
+from service.connectors.odata.tables import EntitySet, entity_set, with_options
 from service.core.failures import Failure, SideFailed
+from service.core.records import Option
 
 METADATA_LIFE = 300.0
 """Seconds that a service's metadata is used for: it is large, and changes when somebody changes the application."""
@@ -64,10 +66,25 @@ class Service:
         found = entity_set(
             self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
         )
-        return self.dialect.adapted(found)
+        options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
+        return with_options(self.dialect.adapted(self._with_feed(found)), options)
+
+    def _options(self, table: EntitySet) -> Mapping[str, tuple[Option, ...]]:
+        """The options that only the dialect knows; none where the user may not ask for them."""
+        try:
+            return self.dialect.options(table, self.ask)
+        except Refused:
+            return {}
+
+    def _with_feed(self, table: EntitySet) -> EntitySet:
+        """A table that tells changes where a person says so, or (`auto`) where the metadata does."""
+        said = self.settings.delta_links
+        tells = table.table.tells_changes if said == "auto" else said == "on"
+        return replace(table, table=replace(table.table, tells_changes=tells))
 
     def _read_schema(self) -> Schema:
-        answer = self.client.send("GET", "$metadata", headers={"Accept": "application/xml, application/json;q=0.9"})
+        accepted = {"Accept": "application/xml, application/json;q=0.9"}
+        answer = self.client.send("GET", self.dialect.metadata, headers=accepted)
         if not answer.ok:
             raise SideFailed(failure_of(said(answer), Context("$metadata")))
         try:
@@ -178,12 +195,12 @@ def address(place: str, query: Mapping[str, str]) -> str:
     return f"{place}?{encode_query(query)}" if query else place
 
 
-_KEY_IN_URL = re.compile(r"\(([^()]*)\)\s*$")
+_KEY_IN_URL = re.compile(r"\((.*)\)\s*$")
 
 
 def key_in(url: str) -> str | None:
     """What stands between the last brackets of a record's address."""
-    found = _KEY_IN_URL.search(url)
+    found = _KEY_IN_URL.search(url.rpartition("/")[2])
     return found[1] if found else None
 
 

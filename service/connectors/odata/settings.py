@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, str] = {
     "tokenAuth": "With clientCredentials: whether the secret goes in a header (basic, the default) or the body (post).",
     "batch": "How writes are put together: auto, json, multipart, or none for one request each.",
     "batchSize": "How many writes a batch has at most (100).",
+    "deltaLinks": "Whether what the service tells of changes and deletions is followed: auto, on or off.",
     "timeoutSeconds": "How many seconds an answer may let us wait before it begins, and between its parts (60).",
     "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",
     "overlapSeconds": "How many seconds behind the watermark are read again, for stamps that appear late.",
@@ -38,6 +39,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "auth": tuple(CREDENTIALS),
     "tokenAuth": ("basic", "post"),
     "batch": ("auto", "json", "multipart", "none"),
+    "deltaLinks": ("auto", "on", "off"),
 }
 _LARGEST_BATCH = 1000
 _LONGEST_TIMEOUT = 600
@@ -53,6 +55,7 @@ class Settings:
     auth: Auth = field(repr=False)
     batch: str
     batch_size: int
+    delta_links: str
     overlap: int
     timeout: float
     link_template: str | None
@@ -74,6 +77,7 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any], d
         _AUTHS[settings.get("auth", "none")](dialect.filled(settings), credentials),
         settings.get("batch", dialect.batch),
         settings.get("batchSize", dialect.batch_size),
+        settings.get("deltaLinks", dialect.delta_links),
         dialect.overlap if overlap is None else round(overlap * 1_000_000),
         settings.get("timeoutSeconds", 60),
         settings.get("linkTemplate"),

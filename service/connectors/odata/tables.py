@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.connectors.base import TableName
 from service.connectors.naming import modified_on_among
 from service.connectors.odata.metadata import RawNavigation, RawProperty, RawSet, Schema
 from service.connectors.odata.values import EDM, STAMPS
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, FieldType, Table
+from service.core.records import Field, FieldType, Option, Table
 
 _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Edm.Int32": 32, "Edm.Int64": 64}
 
@@ -77,8 +77,28 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     fields = {name: one.field for name, one in properties.items()}
     caption = _caption(raw)
     return EntitySet(
-        Table(name, fields, key, modified_on_among(stamps), caption, made), properties, raw.type.rpartition(".")[2]
+        Table(name, fields, key, modified_on_among(stamps), caption, made, _is_tracked(raw)),
+        properties,
+        raw.type.rpartition(".")[2],
     )
+
+
+def _is_tracked(raw: RawSet) -> bool:
+    """Whether the service tells what changed in a set since a moment (Org.OData.Capabilities.V1.ChangeTracking)."""
+    said = raw.terms.get("ChangeTracking")
+    return said is True or (isinstance(said, dict) and said.get("Supported") in (True, None))
+
+
+def with_options(table: EntitySet, options: Mapping[str, tuple[Option, ...]]) -> EntitySet:
+    """A table whose fields have these options besides those of its metadata."""
+    if not options:
+        return table
+    properties = {
+        name: replace(one, field=replace(one.field, options=options.get(one.source) or one.field.options))
+        for name, one in table.properties.items()
+    }
+    fields = {name: one.field for name, one in properties.items()}
+    return replace(table, properties=properties, table=replace(table.table, fields=fields))
 
 
 def _caption(raw: RawSet) -> str:
@@ -114,6 +134,7 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
             required=not raw.nullable and not read_only and not filled and (is_key or kind is not FieldType.BOOLEAN),
             nullable=raw.nullable,
             read_only=read_only,
+            options=schema.enums.get(edm, ()),
         ),
         raw.name,
         edm,

@@ -16,6 +16,7 @@ from service.connectors.odata.read import fetch
 from service.connectors.odata.service import key_in
 from service.connectors.odata.tables import Property
 from service.connectors.odata.values import OutOfRange, key_segment, payload
+from service.core.compare import is_option, not_an_option
 from service.core.failures import Category, Failure, SideFailed
 from service.core.records import FieldType, Record, Scalar
 
@@ -184,6 +185,8 @@ def _misfit(property: Property, value: Scalar) -> Failure | None:
     if field.type is FieldType.STRING and field.length is not None and len(str(value)) > field.length:
         params = {"field": field.name, "length": len(str(value)), "maximum": field.length}
         return Failure("value_too_long", params, (field.name,))
+    if field.options and not is_option(value, field):
+        return not_an_option(value, field)
     return None
 
 
@@ -261,12 +264,6 @@ def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]
     if body.get(plan.key.source) is not None:
         return str(body[plan.key.source])
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")
-    if said is None:
+    if said is None or (known is not None and said.startswith("'")):
         return known
-    if said.startswith("'") and said.endswith("'"):
-        return known if known is not None else _unquoted(said)
-    return said.rpartition("=")[2]
-
-
-def _unquoted(text: str) -> str:
-    return unquote(text[1:-1]).replace("''", "'")
+    return plan.key_said(unquote(said))

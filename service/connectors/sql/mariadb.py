@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, SettingsRefused, TableName
-from service.connectors.sql import values
+from service.connectors.sql import options, values
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context
 from service.connectors.sql.mariadb_checks import check_user
@@ -69,9 +69,9 @@ _INDEXES = """
 SELECT INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
 WHERE TABLE_SCHEMA = COALESCE(:schema, DATABASE()) AND TABLE_NAME = :table ORDER BY INDEX_NAME, SEQ_IN_INDEX
 """
-_JSON = """
+_CHECKS = """
 SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = COALESCE(:schema, DATABASE()) AND TABLE_NAME = :table AND LEVEL = 'Column'
+WHERE CONSTRAINT_SCHEMA = COALESCE(:schema, DATABASE()) AND TABLE_NAME = :table
 """
 _NOW = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS INT), VERSION()"
 # A statement's time is that of its start, and a transaction begins no earlier than its first statement does. What the
@@ -124,7 +124,7 @@ class MariaDatabase(Database):
         if not rows:
             raise table_missing(table)
         indexes = self._rows(_INDEXES, **asked)
-        clauses = {row[0] for row in self._rows(_JSON, **asked)}
+        clauses = {row[0] for row in self._rows(_CHECKS, **asked)}
         is_view, fixed = bool(rows[0][10]), bool(rows[0][11])
         longer = {row[0] for row in indexes if int(row[2]) > 1}
         leading = {row[3] for row in indexes if int(row[2]) == 1 and row[4] is None}
@@ -136,6 +136,7 @@ class MariaDatabase(Database):
             )
             for row in rows
         }
+        columns = options.limited(columns, _listed(rows, clauses))
         primary = [row[3] for row in indexes if row[0] == "PRIMARY"]
         key = key_of(columns, primary, set(single.values()))
         generates = any(row[0] == key and ("auto_increment" in row[9] or row[8] not in (None, "NULL")) for row in rows)
@@ -313,6 +314,16 @@ def _zero(expression: Expression) -> Phase:
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _listed(rows: Sequence[Row], clauses: Collection[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The values of columns that are enumerations, and of those whose constraints list them."""
+    for row in rows:
+        members = options.of_type(row[2]) if row[1] == "enum" else None
+        if members:
+            yield row[0], members
+    for clause in clauses:
+        yield from options.of_clause(clause, "mysql")
 
 
 def _as_it_is(parameter: Expression) -> Expression:

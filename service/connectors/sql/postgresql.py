@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, SettingsRefused, TableName
-from service.connectors.sql import values
+from service.connectors.sql import options, values
 from service.connectors.sql.bulk import Bulk, ByDocument
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, postgres_failure
@@ -64,7 +64,12 @@ SELECT a.attname, format_type(y.type, -1),
        information_schema._pg_datetime_precision(y.type, y.modifier),
        a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        a.attgenerated <> '' OR a.attidentity = 'a' OR v.is_view AND NOT pg_column_is_updatable(c.oid, a.attnum, true),
-       v.is_view, c.oid
+       v.is_view,
+       (SELECT array_agg(CAST(e.enumlabel AS text) ORDER BY e.enumsortorder) FROM pg_enum AS e
+        WHERE e.enumtypid = y.type),
+       (SELECT array_agg(pg_get_expr(k.conbin, k.conrelid)) FROM pg_constraint AS k
+        WHERE k.contype = 'c' AND k.conrelid = c.oid AND k.conkey = ARRAY[a.attnum]),
+       c.oid
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type AS t ON t.oid = a.atttypid
@@ -144,12 +149,13 @@ class PostgresDatabase(Database):
         rows = self._rows(_COLUMNS, table=table, schema=self._schema)
         if not rows:
             raise table_missing(table)
-        indexes = self._rows(_INDEXES, oid=rows[0][10])
+        indexes = self._rows(_INDEXES, oid=rows[0][12])
         primary: list[str] = next((names for is_primary, _, names in indexes if is_primary), [])
         unique = {names[0] for _, is_unique, names in indexes if is_unique and len(names) == 1 and names[0]}
         leading = {names[0] for _, _, names in indexes}
-        triggers = self._rows(_INSERT_TRIGGERS, oid=rows[0][10])[0][0]
+        triggers = self._rows(_INSERT_TRIGGERS, oid=rows[0][12])[0][0]
         columns = {row[0]: Column(field_of(row), row[1], row[0] in leading) for row in rows}
+        columns = options.limited(columns, _listed(rows))
         key = key_of(columns, primary, unique)
         generates = any(row[0] == key and row[7] for row in rows)
         fields = {name: column.field for name, column in columns.items()}
@@ -237,6 +243,15 @@ class PostgresDatabase(Database):
 
     def _rows(self, text: str, **params: Any) -> list[Row]:
         return self.session.rows(self.session.prepared(text, Context(params.get("table", ""))), params)
+
+
+def _listed(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The values of columns that are enumerations, and of those whose constraints list them."""
+    for row in rows:
+        if row[10]:
+            yield row[0], row[10]
+        for clause in row[11] or ():
+            yield from options.of_clause(clause, "postgres")
 
 
 def _is_loud(record: logging.LogRecord) -> bool:

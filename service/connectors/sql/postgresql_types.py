@@ -62,7 +62,7 @@ READERS: Mapping[str, Converter] = {
 
 def field_of(row: Row) -> Field:
     """The field that a row of the catalogue stands for."""
-    name, native, length, precision, scale, digits, mandatory, made, read_only, *_ = row
+    name, native, length, precision, scale, digits, mandatory, made, read_only = row[:9]
     type = _TYPES.get(native, FieldType.STRING)
     exact = type is FieldType.DECIMAL and precision is not None
     return Field(

@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, TableName
-from service.connectors.sql import values
+from service.connectors.sql import options, values
 from service.connectors.sql.bulk import Bulk, ByParameters
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, Refused, sqlite_failure
@@ -124,6 +124,7 @@ class SqliteDatabase(Database):
             )
             for row in rows
         }
+        columns = options.limited(columns, options.of_table(text) if not is_view else ())
         key = key_of(columns, primary, unique)
         generates = key is not None and (key == rowid or any(row[0] == key and row[3] is not None for row in rows))
         fields = {name: column.field for name, column in columns.items()}

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, ClassVar, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -218,7 +218,7 @@ class TrytonConnector(Connector):
         if not _MODEL.fullmatch(table):
             raise missing
         try:
-            told = self._rpc.call(table, "fields_get", None)
+            told = self._with_selections(table, self._rpc.call(table, "fields_get", None))
             required = [name for name, said in told.items() if said.get("required")]
             defaults = self._rpc.call(table, "default_get", required, False)
         except Refused as refused:
@@ -226,6 +226,16 @@ class TrytonConnector(Connector):
                 raise missing from None
             raise SideFailed(Failure("internal_error", {"detail": refused.detail or refused.name})) from None
         return table_of(table, told, defaults, table)
+
+    def _with_selections(self, table: str, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Fields whose selections are lists, also where the server makes them by a method; but not where that method
+        looks at the record."""
+        for said in told.values():
+            method = said.get("selection")
+            if said.get("type") == "selection" and isinstance(method, str) and not said.get("selection_change_with"):
+                with suppress(Refused):
+                    said["selection"] = self._rpc.call(table, method)
+        return told
 
     @contextmanager
     def _working(self, table: str, privilege: str = "SELECT") -> Iterator[None]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from service.core.records import Field, FieldType, Table
+from service.core.records import Field, FieldType, Option, Table
 
 _TYPES: Mapping[str, FieldType] = {
     "char": FieldType.STRING,
@@ -38,7 +38,8 @@ STAMP = "write_date"
 
 
 def table_of(model: str, told: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], caption: str) -> Table:
-    """The table of a model. `defaults`: what the server fills in for a new record."""
+    """The table of a model. `defaults`: what the server fills in for a new record. A selection is the list of its
+    values and labels; one that depends on the record is the name of a method."""
     fields = {
         name: _field(name, said, has_default=defaults.get(name) is not None)
         for name, said in sorted(told.items())
@@ -65,7 +66,15 @@ def _field(name: str, said: Mapping[str, Any], *, has_default: bool) -> Field:
         required=required and not given,
         nullable=not required,
         read_only=bool(said.get("readonly")) or name in _OWN or kind == "timedelta",
+        options=_options(said.get("selection")) if kind == "selection" else (),
     )
+
+
+def _options(listed: Any) -> tuple[Option, ...]:
+    """The values of a selection with their labels. No value is none of them."""
+    if not isinstance(listed, list):
+        return ()
+    return tuple(Option(value, str(label)) for value, label in listed if isinstance(value, str) and value)
 
 
 def _number(said: Any) -> int | None:

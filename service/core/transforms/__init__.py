@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from service.core.records import Field, FieldType, Scalar
 from service.core.transforms.base import Function, Given, Parameter, Step, Transform
 from service.core.transforms.expressions import EXPRESSION
+from service.core.transforms.lists import LIST_TRANSFORMS
 from service.core.transforms.moments import MOMENT_TRANSFORMS
 from service.core.transforms.numbers import NUMBER_TRANSFORMS
 from service.core.transforms.texts import TEXT_TRANSFORMS
@@ -25,6 +26,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     **NUMBER_TRANSFORMS,
     **MOMENT_TRANSFORMS,
     **VALUE_TRANSFORMS,
+    **LIST_TRANSFORMS,
     "expression": EXPRESSION,
 }
 """Every transformation, by the name that a mapping uses."""
@@ -52,13 +54,14 @@ class Chain:
     type: FieldType | None
 
 
-def chain(steps: Sequence[Step], source: Field) -> Chain:
-    """The steps, bound to the field whose values they get. They must be without findings."""
+def chain(steps: Sequence[Step], source: Field, target: Field | None = None) -> Chain:
+    """The steps, bound to the field whose values they get and the one that these are for. They must be without
+    findings."""
     functions: list[Function] = []
     result: FieldType | None = source.type
     for step in steps:
         row = TRANSFORMS[step.name]
-        functions.append(row.bind(Given(source, result), step.params))
+        functions.append(row.bind(Given(source, result, target), step.params))
         result = row.gives(result, step.params)
     if len(functions) < 2:
         return Chain(functions[0] if functions else None, result)
@@ -138,8 +141,8 @@ def _below(pointer: str, key: str) -> str:
     return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}" if key else pointer
 
 
-def unfitting(steps: Sequence[Step], source: Field) -> Iterator[Finding]:
-    """What is wrong with steps for a field: a type that one cannot work on, an expression that is none."""
+def unfitting(steps: Sequence[Step], source: Field, target: Field | None = None) -> Iterator[Finding]:
+    """What is wrong with steps between two fields: a type that one cannot work on, an expression that is none."""
     type: FieldType | None = source.type
     for place, step in enumerate(steps):
         row, pointer = TRANSFORMS[step.name], f"/{place}"
@@ -147,7 +150,7 @@ def unfitting(steps: Sequence[Step], source: Field) -> Iterator[Finding]:
             takes = sorted(kind.value for kind in row.takes)
             yield pointer, "transform_type_wrong", {"name": step.name, "type": type.value, "takes": takes}
         inside = pointer if step.name == _SHORT else f"{pointer}/{step.name}"
-        for key, code, said in row.unfit(Given(source, type), step.params):
+        for key, code, said in row.unfit(Given(source, type, target), step.params):
             yield _below(inside, key), code, said
         type = row.gives(type, step.params)
 

@@ -40,11 +40,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a step is bound to: the source field, and the type of the value when it comes to the step, None where each
-    value is of its own type."""
+    """What a step is bound to: the source field, the type of the value when it comes to the step, None where each
+    value is of its own type, and the field that the last step is for."""
 
     field: Field
     type: FieldType | None
+    target: Field | None = None
 
 
 @dataclass(frozen=True, slots=True)

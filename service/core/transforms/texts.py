@@ -22,15 +22,7 @@ from service.core.transforms.base import (
     text,
     whole,
 )
-
-_MEMORY = 1 << 20
-"""Bytes that a compiled pattern may take: re2 answers in time linear to the text, whatever the pattern."""
-
-
-def _options() -> Any:
-    options = re2.Options()
-    options.max_mem, options.log_errors = _MEMORY, False
-    return options
+from service.core.transforms.patterns import compiled, detail
 
 
 def _plain(function: Callable[[str], str]) -> Transform:
@@ -75,7 +67,7 @@ def _replace(given: Given, params: Params) -> Function:
 
 
 def _regex(given: Given, params: Params) -> Function:
-    pattern, new = re2.compile(params["pattern"], _options()), params["to"]
+    pattern, new = compiled(params["pattern"]), params["to"]
     return _of_text(lambda value: _bounded(given, pattern.sub(new, value)))
 
 
@@ -87,12 +79,11 @@ def _bounded(given: Given, value: str) -> str:
 
 def _wrong_pattern(params: Params) -> Wrong:
     try:
-        pattern = re2.compile(params["pattern"], _options())
+        pattern = compiled(params["pattern"])
         pattern.sub(params["to"], "")
         _assert_groups(pattern, params["to"])
     except re2.error as error:
-        detail = error.args[0]
-        yield "pattern", "pattern_wrong", {"detail": detail.decode() if isinstance(detail, bytes) else str(detail)}
+        yield "pattern", "pattern_wrong", {"detail": detail(error)}
     except IndexError:
         yield "to", "pattern_group_unknown", {"groups": pattern.groups}
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 from service.store.models.access import AuditEntry, IdempotencyKey, Token
 from service.store.models.base import JsonField, State
 from service.store.models.problems import ErrorGroup, SkippedRecord, SyncError
-from service.store.models.records import AwaitedRecord, Coupling, Exclusion, Intents, PendingChanges, Retry, Watermark
+from service.store.models.processes import Note, Process
+from service.store.models.records import (
+    AwaitedRecord,
+    ChangeFeed,
+    Coupling,
+    Exclusion,
+    Intents,
+    PendingChanges,
+    Retry,
+    Watermark,
+)
 from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
@@ -18,6 +28,7 @@ __all__ = [
     "MODELS",
     "AuditEntry",
     "AwaitedRecord",
+    "ChangeFeed",
     "Connection",
     "Coupling",
     "ErrorGroup",
@@ -27,7 +38,9 @@ __all__ = [
     "Intents",
     "JsonField",
     "Mapping",
+    "Note",
     "PendingChanges",
+    "Process",
     "Retry",
     "RunPredecessor",
     "RunRecord",
@@ -47,6 +60,7 @@ MODELS: tuple[type[State], ...] = (
     Mapping,
     FieldMapping,
     Watermark,
+    ChangeFeed,
     SyncRun,
     RunPredecessor,
     Coupling,
@@ -65,4 +79,6 @@ MODELS: tuple[type[State], ...] = (
     Webhook,
     WebhookEvent,
     WebhookDelivery,
+    Note,
+    Process,
 )

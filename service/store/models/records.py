@@ -28,6 +28,18 @@ class Watermark(State):
         primary_key = pw.CompositeKey("mapping_id", "side")
 
 
+class ChangeFeed(State):
+    """Up to where the feed of a side was followed; the token is the application's."""
+
+    mapping_id = pw.BigIntegerField()
+    side = pw.TextField(choices=[(side, side) for side in Side])
+    token = pw.TextField()
+
+    class Meta:
+        table_name = "change_feeds"
+        primary_key = pw.CompositeKey("mapping_id", "side")
+
+
 class Coupling(State):
     """Two records known to be the same thing, as they were when they were last synchronized.
 

@@ -13,6 +13,8 @@ class SyncRun(State):
 
     `group_id`: the first of the runs that were asked for together. `request`: the chosen records, as they were asked
     for. `traceparent`: the trace that asked for it (W3C). `checkpoint`: where the engine goes on after a restart.
+    `job_id`: what carries it to a worker, with the queue of several machines. `is_long`: it has had the time of a short
+    one.
     """
 
     id = pw.BigAutoField()
@@ -42,6 +44,8 @@ class SyncRun(State):
     attempt = pw.BigIntegerField(default=0)
     cancel_requested = pw.BooleanField(default=False)
     version = pw.BigIntegerField(default=1)
+    job_id = pw.BigIntegerField(null=True)
+    is_long = pw.BooleanField(default=False)
 
     class Meta:
         table_name = "sync_runs"

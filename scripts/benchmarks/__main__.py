@@ -1,0 +1,93 @@
+"""Measures what Accord costs beside a plain and a tuned loop over the same data.
+
+Ratios within one run of this program count, absolute times do not: contenders take turns, and CPU seconds are compared,
+not wall. A time counts only after both applications were found to hold the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmarks import check, report
+from scripts.benchmarks.contenders import NAMES
+from scripts.benchmarks.databases import KINDS, databases
+from scripts.benchmarks.rounds import Figures, Results, play
+from scripts.benchmarks.story import STORIES
+
+ITEMS = tuple(item for told in STORIES.values() for item in told)
+
+
+def main() -> None:
+    given = arguments()
+    if given.check or given.accept:
+        hold_against_accepted(given)
+    else:
+        measure(given)
+
+
+def hold_against_accepted(given: argparse.Namespace) -> None:
+    """Count the work of small tables, and accept it, or fail where it grew."""
+    with tempfile.TemporaryDirectory(prefix="accord-bench-", dir=given.folder) as folder:
+        found = check.count(Path(folder))
+    if given.accept:
+        check.accept(found)
+        return
+    lines, well = check.report(found)
+    print("\n".join(lines))
+    if not well:
+        raise SystemExit(1)
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Let all contenders do all items, and print what that cost."""
+    results: Results = {}
+    with tempfile.TemporaryDirectory(prefix="accord-bench-", dir=given.folder) as folder:
+        for kind in given.databases:
+            with databases(kind, Path(folder, kind)) as found:
+                rounds = play(found, given.sizes, given.contenders, given.items, given.runs, given.repeats, given.count)
+                for key, costs in rounds:
+                    results.setdefault(key, Figures()).add(costs)
+    results = dict(sorted(results.items(), key=_order))
+    print("\n".join(report.counts(results) if given.count else report.costs(results) + report.growth(results)))
+    if given.json:
+        given.json.write_text(json.dumps(document(results, given), indent=1))
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--items", nargs="+", choices=ITEMS, default=list(ITEMS), metavar="ITEM", help=", ".join(ITEMS))
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="rows of a table")
+    parser.add_argument("--databases", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--contenders", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--runs", type=int, default=5, help="how often everything is measured")
+    parser.add_argument("--repeats", type=int, default=3, help="how often the short items are measured in each run")
+    parser.add_argument("--count", action="store_true", help="count the work instead of measuring the time")
+    parser.add_argument("--check", action="store_true", help="count the work of small tables; fail where it grew")
+    parser.add_argument("--accept", action="store_true", help="take what --check counts for what counts from now on")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every run there")
+    parser.add_argument("--folder", type=Path, help="where the databases are made; needs about 3 GB for a million rows")
+    return parser.parse_args(words)
+
+
+def _order(entry: tuple[tuple[str, int, str, str], Any]) -> tuple[str, int, int, str]:
+    kind, size, item, name = entry[0]
+    return kind, size, ITEMS.index(item), name
+
+
+def document(results: Results, given: argparse.Namespace) -> dict[str, Any]:
+    """Every figure, with what is known of the machine."""
+    figures = [
+        {"databases": kind, "rows": size, "item": item, "contender": name, "runs": found.runs}
+        for (kind, size, item, name), found in results.items()
+    ]
+    return {"cpus": os.cpu_count(), "load": os.getloadavg(), "runs": given.runs, "figures": figures}
+
+
+if __name__ == "__main__":
+    main()
