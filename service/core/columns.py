@@ -18,6 +18,8 @@ def new_rows(flow: Flow, records: Sequence[Record]) -> list[dict[str, Scalar]] |
     by itself."""
     if flow.templates or flow.refers:
         return None
+    if not records:
+        return []
     columns = list(zip(*(record.values for record in records), strict=True))
     try:
         wanted = [_wanted(line, columns) for line in flow.lines]

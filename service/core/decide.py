@@ -161,6 +161,8 @@ def _destination_changed(
     back, known = flows[pair.source.other], pair.coupled.known[pair.source.other]
     if known.base is None and known.modified_on is not None:
         return back.stamp_is_later(destination, known)
+    if back.as_in_base(destination, known):
+        return False
     base = known.base or {}
     return any(
         differs_from_base(destination, base, id, position)

@@ -49,6 +49,9 @@ class Known:
 
 NOTHING_KNOWN = Known()
 
+_NOTHING = object()
+"""What no field holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coupled:
@@ -98,13 +101,20 @@ class Flow:
         return [
             line
             for line, id, place, other in self._ways
-            if not (
-                id in there
-                and id in here
-                and ((theirs[other] is there[id]) or equal(theirs[other], there[id]))
-                and ((mine[place] is here[id]) or equal(mine[place], here[id]))
-            )
+            if id not in there
+            or id not in here
+            # Nearly all are of one type and the same, and need no call.
+            or not (((now := theirs[other]) == (then := there[id]) and type(now) is type(then)) or equal(now, then))
+            or not (((now := mine[place]) == (then := here[id]) and type(now) is type(then)) or equal(now, then))
         ]
+
+    def as_in_base(self, record: Record, known: Known) -> bool:
+        """Whether every mapped field surely is as the base has it, told at one look; False does not mean that one is
+        not."""
+        if known.base is None:
+            return False
+        now, then = list(self._pick(record.values)), [known.base.get(id, _NOTHING) for id in self._ids]
+        return now == then and list(map(type, now)) == list(map(type, then))
 
     def base_of(self, record: Record) -> dict[str, Scalar]:
         """What the base is to be while the record is as it is: the values of its mapped fields by line id."""
@@ -148,7 +158,7 @@ class Flow:
     def values_differ(self, record: Record, known: Known) -> bool:
         """Whether a value that flows out of the source is not that of the base, or has no base yet."""
         base = known.base
-        if base is None:
+        if base is None or self.as_in_base(record, known):
             return False
         return any(differs_from_base(record, base, id, position) for id, position in self.watched)
 

@@ -30,7 +30,7 @@ def texts(value: Scalar) -> Scalar:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Flow, list[Record]]:
     lines, columns = [], []
-    count = draw(st.integers(1, 5))
+    count = draw(st.integers(0, 5))
     for number in range(draw(st.integers(1, 4))):
         type = draw(st.sampled_from(TYPES))
         field = Field(
@@ -73,6 +73,7 @@ def one(length: int | None, *values: Scalar) -> tuple[Flow, list[Record]]:
 @example(case=one(3, "abc", "abc "))
 @example(case=one(3, "abc", "abcd"))
 @example(case=one(None, None))
+@example(case=one(3))
 def test_columns_say_what_records_say(case: tuple[Flow, list[Record]]) -> None:
     flow, records = case
     found = new_rows(flow, records)
