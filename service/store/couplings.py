@@ -227,8 +227,7 @@ def remove(ids: Collection[int]) -> None:
 
 def get(id: int) -> Coupling | None:
     """One coupling."""
-    found: Coupling | None = Coupling.get_or_none(Coupling.id == id)
-    return found
+    return Coupling.of_id(id)
 
 
 def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:

@@ -49,8 +49,7 @@ class Done:
 
 def get(run_id: int) -> SyncRun | None:
     """One run."""
-    found: SyncRun | None = SyncRun.get_or_none(SyncRun.id == run_id)
-    return found
+    return SyncRun.of_id(run_id)
 
 
 def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:

@@ -82,7 +82,9 @@ def of_clause(clause: str, dialect: str) -> Sequence[tuple[str, list[Any]]]:
         condition = sqlglot.parse_one(clause, dialect=dialect)
     except (SqlglotError, RecursionError):
         return ()
-    return () if condition is None else list(_of_condition(condition))
+    if condition is None:
+        return ()
+    return list(_of_condition(condition))
 
 
 def _of_condition(condition: Any) -> Iterator[tuple[str, list[Any]]]:

@@ -66,7 +66,7 @@ def read_booleans(column: Sequence[Any]) -> Sequence[Scalar]:
 
 
 def read_decimals(column: Sequence[Any]) -> Sequence[Scalar]:
-    """Numbers, or texts of them without an exponent, without trailing zeros. Equal numbers of other types have one form."""
+    """Numbers, or texts of them without an exponent, without trailing zeros. Equal ones have one form."""
     return _each(column, decimal_of)
 
 
