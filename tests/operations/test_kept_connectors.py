@@ -19,6 +19,7 @@ from service.core.records import Selection, Side
 from service.operations import connections
 from service.operations.kept_connectors import Kept
 from service.store.database import database, migrate, open_database
+from service.store.models import Connection
 from tests.servers import PostgresServer
 from tests.world import World, couple
 
@@ -133,7 +134,9 @@ def test_a_table_that_was_made_anew_between_two_runs(world: World) -> None:
     assert sorted(row["name"] for row in world.all("integration")) == ["One", "Two"]
 
 
-def test_a_connection_that_leads_elsewhere_now(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_connection_that_leads_elsewhere_now(world: World, tmp_path: Path, restored: bool) -> None:
+    """Somebody changed it, or it came with a state from a backup, where it has the same number and version."""
     world.map()
     couple(world, number="1", name="One")
     other = tmp_path / "other.db"
@@ -142,7 +145,11 @@ def test_a_connection_that_leads_elsewhere_now(world: World, tmp_path: Path) -> 
     with closing(sqlite3.connect(other)) as erp, erp:
         erp.execute("UPDATE customer SET name = 'Elsewhere'")
     id = world.connection_ids[Side.LOCAL]
-    connections.change(world.context, id, {"settings": {"url": f"sqlite:///{other}"}}, None, "test")
+    settings = {"url": f"sqlite:///{other}"}
+    if restored:
+        Connection.update(settings=settings).where(Connection.id == id).execute()
+    else:
+        connections.change(world.context, id, {"settings": settings}, None, "test")
     world.run()
     assert [item["name"] for item in world.all("integration")] == ["Elsewhere"]
 

@@ -82,9 +82,10 @@ def of_clause(clause: str, dialect: str) -> Sequence[tuple[str, list[Any]]]:
         condition = sqlglot.parse_one(clause, dialect=dialect)
     except (SqlglotError, RecursionError):
         return ()
-    if condition is None:
-        return ()
-    return list(_of_condition(condition))
+    found: list[tuple[str, list[Any]]] = []
+    if condition is not None:
+        found += _of_condition(condition)
+    return found
 
 
 def _of_condition(condition: Any) -> Iterator[tuple[str, list[Any]]]:
