@@ -74,7 +74,7 @@ def write_down(
         else:
             _save(task, source, entries)
             if task.noted:
-                pending.clear(task.mapping.id)
+                pending.clear(task.mapping.id, task.lease.range_id)
             for side, reached in {**task.marks, **({} if mark is None else {source: mark})}.items():
                 watermarks.advance(task.mapping.id, side, reached)
     task.noted = False
@@ -237,7 +237,7 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
         mappings.read_referring_in_full(mapping_id)
     couplings.mark(run_id, "failure", entries.failed)
     if entries.sent:
-        intents.remove(mapping_id, source.other)
+        intents.remove(mapping_id, source.other, task.lease.range_id)
     ids = problems.save(mapping_id, run_id, now, entries.problems)
     for visit, _, at in entries.done:
         visit.error_id = None if at is None else ids[at]

@@ -29,9 +29,10 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
 
 
 def postponed(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> bool:
-    """Whether a pass has ended without anything to write down but how far it has read, and another follows: then that
-    is written down with the next page. A worker that dies before reads that side again."""
-    if batch.visits or batch.gone or batch.position is not None or task.noted or checkpoint.get("finished"):
+    """Whether a page has nothing to write down but how far was read, and nothing would be lost by doing that with the
+    next one: nobody waits for a retry, or a pass has ended. A worker that dies before reads that side again."""
+    idle = not batch.visits and not batch.gone and (batch.position is None or not batch.read)
+    if not idle or task.noted or task.lease.range_id is not None or checkpoint.get("finished"):
         return False
     if batch.mark is not None:
         task.marks[source] = batch.mark

@@ -23,7 +23,7 @@ def note(task: Task, source: Side, side: Side, visits: Sequence[Visit], outcome:
     noted = [_pending(task, source, side, visit, outcome) for visit in visits]
     with sql.transaction():
         runs.assert_held(task.lease)
-        pending.save(task.mapping.id, task.lease.run_id, side, noted)
+        pending.save(task.mapping.id, task.lease, side, noted)
     task.noted = True
 
 
@@ -51,7 +51,7 @@ def settle_pending(task: Task) -> None:
 
     What is to be done about the records is decided anew from what they are now, as for any other.
     """
-    noted = pending.open_ones(task.mapping.id)
+    noted = pending.open_ones(task.mapping.id, task.lease.range_id)
     if not noted:
         return
     there = {side: _look_up(task, side, [item for _, item in noted if item.side is side]) for side in Side}
@@ -64,7 +64,7 @@ def settle_pending(task: Task) -> None:
         for run_id, done in told.items():
             runs.record(run_id, done)
         couplings.save(task.mapping.id, task.lease.run_id, saved)
-        pending.clear(task.mapping.id)
+        pending.clear(task.mapping.id, task.lease.range_id)
 
 
 def _look_up(task: Task, side: Side, items: Sequence[Pending]) -> Mapping[str, Record]:

@@ -28,7 +28,7 @@ def settle(task: Task) -> None:
     if task.dry_run:
         return
     settle_pending(task)
-    for side, noted in intents.open_ones(task.mapping.id).items():
+    for side, noted in intents.open_ones(task.mapping.id, task.lease.range_id).items():
         _settle_side(task, side, noted)
 
 
@@ -58,7 +58,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         if any(item.coupled.id for item in saved):
             mappings.read_referring_in_full(task.mapping.id)
         _set_aside(task, side, doubtful, made)
-        intents.remove(task.mapping.id, side)
+        intents.remove(task.mapping.id, side, task.lease.range_id)
 
 
 def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:

@@ -14,6 +14,7 @@ import orjson
 
 from service.core.records import Scalar, Side, Stamp
 from service.store import sql
+from service.store.runs import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Intent:
     values: Mapping[str, Scalar]
 
 
-def save(mapping_id: int, run_id: int, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
-    """Note a page of inserts into `side` before they are sent. The database refuses a second one while one is open."""
+def save(mapping_id: int, lease: Lease, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
+    """Note a page of inserts into `side` before they are sent. The database refuses a second one of a range while one
+    is open."""
     sql.execute(
-        "INSERT INTO intents (run_id, mapping_id, side, inserts, created_at) VALUES (?, ?, ?, ?, ?)",
-        run_id,
+        "INSERT INTO intents (run_id, range_id, mapping_id, side, inserts, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        lease.run_id,
+        lease.range_id,
         mapping_id,
         side,
         sql.dump(_document(intents)),
@@ -37,15 +40,25 @@ def save(mapping_id: int, run_id: int, side: Side, now: Stamp, intents: Sequence
     )
 
 
-def open_ones(mapping_id: int) -> dict[Side, list[Intent]]:
-    """Inserts whose outcome nobody knows, by the side that they went into. Never more than a page of them for each."""
-    found = sql.rows("SELECT side, inserts FROM intents WHERE mapping_id = ? ORDER BY side DESC", mapping_id)
-    return {Side(side): list(_intents(orjson.loads(inserts))) for side, inserts in found}
+def open_ones(mapping_id: int, range_id: int | None) -> dict[Side, list[Intent]]:
+    """Inserts whose outcome nobody knows, by the side that they went into: those of a range, or those of no range that
+    is still worked on. Never more than a page of them for a side from each worker that died."""
+    found = sql.rows(
+        f"SELECT side, inserts FROM intents WHERE mapping_id = ? AND {sql.same('range_id')} ORDER BY side DESC, id",
+        mapping_id,
+        range_id,
+    )
+    noted: dict[Side, list[Intent]] = {}
+    for side, inserts in found:
+        noted.setdefault(Side(side), []).extend(_intents(orjson.loads(inserts)))
+    return noted
 
 
-def remove(mapping_id: int, side: Side) -> None:
-    """The outcome of the inserts into `side` is known."""
-    sql.execute("DELETE FROM intents WHERE mapping_id = ? AND side = ?", mapping_id, side)
+def remove(mapping_id: int, side: Side, range_id: int | None) -> None:
+    """The outcome of these inserts into `side` is known."""
+    sql.execute(
+        f"DELETE FROM intents WHERE mapping_id = ? AND side = ? AND {sql.same('range_id')}", mapping_id, side, range_id
+    )
 
 
 def _document(intents: Sequence[Intent]) -> list[Any]:

@@ -15,7 +15,7 @@ import orjson
 
 from service.core.records import Scalar, Side
 from service.store import sql
-from service.store.runs import Done
+from service.store.runs import Done, Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,26 @@ class Pending:
 _told = attrgetter(*(field.name for field in fields(Done)))
 
 
-def save(mapping_id: int, run_id: int, side: Side, items: Sequence[Pending]) -> None:
+def save(mapping_id: int, lease: Lease, side: Side, items: Sequence[Pending]) -> None:
     """Note writes to records of `side` before they are sent."""
     sql.execute(
-        "INSERT INTO pending_changes (run_id, mapping_id, side, changes) VALUES (?, ?, ?, ?)",
-        run_id,
+        "INSERT INTO pending_changes (run_id, range_id, mapping_id, side, changes) VALUES (?, ?, ?, ?, ?)",
+        lease.run_id,
+        lease.range_id,
         mapping_id,
         side,
         sql.dump([[item.key, item.before, item.written, _told(item.done)] for item in items]),
     )
 
 
-def open_ones(mapping_id: int) -> list[tuple[int, Pending]]:
-    """Writes whose outcome was not written down, with the runs that sent them. Never more than a page of them."""
+def open_ones(mapping_id: int, range_id: int | None) -> list[tuple[int, Pending]]:
+    """Writes whose outcome was not written down, with the runs that sent them: those of a range, or those of no range
+    that is still worked on. Never more than a page of them from each worker that died."""
     found = sql.rows(
-        "SELECT run_id, side, changes FROM pending_changes WHERE mapping_id = ? ORDER BY id",
+        "SELECT run_id, side, changes FROM pending_changes"
+        f" WHERE mapping_id = ? AND {sql.same('range_id')} ORDER BY id",
         mapping_id,
+        range_id,
     )
     return [(run_id, _pending(side, *one)) for run_id, side, changes in found for one in orjson.loads(changes)]
 
@@ -62,9 +66,10 @@ def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
         sql.execute("UPDATE pending_changes SET changes = ? WHERE id = ?", sql.dump(left), id)
 
 
-def clear(mapping_id: int) -> None:
-    """What was sent is written down. A mapping has one running run at most, and that has one page under way."""
-    sql.execute("DELETE FROM pending_changes WHERE mapping_id = ?", mapping_id)
+def clear(mapping_id: int, range_id: int | None) -> None:
+    """What was sent is written down. A mapping has one running run at most, and that, or each of its ranges, has one
+    page under way."""
+    sql.execute(f"DELETE FROM pending_changes WHERE mapping_id = ? AND {sql.same('range_id')}", mapping_id, range_id)
 
 
 def _pending(

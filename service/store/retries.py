@@ -70,11 +70,6 @@ def page(
     return [Waiting(*row) for row in found]
 
 
-def any_waiting(mapping_id: int, side: Side) -> bool:
-    """Whether any record of a side is waiting."""
-    return bool(sql.rows("SELECT 1 FROM retries WHERE mapping_id = ? AND side = ? LIMIT 1", mapping_id, side))
-
-
 def last_id() -> int:
     """The newest waiting record's id: what comes later is for the next run."""
     return int(sql.rows("SELECT coalesce(max(id), 0) FROM retries")[0][0])

@@ -14,7 +14,7 @@ from service.store import runs as run_rows
 from service.store.intents import Intent
 from service.store.models import Intents as IntentRow
 from service.store.models import SyncRun
-from service.store.runs import LeaseLost
+from service.store.runs import Lease, LeaseLost
 from service.worker import carry_out_next, free_runs_of_the_dead, start_due
 from tests.world import LINES, World, couple, errors, tally
 
@@ -27,7 +27,7 @@ def sent(world: World, key: str, chosen: str | None, values: dict[str, Scalar]) 
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
     lease = execution.claim(world.context, "dead")
     assert lease is not None
-    intents.save(world.mapping_id, run.id, Side.INTEGRATION, 0, [Intent(key, chosen, values)])
+    intents.save(world.mapping_id, Lease(run.id, "nobody", 0, 0), Side.INTEGRATION, 0, [Intent(key, chosen, values)])
     run_rows.end_leases(["dead"])
 
 
@@ -137,7 +137,7 @@ def test_a_run_is_handed_over_between_two_pages_and_goes_on_there(
     for number in range(7):
         world.add("local", number=str(number), name=str(number))
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
-    answers = iter([None, Stop.HAND_OVER])
+    answers = iter([None, None, Stop.HAND_OVER])
     lease = execution.claim(world.context, "first")
     assert lease is not None
     execution.carry_out(world.context, lease, lambda: next(answers), lambda _: None, page_size=3)
@@ -160,7 +160,7 @@ def test_a_cancelled_run_keeps_what_is_done(world: World) -> None:
 
     def stopping() -> Stop | None:
         seen.append(1)
-        if len(seen) == 2:
+        if len(seen) == 3:
             runs.cancel(world.context, run.id, "anna")
         return Stop.CANCEL if run_rows.cancel_wanted(run.id) else None
 

@@ -150,7 +150,7 @@ def test_an_insert_that_arrives_after_all_is_not_there_twice(world: MemoryWorkpl
     world.map([{"local_field": "number", "integration_field": "accountnumber"}])
     key = world.add(LOCAL, number="1")
     die(world, disturb(world, ("insert", Fault.CRASH_BEFORE)), world.run)
-    (sent,) = intents.open_ones(world.mapping_id)[INTEGRATION]
+    (sent,) = intents.open_ones(world.mapping_id, None)[INTEGRATION]
     chosen = sent.chosen_key
     faults = disturb(world, ("insert", Fault.BETWEEN))
 

@@ -331,7 +331,7 @@ def test_a_run_that_fails_among_stamps_of_mixed_shapes(
         def break_off() -> None:
             nonlocal pages
             pages += 1
-            if pages == 2:
+            if pages == 3:
                 crm.sql("ALTER TABLE item RENAME TO elsewhere")
 
         assert sites.run(between=break_off).status == "failed"

@@ -41,4 +41,5 @@ def test_microsofts_client_works_with_the_counterpart(tmp_path: Path) -> None:
     assert (said["updated"]["name"], said["updated"]["address1_city"]) == ("Ærlig & Co", "Oslo")
     assert said["listed"] == ["A2", "A3", "A4"]
     assert said["batch"] == [201, 204, 412]  # Dataverse itself says 204 to the first, for want of a Prefer.
+    assert said["many"] == [[f"many {number}", "Tromsø"] for number in range(3)]  # By its bulk messages.
     assert said["deleted"] is None

@@ -17,9 +17,10 @@ from service.store.couplings import Saved
 from service.store.database import MIGRATIONS, connection, database, migrate, open_database
 from service.store.intents import Intent
 from service.store.pending import Pending
-from service.store.runs import Done
+from service.store.runs import Done, Lease
 
 LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
+LEASE = Lease(1, "nobody", 0, 0)
 STRANGE = "tab\t line\n back\\slash \"quoted\" 'single' \\N ð"
 
 
@@ -97,24 +98,22 @@ def test_a_record_coupled_twice_is_a_clash(mapping_id: int, id: int) -> None:
     assert couplings.count(mapping_id) == 2
 
 
-def test_a_page_of_inserts_is_noted_once(mapping_id: int) -> None:
+def test_a_page_of_inserts_is_noted_and_forgotten_as_a_whole(mapping_id: int) -> None:
     noted = [
         Intent("a", None, {"name": STRANGE, "city": None}),
         Intent("b", "chosen", {"name": "B", "city": "Oslo"}),
         Intent("c", None, {"city": "Oslo", "visits": 3}),
     ]
-    intents.save(mapping_id, 1, INTEGRATION, 5, noted)
-    assert intents.open_ones(mapping_id) == {INTEGRATION: noted}
-    with pytest.raises(sql.Clash), sql.transaction():
-        intents.save(mapping_id, 1, INTEGRATION, 5, noted)
-    intents.remove(mapping_id, INTEGRATION)
-    assert intents.open_ones(mapping_id) == {}
+    intents.save(mapping_id, LEASE, INTEGRATION, 5, noted)
+    assert intents.open_ones(mapping_id, None) == {INTEGRATION: noted}
+    intents.remove(mapping_id, INTEGRATION, None)
+    assert intents.open_ones(mapping_id, None) == {}
 
 
 def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
     """A crash, then an update of the service: what was open then is settled by the new one."""
     runner = Runner(database.obj, str(MIGRATIONS))
-    runner.up("0004_many_machines")
+    runner.up("0005_ranges")
     mapping_id = a_mapping()
     sql.execute(
         "INSERT INTO sync_runs (id, mapping_id, kind, direction, trigger_, dry_run, allow_mass_delete, request,"
@@ -133,8 +132,9 @@ def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
         " VALUES (1, 1, 'integration', 'b', ?, ?, ?)", '{"name": "old"}', '{"name": "new"}', json.dumps(told)
     )  # fmt: skip
     runner.up()
-    assert intents.open_ones(mapping_id) == {LOCAL: [Intent(f"k{n}", None, {"name": f"n{n}"}) for n in (1, 2)]}
-    assert pending.open_ones(mapping_id) == [(1, Pending(INTEGRATION, "b", {"name": "old"}, {"name": "new"}, done))]
+    assert intents.open_ones(mapping_id, None) == {LOCAL: [Intent(f"k{n}", None, {"name": f"n{n}"}) for n in (1, 2)]}
+    left = Pending(INTEGRATION, "b", {"name": "old"}, {"name": "new"}, done)
+    assert pending.open_ones(mapping_id, None) == [(1, left)]
 
 
 def test_what_was_refused_is_not_pending(mapping_id: int) -> None:
@@ -145,6 +145,6 @@ def test_what_was_refused_is_not_pending(mapping_id: int) -> None:
     )
     done = Done(None, "toIntegration", "local", "a", None, "deleted", None, "rule", None)
     noted = [Pending(INTEGRATION, key, None, {}, done) for key in "abc"]
-    pending.save(mapping_id, 1, INTEGRATION, noted)
+    pending.save(mapping_id, LEASE, INTEGRATION, noted)
     pending.remove(mapping_id, INTEGRATION, ["b"])
-    assert pending.open_ones(mapping_id) == [(1, noted[0]), (1, noted[2])]
+    assert pending.open_ones(mapping_id, None) == [(1, noted[0]), (1, noted[2])]

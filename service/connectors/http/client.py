@@ -147,7 +147,7 @@ class HttpClient:
             self._fetch_csrf_token()
             answer, _ = self._once(method, url, headers, body)
         if self._refuses:
-            self._refuse(answer)
+            self.refuse(answer)
         self.shared.passed()
         return answer
 
@@ -221,7 +221,7 @@ class HttpClient:
             self._pool = open_pool(*self._origin, timeout, self._reach, self._bound)
         return self._pool
 
-    def _refuse(self, answer: Answer) -> None:
+    def refuse(self, answer: Answer) -> None:
         """SideFailed for what no caller can do anything about."""
         detail = _first_words(answer)
         if answer.status == 401:

@@ -102,7 +102,8 @@ class AwaitedRecord(State):
 
 
 class Intents(State):
-    """A page of inserts into `side` that was about to be sent. `store/intents.py` says what is in it."""
+    """A page of inserts into `side` that was about to be sent. `store/intents.py` says what is in it.
+    `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
@@ -110,19 +111,22 @@ class Intents(State):
     side = pw.TextField()
     inserts = JsonField()
     created_at = pw.BigIntegerField()
+    range_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "intents"
 
 
 class PendingChanges(State):
-    """A page of changes or deletions of records of `side` that was about to be sent; see `store/pending.py`."""
+    """A page of changes or deletions of records of `side` that was about to be sent; see `store/pending.py`.
+    `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
     mapping_id = pw.BigIntegerField()
     side = pw.TextField()
     changes = JsonField()
+    range_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "pending_changes"
