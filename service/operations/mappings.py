@@ -71,6 +71,11 @@ def list_mappings(*, before: int | None, limit: int) -> list[Document]:
     return _documents(store.page(before, limit))
 
 
+def list_standings(*, before: int | None, limit: int) -> list[Document]:
+    """The same with the list of field mappings left empty, for those who want to know how the mappings are."""
+    return _documents(store.page(before, limit), with_lines=False)
+
+
 def names() -> dict[int, str]:
     """The name of every mapping."""
     return store.names()
@@ -139,10 +144,10 @@ def _row(id: int) -> MappingRow:
     return found
 
 
-def _documents(rows: Sequence[MappingRow]) -> list[Document]:
+def _documents(rows: Sequence[MappingRow], with_lines: bool = True) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings, names = store.lines(ids), store.standings(ids), store.names()
-    return [_document(row, lines[row.id], standings[row.id], names) for row in rows]
+    lines, standings, names = store.lines(ids) if with_lines else {}, store.standings(ids), store.names()
+    return [_document(row, lines.get(row.id, ()), standings[row.id], names) for row in rows]
 
 
 def _document(
