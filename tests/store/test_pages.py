@@ -113,7 +113,7 @@ def test_a_page_of_inserts_is_noted_and_forgotten_as_a_whole(mapping_id: int) ->
 def test_changes_noted_by_an_older_version_are_still_known(empty: None) -> None:
     """A crash, then an update of the service: what was open then is settled by the new one."""
     runner = Runner(database.obj, str(MIGRATIONS))
-    runner.up("0005_ranges")
+    runner.up("0006_lists")
     mapping_id = a_mapping()
     sql.execute(
         "INSERT INTO sync_runs (id, mapping_id, kind, direction, trigger_, dry_run, allow_mass_delete, request,"
