@@ -231,10 +231,13 @@ class Processor(InMemoryProcessor):
 
     def _bind(self, name, existing, incoming):
         """Lookups that are given as links become the keys that they lead to."""
-        for nav, (source, _) in self.tables[name].get("lookups", {}).items():
+        for nav, (source, target) in self.tables[name].get("lookups", {}).items():
             for link in incoming.navigation_links:
                 if link.title == nav:
                     [where] = link.bind_links
+                    known = ("systemusers", "teams") if target == "owners" else (target,)
+                    if where != "None" and where.strip("/").partition("(")[0] not in known:
+                        raise ODataApplicationException(f"{nav} leads to {known}.", HttpStatusCode.BAD_REQUEST)
                     set_value(existing, source, None if where == "None" else uuid.UUID(where[-37:-1]), "Guid")
 
     def _check_rules(self, name, existing, incoming):
@@ -463,7 +466,9 @@ class Application:
                 return 200, {"UserId": COMPANY, "BusinessUnitId": COMPANY, "OrganizationId": COMPANY}
             if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
                 role = "System Administrator" if rights.get("administrator") else "Accord"
-                return 200, {"value": [{"name": role}]}
+                template = "627090ff-40a3-4053-8790-584edc5be201" if rights.get("administrator") else None
+                named = rights.get("roleName", role)
+                return 200, {"value": [{"name": named, "_roletemplateid_value": template}]}
             if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
                 verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
                 types = [table["type"] for table in self.config["tables"].values()]
@@ -579,6 +584,10 @@ def handler_of(application):
             user = application.user(self.headers)
             if user is None:
                 self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
+                return
+            refuse = application.config.get("refuse")
+            if refuse and re.search(refuse["where"], f"{self.command} {path}"):
+                self.answer(refuse["status"], error(refuse.get("code", ""), refuse["message"]))
                 return
             special = application.special(self.command, unquote(f"{path}?{query}" if query else path), user)
             if special is not None:
