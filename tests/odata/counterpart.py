@@ -463,7 +463,9 @@ class Application:
                 return 200, {"UserId": COMPANY, "BusinessUnitId": COMPANY, "OrganizationId": COMPANY}
             if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
                 role = "System Administrator" if rights.get("administrator") else "Accord"
-                return 200, {"value": [{"name": role}]}
+                template = "627090ff-40a3-4053-8790-584edc5be201" if rights.get("administrator") else None
+                named = rights.get("roleName", role)
+                return 200, {"value": [{"name": named, "_roletemplateid_value": template}]}
             if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
                 verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
                 types = [table["type"] for table in self.config["tables"].values()]
@@ -579,6 +581,10 @@ def handler_of(application):
             user = application.user(self.headers)
             if user is None:
                 self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
+                return
+            refuse = application.config.get("refuse")
+            if refuse and re.search(refuse["where"], f"{self.command} {path}"):
+                self.answer(refuse["status"], error(refuse.get("code", ""), refuse["message"]))
                 return
             special = application.special(self.command, unquote(f"{path}?{query}" if query else path), user)
             if special is not None:

@@ -16,6 +16,7 @@ from service.store.database import connection, migrate, open_database
 from tests.cutting import wire_to
 from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import FIELDS, NAMES, USERS, ODataWorld, tables
+from tests.setup_checks import assert_complete
 from tests.world import World, errors, tally
 
 SHAPES = ("dataverse", "businessCentral")
@@ -171,6 +172,11 @@ def test_setup_checks(services: dict[str, Counterpart], tmp_path: Path, shape: s
     assert told[("credentials", None)] == told[("clock_distance", None)] == "pass"
     assert told[("read_access", table)] == told[("conditional_updates", table)] == "pass"
     assert told[("exchange_rates", None)] == "unknown"
+    assert told[("password_change", None)] == "pass"
+    why = {one.code: one.params["why"] for one in found if one.status == "unknown"}
+    assert why["exchange_rates"] == "no_currency_mapped"
+    unknown = {"dataverse": set(), "businessCentral": {"user_is_administrator", "write_access", "rate_limits"}}
+    assert_complete(found, {"exchange_rates"} | unknown[shape])
     if shape == "dataverse":
         assert told[("user_is_administrator", None)] == ("warn" if user == "boss" else "pass")
         assert told[("modified_on_precision", table)] == "warn"
