@@ -44,9 +44,41 @@ CRASH = ("tests/engine/test_crash.py",)
 MOMENTS = ("tests/engine/test_crash_moments.py",)
 SEEDS = ("tests/simulation/test_simulation.py::test_the_first_seeds",)
 JOB = ("tests/engine/test_main_job.py",)
+FEED = ("tests/engine/test_feed.py",)
 MATCH = ("tests/engine/test_match.py",)
+RANGES = ("tests/engine/test_ranges.py",)
 
 BUGS: Sequence[Bug] = (
+    # Feeds
+    Bug(
+        "a feed tells a late record, and only its stamp is believed",
+        "service/engine/follow.py",
+        "states[key][0] != stamp if key in states else lone",
+        "False",
+        FEED,
+    ),
+    Bug(
+        "a token is kept for good before its part is settled",
+        "service/engine/follow.py",
+        "    if part is None:\n        _done_with(task, source, None)",
+        "    if part is not None:\n        feeds.save(task.mapping.id, source, part.token)\n    else:\n"
+        "        _done_with(task, source, None)",
+        FEED,
+    ),
+    Bug(
+        "a lost token is replaced without a comparison",
+        "service/engine/feed.py",
+        """"listing": first is not None and first.more, "compare": True}""",
+        """"listing": first is not None and first.more, "compare": False}""",
+        FEED,
+    ),
+    Bug(
+        "a survivor that failed in this run is failed once more by a feed",
+        "service/engine/follow.py",
+        "if item.id > known} | aside",
+        "if item.id < 0} | aside",
+        FEED,
+    ),
     # The decision
     Bug(
         "the destination check is left out",
@@ -343,6 +375,70 @@ BUGS: Sequence[Bug] = (
         "    if task.dry_run:\n        return\n    writing",
         "    writing",
         FAILURES,
+    ),
+    # Runs that several workers share
+    Bug(
+        "a page of a range does not say which match values it is about",
+        "service/engine/rivals.py",
+        "    ranges.tell_others(task.lease, said)\n",
+        "",
+        RANGES,
+    ),
+    Bug(
+        "a twin that was coupled meanwhile is taken all the same",
+        "service/engine/rivals.py",
+        "        if marks[key] in others or twin.key not in free\n",
+        "        if marks[key] in others\n",
+        RANGES,
+    ),
+    Bug(
+        "a run ends while others are at work on its ranges",
+        "service/operations/sharing.py",
+        "        raise StillShared\n",
+        "        return\n",
+        RANGES,
+    ),
+    Bug(
+        "a range that goes on settles nothing",
+        "service/engine/sync.py",
+        '    patiently(task, lambda: settle(task))\n    while not task.checkpoint.get("finished"):\n        with',
+        '    while not task.checkpoint.get("finished"):\n        with',
+        RANGES,
+    ),
+    Bug(
+        "the whole mapping is settled by whoever takes the run",
+        "service/store/sql.py",
+        '    return f"{column} IS NOT DISTINCT FROM ?" if is_postgresql() else f"{column} IS ?"\n',
+        '    return "(? IS NULL OR 1 = 1)"\n',
+        RANGES,
+    ),
+    Bug(
+        "the counters of ranges are not summed up",
+        "service/engine/ranges.py",
+        "                counts[way][outcome] += number\n",
+        "                counts[way][outcome] += 0\n",
+        RANGES,
+    ),
+    Bug(
+        "the watermark stays after a shared reading",
+        "service/engine/ranges.py",
+        "        if latest and not task.dry_run:\n",
+        "        if False:\n",
+        RANGES,
+    ),
+    Bug(
+        "who helps does not let go for a run that waits",
+        "service/operations/execution.py",
+        "Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None",
+        "None",
+        RANGES,
+    ),
+    Bug(
+        "deleted partners are counted by every range",
+        "service/engine/guards.py",
+        '    return any(progress.get("deletionsCounted") for progress in ranges.progress_of(task.lease.run_id))\n',
+        "    return False\n",
+        RANGES,
     ),
     # New records
     Bug(
