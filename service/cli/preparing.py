@@ -16,6 +16,7 @@ from service.core.errors import AccordError, Explained, Invalid, Problem
 from service.operations import restored, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
+from service.operations.upgrading import upgrade
 from service.settings import (
     LONG_ENOUGH,
     Settings,
@@ -28,7 +29,8 @@ from service.settings import (
     with_secrets,
 )
 from service.shell import explain, tell, tell_count
-from service.store.database import connection, is_postgresql, migrate, open_database, pending_migrations
+from service.store import levels
+from service.store.database import connection, is_postgresql, open_database, pending_migrations
 from service.worker.parts import part
 
 ACTOR = "cli"
@@ -96,11 +98,19 @@ def prepared(*, migrating: bool) -> Settings:
 
 def bring_up_to_date(settings: Settings) -> list[str]:
     """Migrate our tables and those of the queue; returns the names of what was applied."""
-    done = migrate()
+    done = upgrade()
     return done if settings.queue_url is None else done + part("queue_schema").migrate()
 
 
+def newer(level: str) -> str:
+    """What is said where this version cannot work."""
+    return tell("The database was brought to {level} by a newer version; this one cannot work beside it.", level=level)
+
+
 def _assert_up_to_date(settings: Settings) -> None:
+    level = levels.closed_to_us()
+    if level is not None:
+        raise Refused(newer(level))
     pending = pending_migrations()
     if pending:
         raise Refused(
