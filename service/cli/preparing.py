@@ -38,9 +38,13 @@ ACTOR = "cli"
 
 
 class Refused(click.ClickException):
-    """What stops a command; the text says why."""
+    """What stops a command; the text says why, and the code is that of a finding of `accord check`."""
 
     exit_code = 2
+
+    def __init__(self, message: str, code: str = "installation_unusable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def context_of(settings: Settings, **more: Any) -> Context:
@@ -110,7 +114,7 @@ def newer(level: str) -> str:
 def _assert_up_to_date(settings: Settings) -> None:
     level = levels.closed_to_us()
     if level is not None:
-        raise Refused(newer(level))
+        raise Refused(newer(level), "version_too_old")
     pending = pending_migrations()
     if pending:
         raise Refused(
@@ -118,11 +122,13 @@ def _assert_up_to_date(settings: Settings) -> None:
                 "The database lacks {number} migration; run `accord migrate` first.",
                 "The database lacks {number} migrations; run `accord migrate` first.",
                 len(pending),
-            )
+            ),
+            "migrations_missing",
         )
     if settings.queue_url is not None and part("queue_schema").missing():
         raise Refused(
-            tell("The database lacks tables of the queue; run `accord migrate` first, with ACCORD_QUEUE_URL.")
+            tell("The database lacks tables of the queue; run `accord migrate` first, with ACCORD_QUEUE_URL."),
+            "queue_tables_missing",
         )
 
 
@@ -153,14 +159,15 @@ def sentences(*, pointers: bool = False) -> Iterator[None]:
     try:
         yield
     except SettingsWrong as error:
-        raise Refused(" ".join(map(explain, error.problems))) from error
+        raise Refused(" ".join(map(explain, error.problems)), "settings_wrong") from error
     except UNREACHABLE as error:
-        raise Refused(tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)) from error
+        said = tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)
+        raise Refused(said, "database_unusable") from error
     except Invalid as error:
         if pointers:
             raise Refused("\n".join(_problem(one) for one in error.problems)) from error
-        said = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
-        raise Refused(" ".join(said)) from error
+        told = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
+        raise Refused(" ".join(told)) from error
     except (Explained, AccordError) as error:
         raise Refused(explain(error)) from error
 

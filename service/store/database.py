@@ -65,6 +65,11 @@ def sqlite_path(url: str) -> Path | None:
     return Path(unquote(url.removeprefix("sqlite:///")))
 
 
+def sqlite_file() -> Path:
+    """The file of the open SQLite database."""
+    return Path(database.obj.database)
+
+
 def _sqlite(url: str) -> pw.SqliteDatabase:
     path = sqlite_path(url)
     if path is None or not url.startswith("sqlite:///") or str(path) in (".", ":memory:"):

@@ -1,6 +1,9 @@
 """Several web processes and workers on one PostgreSQL: every run is carried out once, whoever dies, and nothing is lost
-or there twice. `ACCORD_CHAOS_SECONDS=60` and `ACCORD_CHAOS_MAPPINGS=200` are how long and how much it is at night, `ACCORD_CHAOS_LEASE=20` the lease that is
-the default."""
+or there twice.
+
+At night it lasts longer, and there is more of it: `ACCORD_CHAOS_SECONDS=60`, `ACCORD_CHAOS_MAPPINGS=200`, and
+`ACCORD_CHAOS_LEASE=20`, which is the default of `ACCORD_LEASE_SECONDS`.
+"""
 
 import os
 import time
