@@ -234,7 +234,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "an insert is sent without an intent",
         "service/engine/apply.py",
-        "        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)\n",
+        "        intents.save(task.mapping.id, task.lease, side, task.now(), noted)\n",
         "        pass\n",
         PLANTED,
     ),
@@ -284,7 +284,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "by chance: an insert is sent without an intent",
         "service/engine/apply.py",
-        "        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)\n",
+        "        intents.save(task.mapping.id, task.lease, side, task.now(), noted)\n",
         "        pass\n",
         SEEDS,
     ),
@@ -333,8 +333,8 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a worker that lost its lease still writes its page down",
         "service/store/runs.py",
-        "        lease.attempt,\n    )\n    if not held:\n        raise LeaseLost\n\n\ndef assert_held",
-        "        lease.attempt,\n    )\n    del held\n\n\ndef assert_held",
+        "        *lease.mine,\n    )\n    if not held:\n        raise LeaseLost\n\n\ndef assert_held",
+        "        *lease.mine,\n    )\n    del held\n\n\ndef assert_held",
         CRASH,
     ),
     Bug(

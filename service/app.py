@@ -12,6 +12,7 @@ from service import api, console
 from service.api import access
 from service.operations.context import Context
 from service.operations.oidc import Oidc
+from service.operations.oidc_sign_in import SignIn
 from service.settings import Settings
 
 _HEADERS = {
@@ -31,10 +32,11 @@ def create_app(settings: Settings, context: Context) -> Flask:
     app.extensions["accord"] = context
     # Half of the threads stay free for those who do not wait.
     api.install(app, settings.secret_key or "", places=max(1, settings.threads // 2), per_token=settings.rate_limit)
-    provider = settings.provider
+    provider, client, sign_in = settings.provider, settings.client, None
     if provider is not None:
-        app.extensions[access.OIDC] = Oidc(provider, context.private_networks)
-    console.install(app, settings.secret_key or "", access.authenticated)
+        oidc = app.extensions[access.OIDC] = Oidc(provider, context.private_networks)
+        sign_in = SignIn(oidc, client) if client is not None else None
+    console.install(app, settings.secret_key or "", access.authenticated, sign_in)
     app.after_request(_secure)
     return app
 

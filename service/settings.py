@@ -21,6 +21,7 @@ from service.connectors.http.addresses import read_networks
 from service.core.errors import Explained
 from service.operations.context import SecretBox
 from service.operations.oidc import Provider
+from service.operations.oidc_sign_in import Client
 from service.operations.tokens import Scope, make_text
 from service.store.database import sqlite_path
 
@@ -57,12 +58,17 @@ class Settings:
     threads: int
     runs: int
     lease_seconds: int
+    range_records: int
     rate_limit: str | None
     metrics_port: int | None
     oidc_issuer: str | None
     oidc_audience: str | None
     oidc_claim: str
     oidc_scopes: Mapping[Scope, str]
+    oidc_client_id: str | None
+    oidc_client_secret: str | None
+    oidc_sign_in_scope: str
+    oidc_redirect_url: str | None
     private_networks: tuple[IPv4Network | IPv6Network, ...] | None
 
     @property
@@ -71,6 +77,13 @@ class Settings:
         if self.oidc_issuer is None or self.oidc_audience is None:
             return None
         return Provider(self.oidc_issuer, self.oidc_audience, self.oidc_claim, self.oidc_scopes)
+
+    @property
+    def client(self) -> Client | None:
+        """What the provider knows us as, where people may sign in to the console with it."""
+        if self.oidc_client_id is None:
+            return None
+        return Client(self.oidc_client_id, self.oidc_client_secret, self.oidc_sign_in_scope, self.oidc_redirect_url)
 
     def __repr__(self) -> str:
         """Without secrets, wherever it ends up."""
@@ -142,6 +155,29 @@ def _issuer(text: str) -> str:
 def _word(text: str) -> str:
     if any(character.isspace() for character in text):
         raise Wrong("{name} may not have blanks.")
+    return text
+
+
+def _client_secret(text: str) -> str:
+    if not text.isprintable():
+        raise Wrong("{name} may only have printable characters.")
+    return text
+
+
+def _sign_in_scope(text: str) -> str:
+    if "openid" not in text.split():
+        raise Wrong("{name} does not have the word openid.")
+    return " ".join(text.split())
+
+
+def _redirect_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("https", "http") and bool(parts.hostname) and not parts.query and not parts.fragment
+    except ValueError:
+        good = False
+    if not good or not text.endswith("/console/oidc/back"):
+        raise Wrong("{name} is not a web address that ends in /console/oidc/back.")
     return text
 
 
@@ -227,6 +263,12 @@ SETTINGS: Mapping[str, Setting] = {
         _number(3, 3600),
         "After how many seconds without a sign of life a worker's run is taken over by another; the same for all.",
     ),
+    "ACCORD_RANGE_RECORDS": Setting(
+        "range_records",
+        "10000",
+        _number(1, 10_000_000),
+        "How many records a range has that a worker takes by itself; a reading of two and more is cut so.",
+    ),
     "ACCORD_OIDC_ISSUER": Setting(
         "oidc_issuer", None, _issuer, "An OpenID Connect provider whose tokens are taken, by its issuer identifier."
     ),
@@ -237,6 +279,21 @@ SETTINGS: Mapping[str, Setting] = {
         "read=accord:read,operate=accord:operate,admin=accord:admin",
         _scopes,
         "What the scopes are called in that claim.",
+    ),
+    "ACCORD_OIDC_CLIENT_ID": Setting(
+        "oidc_client_id", None, _word, "What the provider knows the console as; set, people may sign in with it."
+    ),
+    "ACCORD_OIDC_CLIENT_SECRET": Setting(
+        "oidc_client_secret", None, _client_secret, "The secret of that client; unset: it is a public client."
+    ),
+    "ACCORD_OIDC_SIGN_IN_SCOPE": Setting(
+        "oidc_sign_in_scope", "openid profile", _sign_in_scope, "What the console asks the provider for."
+    ),
+    "ACCORD_OIDC_REDIRECT_URL": Setting(
+        "oidc_redirect_url",
+        None,
+        _redirect_url,
+        "Where the provider sends people back to, as a browser sees it; unset: as the request came.",
     ),
     "ACCORD_PRIVATE_NETWORKS": Setting(
         "private_networks",
@@ -261,6 +318,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         wrong.append(Wrong("ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE belong together; set both, or neither."))
     if not wrong and values["queue_url"] is not None and values["database_url"].startswith("sqlite"):
         wrong.append(Wrong("ACCORD_QUEUE_URL=procrastinate needs a PostgreSQL in ACCORD_DATABASE_URL."))
+    if not wrong and values["oidc_client_id"] is not None and values["oidc_issuer"] is None:
+        wrong.append(Wrong("ACCORD_OIDC_CLIENT_ID needs ACCORD_OIDC_ISSUER and ACCORD_OIDC_AUDIENCE."))
     if wrong:
         raise SettingsWrong(wrong)
     return Settings(**values)

@@ -87,13 +87,15 @@ def _nobody(_name: str, _operation: str) -> None:
 class Faults:
     """What goes wrong, by chance out of a seed: each call meets at most one fault, with the rates given.
 
-    `between(name, operation)` plays the people who come between; `paused()` what others do while a worker stands
-    still. `trace` has every call; `counts` every fault. Nothing goes wrong while `on` is False.
+    `between(name, operation)` plays the people who come between; `meanwhile`, with the same, what other workers do
+    before any call; `paused()` what others do while a worker stands still. `trace` has every call; `counts` every
+    fault. Nothing goes wrong while `on` is False.
     """
 
     def __init__(self, seed: int, rates: Mapping[Fault, float], clock: VirtualClock) -> None:
         self.on = True
         self.between: Callable[[str, str], None] = _nobody
+        self.meanwhile: Callable[[str, str], None] = _nobody
         self.paused: Callable[[], None] = lambda: None
         self.trace: list[Entry] = []
         self.counts: Counter[Fault] = Counter()
@@ -208,6 +210,17 @@ class _FaultyConnector(Connector):
         asked = (tuple(fields), sorted(map(repr, wanted)))
         return self._call("find", asked, lambda: self._inner.find(selection, fields, wanted))
 
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:
+        return self._call("cut", size, lambda: self._inner.cut(selection, size))
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        return self._call(
+            "read_range",
+            (after, upto, limit),
+            lambda: self._inner.read_range(selection, after, upto, limit),
+            lambda: self._inner.read_range(selection, after, upto, self._faults.fewer(limit)),
+        )
+
     def changes(self, selection: Selection, token: str | None) -> Changes | None:
         return self._call("changes", token, lambda: self._inner.changes(selection, token))
 
@@ -239,6 +252,7 @@ class _FaultyConnector(Connector):
         self, operation: str, asked: Any, work: Callable[[], Answer], less: Callable[[], Answer] | None = None
     ) -> Answer:
         """One call with whatever happens to it. `less` does a part of it."""
+        self._faults.meanwhile(self._name, operation)
         fault = self._faults.draw(self._name, operation)
         place = len(self._faults.trace)
         self._faults.trace.append((self._name, operation, asked, fault or "", None))

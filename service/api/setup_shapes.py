@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
@@ -99,6 +99,29 @@ def read(text: str) -> Document:
     return {**loaded, "mappings": [stored(mapping) for mapping in loaded["mappings"]]}
 
 
+class SetParameter(Body):
+    """Something that a mapping set has to be told."""
+
+    name = _name(required=True)
+    default = Text(min=1, max=500, allow_none=True, load_default=None)
+
+
+class SetFile(Body):
+    """A mapping set: mappings whose connections are `local` and `integration`, with places for parameters."""
+
+    accord = _Format(required=True)
+    local = Items(Text(min=1, max=50), min=1, required=True)
+    integration = Items(Text(min=1, max=50), min=1, required=True)
+    parameters = Items(Part(SetParameter), load_default=list)
+    mappings = Items(Part(_Mapping), min=1, required=True)
+
+
+def read_set(text: str) -> Document:
+    """A mapping set in a file. Raises Invalid with every problem."""
+    loaded = SetFile().load(load_yaml(text))
+    return {**loaded, "mappings": [stored(mapping) for mapping in loaded["mappings"]]}
+
+
 # Writing one
 
 
@@ -136,6 +159,21 @@ _WrittenConnection: type[Shape] = type(
         **_declared(NewConnection, *_PLAIN),
     },
 )
+
+
+class SetMappingAnswer(_WrittenMapping):  # type: ignore[misc, valid-type]
+    """A mapping of a set, as a setup file has it. Its connections are `local` and `integration`."""
+
+
+def compact_mappings(mappings: Sequence[Document]) -> list[Document]:
+    """Mappings without what is the default anyway."""
+    return [_compact(_Mapping, item) for item in mappings]
+
+
+def written_mappings(mappings: Sequence[Document]) -> list[Document]:
+    """Mappings as a file shows them, for what `compact_mappings` gave."""
+    shown: list[Document] = SetMappingAnswer(many=True).dump(mappings)
+    return shown
 
 
 class SetupAnswer(Answer):

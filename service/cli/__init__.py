@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from service import __version__, shell
-from service.cli import check, database, processes, secrets, setup_file, sync, tokens
+from service.cli import check, database, mapping_sets, processes, secrets, setup_file, sync, tokens
 from service.settings import SETTINGS
 
 
@@ -34,6 +34,7 @@ COMMANDS = (
     sync.sync,
     setup_file.apply,
     setup_file.export_command,
+    mapping_sets.sets_group,
     tokens.token_group,
     secrets.secrets_group,
 )

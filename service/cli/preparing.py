@@ -57,6 +57,7 @@ def context_of(settings: Settings, **more: Any) -> Context:
         private_networks=settings.private_networks or (),
         note_run=last_run(settings).note,
         lease=settings.lease_seconds * 1_000_000,
+        range_size=settings.range_records,
         **more,
     )
 

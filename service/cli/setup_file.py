@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,7 +18,7 @@ from service.cli.preparing import ACTOR, Refused, opened, sentences
 from service.operations import applying, exports, planning
 from service.shell import tell
 
-_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "delete": "-"}
+_SIGNS = {"create": "+", "change": "~", "unchanged": "=", "kept": "!", "delete": "-"}
 
 
 @click.command()
@@ -32,7 +33,7 @@ def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
     """
     with sentences(pointers=True), opened() as context:
         plan = planning.plan(context, read_setup(file.read()), _variable, prune=prune)
-        click.echo(_told(plan))
+        click.echo(told(plan.changes))
         if not dry_run and not plan.empty:
             applying.carry_out(context, plan, ACTOR)
             context.wake()
@@ -64,10 +65,10 @@ def _variable(name: str) -> str | None:
         raise Refused(tell("{name}_FILE cannot be read: {detail}", name=name, detail=error)) from error
 
 
-def _told(plan: planning.Plan) -> str:
-    """A plan, a line for each item and each value that is to change."""
+def told(changes: Sequence[planning.Change]) -> str:
+    """A plan, a line for each item and each value that is to change, or is kept otherwise."""
     lines = []
-    for change in plan.changes:
+    for change in changes:
         lines.append(f"{_SIGNS[change.action]} {change.noun} {change.name}")
         lines += [f"    {_difference(one)}" for one in change.differences]
     return "\n".join(lines)

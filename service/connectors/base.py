@@ -2,6 +2,7 @@
 
 selection   which table, fields and records a run asks for (`records.Selection`)
 cursor      an opaque text that continues a reading where its page ended; only the connector that made it reads it
+bound       an opaque text that says where a table is cut by its keys; only the connector that made it reads it
 horizon     the stamp up to which the source shows everything it ever will: its clock, or the start of the oldest
             transaction that it still has open
 feed        what an application tells by itself of what was changed and deleted in a table
@@ -183,6 +184,20 @@ class Connector(ABC):
         """The records inside the filter whose `fields` have one of the wanted combinations of values (no None in
         them). May return more than that (an application that ignores case): the caller compares. `fields` are among
         `selection.fields`."""
+
+    # Reading by several at a time; whoever leaves this as it is, is read by one
+
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:  # noqa: ARG002  (the default has no use for them)
+        """Bounds that cut the table into ranges of about `size` records by their keys, in the application's own order
+        of keys, ascending; the filter is of no account. Empty where the table is smaller, and where telling takes more
+        than going once through an index of the keys."""
+        return ()
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        """A page of the records inside the filter whose keys come after one bound (None: from the first on) and not
+        after another (None: to the last), ordered by key, whatever their stamps. Its cursor is the bound after which
+        the next page begins. Asked only of a connector whose `cut` gave bounds."""
+        raise NotImplementedError
 
     def changes(self, selection: Selection, token: str | None) -> Changes | None:  # noqa: ARG002
         """What was changed and deleted in the table since `token`, whatever the filter (None: everything that is there,

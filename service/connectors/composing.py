@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
+from service.connectors.base import Changes, Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
 from service.core.compare import coerce, equal
 from service.core.composites import joined, parted
 from service.core.failures import Failure
@@ -102,6 +102,17 @@ class Composing(Connector):
             questions.setdefault(tuple(asked), set()).add(tuple(asked.values()))
         hits = [hit for names, some in questions.items() if names for hit in self._inner.find(view.inner, names, some)]
         return [view.outward(hit) for hit in {hit.key: hit for hit in hits}.values()]
+
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:
+        return self._inner.cut(self._view(selection).inner, size)
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        view = self._view(selection)
+        page = self._inner.read_range(view.inner, after, upto, limit)
+        return replace(page, records=[view.outward(record) for record in page.records])
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        return self._inner.changes(self._view(selection).inner, token)
 
     # Writing
 

@@ -73,7 +73,8 @@ def delete(id: int) -> Any:
 
 def stated(mapping: Document) -> Document:
     """What somebody has written down of a mapping, without what has become of it."""
-    return {name: mapping[name] for name in (*mappings.DEFAULTS, "name", *Side, "field_mappings")}
+    sides = [side.value for side in Side]
+    return {name: mapping[name] for name in ("name", *mappings.DEFAULTS, *sides, "field_mappings")}
 
 
 def coming(schedule: Any) -> list[int]:

@@ -167,6 +167,7 @@ def _words() -> dict[str, Any]:
         "iso": formats.iso,
         "json": lambda value: orjson.dumps(value).decode(),
         "lasts": lambda seconds: formats.distance(now + int(seconds) * 1_000_000, now, tag),
+        "provider": urlsplit(g.get("console_provider") or "").hostname,
         "who": g.get("console_principal"),
         "may_operate": "console_principal" in g and g.console_principal.may(Scope.OPERATE),
         "may_admin": "console_principal" in g and g.console_principal.may(Scope.ADMIN),

@@ -62,7 +62,7 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     noted = [Intent(visit.record.key, item.key, item.values) for visit, item in zip(visits, items, strict=True)]
     with sql.transaction():
         runs.assert_held(task.lease)
-        intents.save(task.mapping.id, task.lease.run_id, side, task.now(), noted)
+        intents.save(task.mapping.id, task.lease, side, task.now(), noted)
     task.permit()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
     _look_for_arrived(task, side, items, results)

@@ -10,8 +10,8 @@ from service.core.flow import NOTHING_KNOWN, Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
 from service.engine.detect import PENDING
-from service.engine.match_by_form import twins_of
 from service.engine.references import look_up
+from service.engine.rivals import twins_beside_others
 from service.engine.task import Task, Visit
 
 
@@ -58,7 +58,7 @@ def decide_pairs(task: Task, source: Side, visits: Sequence[Visit]) -> None:
 def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
-    twins = twins_of(task, source, [visit.record for visit in visits])
+    twins = twins_beside_others(task, source, [visit.record for visit in visits])
     flows = look_up(task.flows, {source: [visit.record for visit in visits]})
     for visit in visits:
         key = visit.record.key

@@ -84,7 +84,7 @@ def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     reading = here["reading"]
     alone = [record for record in found.values() if reading is None or not _comes_anyway(record, reading["since"])]
     visits = select(task, source, alone, None, force=True, waiting=by_key)
-    _tell_fresh(visits, reading["fresh"] if reading is not None else None)
+    tell_fresh(visits, reading["fresh"] if reading is not None else None)
     position = reading if len(page) < task.page_size else {**here, "after": page[-1].id}
     # What is gone, has left the filter, or is left alone now waits no more; its partner tells if it was deleted.
     gone = [key for key in by_key if key not in found]
@@ -108,7 +108,7 @@ def _chosen(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     visits = select(
         task, source, list(inside.values()), mark.modified_on if mark else None, force=True, waiting=waiting
     )
-    _tell_fresh(visits, None if mark is None else fresh_from(task.connectors[source], mark, mark.read_at))
+    tell_fresh(visits, None if mark is None else fresh_from(task.connectors[source], mark, mark.read_at))
     visits += [_settle_as(found[key], Outcome.IGNORED) for key in some if key in found and key not in inside]
     visits += _missing(task, source, [key for key in some if key not in found])
     after = here["from"] + task.page_size
@@ -144,7 +144,7 @@ def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
         _estimate(task, source, here["since"], here["readAt"])
     waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
     visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
-    _tell_fresh(visits, here["fresh"])
+    tell_fresh(visits, here["fresh"])
     last = [[record.modified_on, record.key] for record in page.records[-1:] if record.modified_on is not None]
     recent = counted(here["recent"], page.records, connector.overlap)
     here = {**here, "cursor": page.cursor, "recent": recent, "latest": sorted([*here["latest"], *last])[-1:]}
@@ -195,7 +195,8 @@ def _begin_reading(task: Task, source: Side) -> dict[str, Any]:
     }
 
 
-def _tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
+def tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
+    """Mark those whose stamp may have been made since the side was last read."""
     for visit in visits:
         visit.fresh = fresh is not None and visit.record.modified_on is not None and visit.record.modified_on >= fresh
 

@@ -11,7 +11,7 @@ from service.core.flow import Coupled
 from service.core.mapping import DeletionResolution
 from service.core.records import Record, Side
 from service.engine.task import Task, Visit
-from service.store import couplings
+from service.store import couplings, ranges
 
 SAMPLE = 50
 """So many couplings are looked up before a run begins. Of a side that lost a fifth of its records, a sample of fifty
@@ -59,10 +59,17 @@ def guard_deletions(task: Task, met: int) -> None:
     Every coupling is looked up once, a page at a time; runs that meet no deleted partner pay nothing. Raises SideFailed
     (`mass_deletion`).
     """
-    if not met or task.allow_mass_delete or task.progress.get("deletionsCounted"):
+    if not met or task.allow_mass_delete or _counted(task):
         return
     refuse_mass_deletion(task, *count_deleted(task))
     task.progress["deletionsCounted"] = True
+
+
+def _counted(task: Task) -> bool:
+    """Whether somebody who works on the run has counted."""
+    if task.progress.get("deletionsCounted") or task.lease.range_id is None:
+        return bool(task.progress.get("deletionsCounted"))
+    return any(progress.get("deletionsCounted") for progress in ranges.progress_of(task.lease.run_id))
 
 
 def refuse_mass_deletion(task: Task, total: int, gone: int) -> None:

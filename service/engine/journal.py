@@ -73,7 +73,7 @@ def write_down(
         else:
             _save(task, source, entries)
             if task.noted:
-                pending.clear(task.mapping.id)
+                pending.clear(task.mapping.id, task.lease.range_id)
             if mark is not None:
                 watermarks.advance(task.mapping.id, source, mark)
     task.noted = False

@@ -106,6 +106,16 @@ def match_flow(task: Task, source: Side, groups: Sequence[Sequence[Line]], recor
     return look_up({source: keys}, {source: records})[source]
 
 
+def match_values(task: Task, source: Side, records: Sequence[Record]) -> list[dict[str, tuple[Scalar, ...]]]:
+    """For each priority what the twins' match fields would hold, by key; without records of which one is empty."""
+    groups = match_lines(task, source)
+    flow = match_flow(task, source, groups, records)
+    return [
+        {record.key: values for record in records if (values := _values(flow, lines, record)) is not None}
+        for lines in groups
+    ]
+
+
 def _values(flow: Flow, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
     """What the twin's match fields would hold; None where one is empty: a blank matches nothing."""
     try:

@@ -26,11 +26,16 @@ KINDS = ("match", "full")
 
 def twins_of(task: Task, source: Side, records: Sequence[Record]) -> Twins:
     """The twins of uncoupled records: by normal forms where a match key has them, else by the values as they are."""
-    if task.kind not in KINDS or not _normalizers(task):
+    if not reads_forms(task):
         return find_twins(task, source, records)
     if task.match_index is None:
         task.match_index = _made(task, source)
     return _twins(task, task.match_index, source, records)
+
+
+def reads_forms(task: Task) -> bool:
+    """Whether the run looks for twins by normal forms."""
+    return task.kind in KINDS and bool(_normalizers(task))
 
 
 def is_one_to_one(task: Task) -> bool:

@@ -22,9 +22,7 @@ def note(task: Task, source: Side, side: Side, visits: Sequence[Visit], outcome:
     """Note writes to records of `side` before they are sent, if the run is still ours. Raises LeaseLost."""
     with sql.transaction():
         runs.assert_held(task.lease)
-        pending.save(
-            task.mapping.id, task.lease.run_id, [_pending(task, source, side, visit, outcome) for visit in visits]
-        )
+        pending.save(task.mapping.id, task.lease, [_pending(task, source, side, visit, outcome) for visit in visits])
     task.noted = True
 
 
@@ -52,7 +50,7 @@ def settle_pending(task: Task) -> None:
 
     What is to be done about the records is decided anew from what they are now, as for any other.
     """
-    noted = pending.open_ones(task.mapping.id)
+    noted = pending.open_ones(task.mapping.id, task.lease.range_id)
     if not noted:
         return
     there = {side: _look_up(task, side, [item for _, item in noted if item.side is side]) for side in Side}
@@ -65,7 +63,7 @@ def settle_pending(task: Task) -> None:
         for run_id, done in told.items():
             runs.record(run_id, done)
         couplings.save(task.mapping.id, task.lease.run_id, saved)
-        pending.clear(task.mapping.id)
+        pending.clear(task.mapping.id, task.lease.range_id)
 
 
 def _look_up(task: Task, side: Side, items: Sequence[Pending]) -> Mapping[str, Record]:

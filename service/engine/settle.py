@@ -29,7 +29,7 @@ def settle(task: Task) -> None:
         return
     settle_pending(task)
     for side in Side:
-        noted = intents.open_ones(task.mapping.id, side)
+        noted = intents.open_ones(task.mapping.id, side, task.lease.range_id)
         if noted:
             _settle_side(task, side, noted)
 

@@ -94,8 +94,9 @@ class Task:
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
     two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
     of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
-    same. `noted`: whether the page has noted changes before it sent them. `began`, `read_here`: when this worker began,
-    and how many records it has read. `steady`: a clock of our own that nobody sets while this process lives.
+    same. `range_size`: a reading of twice as many records is cut into ranges. `noted`: whether the page has noted
+    changes before it sent them. `began`, `read_here`: when this worker began, and how many records it has read.
+    `steady`: a clock of our own that nobody sets while this process lives.
     """
 
     lease: Lease
@@ -124,6 +125,7 @@ class Task:
     progress: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     page_size: int = PAGE_SIZE
+    range_size: int = 10_000
     match_index: MatchIndex | None = None
     seen: Mapping[Side, Seen] = field(default_factory=lambda: {side: Seen() for side in Side})
 
@@ -150,7 +152,7 @@ class Task:
     def passes(self) -> list[Side]:
         """The sources of the run's passes. Where records refer to others of their own mapping, each side is gone
         through again for those that waited for a record of this very run."""
-        again = not self.request.get("released") and self._refers_to_itself()
+        again = not self.request.get("released") and self.refers_to_itself
         return self.sources * 2 if again and self.kind in SYNCHRONIZING else self.sources
 
     @property
@@ -159,9 +161,21 @@ class Task:
         again = self.kind in SYNCHRONIZING and self.checkpoint.get("pass", 0) >= len(self.sources)
         return again or bool(self.request.get("released"))
 
-    def _refers_to_itself(self) -> bool:
+    @property
+    def refers_to_itself(self) -> bool:
+        """Whether records refer to others of their own mapping."""
         pointers = [line.pointer for flow in self.flows.values() for line in flow.lines]
         return any(pointer is not None and pointer.mapping_id == self.mapping.id for pointer in pointers)
+
+    def beyond(self, number: int) -> dict[str, Any]:
+        """The checkpoint after a pass."""
+        more = self.following or number + 1 < len(self.passes)
+        return {"pass": number + 1, **self.following} if more else {"finished": True}
+
+    @property
+    def following(self) -> dict[str, Any]:
+        """What the checkpoint says of feeds, which outlasts a pass."""
+        return {"feeds": self.checkpoint["feeds"]} if self.checkpoint.get("feeds") else {}
 
     def check_stop(self) -> None:
         """Raise Stopped between two pages when somebody asked for it."""

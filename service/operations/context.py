@@ -86,8 +86,8 @@ class Context:
     begin that could not before, and `abort` in one that wants the run of a job to stop. `note_run` is told every run
     that is taken, before anything is done for it; `now` is our own clock, in microseconds. `new_key` makes the keys
     that we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not
-    installed). `lease`: microseconds after which a run whose worker is silent may be taken by another. `steady` tells
-    how much time passed between two moments.
+    installed). `lease`: microseconds after which a run whose worker is silent may be taken by another; `range_size`:
+    into ranges of how many records a large reading is cut. `steady` tells how much time passed between two moments.
     """
 
     secrets: SecretBox
@@ -101,3 +101,4 @@ class Context:
     new_key: Callable[[], uuid.UUID] = uuid.uuid4
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
     lease: Stamp = 30_000_000
+    range_size: int = 10_000

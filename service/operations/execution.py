@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,12 +14,14 @@ from service.core.failures import Failure, SideFailed
 from service.core.flow import Flow
 from service.core.mapping import DeletionResolution, SyncMapping, UpdateResolution
 from service.core.records import Direction, Side
+from service.engine.ranges import is_cut
 from service.engine.sync import execute
 from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
-from service.operations import run_groups, schedules
+from service.operations import run_groups, schedules, sharing
 from service.operations.announcements import ending
 from service.operations.context import Context
 from service.operations.mapping_binding import Bound, bound
+from service.operations.sharing import Hold, StillShared, internal
 from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
 from service.store import runs as store
@@ -58,19 +61,21 @@ def carry_out(
     stopping: Callable[[], Stop | None],
     sleep: Callable[[float], None],
     page_size: int = PAGE_SIZE,
+    hold: Hold | None = None,
 ) -> None:
     """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises StateLost when our own
     database went away, and nothing else of its own."""
 
-    def prepare(task: Task) -> None:
+    def work(row: MappingRow, task: Task) -> None:
         task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
+        _work(context, task, row, hold or sharing.unkept(stopping, sleep))
 
     try:
         run = store.get(lease.run_id)
         row = mappings.get(run.mapping_id) if run else None
         if run is not None and row is not None:
             with run_traced(run, row.name):
-                _carry_out(context, lease, run, row, prepare)
+                _carry_out(context, lease, run, row, partial(work, row))
     except Exception as error:
         if not is_lost(error):
             raise
@@ -78,16 +83,62 @@ def carry_out(
         raise StateLost from error
 
 
-def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, prepare: Callable[[Task], None]) -> None:
+def help_out(
+    context: Context, owner: str, hold: Hold, page_size: int = PAGE_SIZE, *, short: bool = False
+) -> int | None:
+    """Take ranges of a run that has any to be taken, one after another, as long as no run waits to begin (`short`: none
+    that is not known to be long); returns which run that was. Raises what comes of a database that went away, and
+    nothing else of its own."""
+    lease = sharing.claim(context, owner)
+    run = store.get(lease.run_id) if lease else None
+    row = mappings.get(run.mapping_id) if run else None
+    if lease is None or run is None or row is None:
+        return None
+
+    def prepare(task: Task) -> None:
+        task.page_size = page_size
+        task.stopping = lambda: Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None
+
+    with run_traced(run, row.name):
+        _help_out(context, lease, run, row, hold, prepare)
+    context.wake()
+    return lease.run_id
+
+
+def _help_out(
+    context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, prepare: Callable[[Task], None]
+) -> None:
+    taken: Lease | None = lease
+    bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
+    try:
+        with bound(context, row) as parts:
+            task = _task(context, lease, run, row, parts)
+            prepare(task)
+            while taken is not None:
+                bound_log.info("range_started", range_id=taken.range_id)
+                sharing.work(task, taken, hold, lambda: None)
+                taken = None if task.stopping() else sharing.claim(context, lease.owner, run.id)
+    except Stopped as stopped:
+        bound_log.info("range_stopped", why=stopped.why)
+    except SideFailed as error:
+        bound_log.warning("range_failed", code=error.failure.code)
+        sharing.fail(taken or lease, error.failure)
+    except Exception as error:
+        if is_lost(error):
+            raise
+        bound_log.exception("range_failed")
+        sharing.fail(taken or lease, internal(error))
+
+
+def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, work: Callable[[Task], None]) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
         with bound(context, row) as parts:
             task = _task(context, lease, run, row, parts)
-            prepare(task)
             for connector in parts.connectors.values():
                 connector.fence(task.permit)
-            _work(task, row)
+            work(task)
         _finish(context, task, row)
     except LeaseLost:
         bound_log.warning("run_lease_lost")
@@ -101,13 +152,17 @@ def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, pr
         if is_lost(error):
             raise
         bound_log.exception("run_failed")
-        _fail(context, lease, row, Failure("internal_error", {"detail": type(error).__name__}, (type(error).__name__,)))
+        _fail(context, lease, row, internal(error))
 
 
-def _work(task: Task, row: MappingRow) -> None:
+def _work(context: Context, task: Task, row: MappingRow, hold: Hold) -> None:
     if not any(flow.lines for flow in task.flows.values()):
         raise SideFailed(Failure("no_field_mappings", {"mapping": row.name}, (row.name,)))
     execute(task)
+    while is_cut(task.checkpoint):
+        context.wake()
+        sharing.lead(context, task, hold)
+        execute(task)
 
 
 def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
@@ -132,6 +187,7 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         steady=context.steady,
         new_key=context.new_key,
         margin=context.lease // 6,
+        range_size=context.range_size,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,
@@ -174,6 +230,17 @@ def _ending(context: Context, run_id: int) -> Iterator[None]:
         context.wake()
 
 
+def _end_early(context: Context, lease: Lease, end: Callable[[], None]) -> None:
+    """End a run before it is done. While others work on ranges of it, it is handed over instead: whoever takes it when
+    they have stopped ends it."""
+    try:
+        with _ending(context, lease.run_id):
+            sharing.close(context, lease)
+            end()
+    except StillShared:
+        store.hand_over(lease)
+
+
 def _slow_down_or_wake(context: Context, task: Task, row: MappingRow) -> None:
     """Count a run of changes that had nothing to do; one that had ends the slower pace of the schedule."""
     quiet = {"read", "unchanged", "ignored", "skipped"}
@@ -208,17 +275,23 @@ def _stop(context: Context, lease: Lease, why: Stop) -> None:
     if why is Stop.HAND_OVER:
         store.hand_over(lease)
         return
-    with _ending(context, lease.run_id):
+
+    def end() -> None:
         store.finish(lease, "cancelled", context.now(), None, None)
         skipped.reopen_of_run(lease.run_id)
+
+    _end_early(context, lease, end)
 
 
 def _fail(context: Context, lease: Lease, row: MappingRow, failure: Failure) -> None:
     """End a run that cannot go on, with one error for it; what it had not come to is found by the next."""
+
+    def end() -> None:
+        store.finish(lease, "failed", context.now(), failure.code, failure.params)
+        problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
+        skipped.reopen_of_run(lease.run_id)
+
     try:
-        with _ending(context, lease.run_id):
-            store.finish(lease, "failed", context.now(), failure.code, failure.params)
-            problems.save(row.id, lease.run_id, context.now(), [Problem(failure, None, None, None)])
-            skipped.reopen_of_run(lease.run_id)
+        _end_early(context, lease, end)
     except LeaseLost:
         log.warning("run_lease_lost", run_id=lease.run_id)

@@ -33,8 +33,9 @@ HELP = {
 }
 
 CALLS = (
-    "tables", "describe", "check", "clock", "read", "count", "fetch", "find", "changes", "insert", "update", "delete",
-)  # fmt: skip
+    *("tables", "describe", "check", "clock", "read", "cut", "read_range", "count", "fetch", "find", "changes"),
+    *("insert", "update", "delete"),
+)
 """The calls of a connector that reach its application."""
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

@@ -19,7 +19,7 @@ import structlog
 from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
-from service.connectors.http import HttpClient, NoAuth, Reach, Shared, Timeouts
+from service.connectors.http import Answer, HttpClient, NoAuth, Reach, Shared, Timeouts
 from service.core.errors import AccordError
 from service.core.failures import SideFailed
 from service.operations.tokens import Principal, Scope
@@ -68,7 +68,8 @@ class Oidc:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`networks`: private ones that the provider may be in under a name. Fetches nothing yet."""
-        self._provider = provider
+        self.provider = provider
+        self._configuration: Mapping[str, Any] = {}
         self._reach = Reach(networks)
         self._clock = clock
         self._fetching = threading.Lock()
@@ -84,16 +85,34 @@ class Oidc:
 
     def authenticate(self, text: str) -> Principal | None:
         """Whose token this is, None when it is not good. Raises ProviderUnreachable."""
+        claims = self.verified(text, self._claims)
+        return None if claims is None else self.principal(claims)
+
+    def principal(self, claims: Mapping[str, Any]) -> Principal:
+        """Whom the claims of a verified token are about, and what they may do."""
+        return _principal(self.provider, claims)
+
+    def configuration(self) -> Mapping[str, Any]:
+        """What the provider has published about itself. Raises ProviderUnreachable."""
+        if not self._configuration:
+            with self._fetching:
+                self._fetch("")
+        if not self._configuration:
+            raise ProviderUnreachable
+        return self._configuration
+
+    def verified(self, text: str, checks: jwt.JWTClaimsRegistry) -> Mapping[str, Any] | None:
+        """The claims of a token that the provider has signed and that pass the checks. Raises ProviderUnreachable."""
         try:
             header = jws.extract_compact(text.encode()).headers()
             key = self._key(str(header.get("kid", "")), str(header.get("alg", "")))
             if key is None:
                 return None
             token = jwt.decode(text, key, algorithms=list(ALGORITHMS))
-            self._claims.validate(token.claims)
+            checks.validate(token.claims)
         except (JoseError, ValueError):
             return None
-        return _principal(self._provider, token.claims)
+        return token.claims
 
     def _key(self, id: str, algorithm: str) -> jwk.Key | None:
         """The key with this id, if it is one for this algorithm."""
@@ -118,30 +137,35 @@ class Oidc:
             return
         self._tried = now
         try:
-            said = self._get(self._provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
-            if said.get("issuer") != self._provider.issuer:
+            said = self._get(self.provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
+            if said.get("issuer") != self.provider.issuer:
                 raise ValueError("its configuration names another issuer")
-            self._keys = dict(_usable(self._get(_address(str(said["jwks_uri"]), self._provider.issuer))))
+            self._keys = dict(_usable(self._get(own_address(str(said["jwks_uri"]), self.provider.issuer))))
+            self._configuration = said
             self._fetched = now
         except (SideFailed, JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("identity_provider_unreachable", error=type(error).__name__, detail=str(error)[:200])
 
-    def _get(self, url: str) -> Mapping[str, Any]:
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """One request to the provider, kept to addresses that may be reached. Raises SideFailed."""
         client = HttpClient(url, shared=Shared(), auth=NoAuth(), reach=self._reach, timeouts=_TIMEOUTS)
         try:
-            answer = client.send("GET", headers={"Accept": "application/json"})
+            return client.send(method, headers=headers, body=body)
         finally:
             client.close()
+
+    def _get(self, url: str) -> Mapping[str, Any]:
+        answer = self.ask("GET", url, {"Accept": "application/json"})
         if not answer.ok:
             raise ValueError(f"it answered {answer.status}")
         said: Mapping[str, Any] = answer.json()
         return said
 
 
-def _address(url: str, issuer: str) -> str:
-    """Keys come over TLS wherever the issuer does."""
+def own_address(url: str, issuer: str) -> str:
+    """An address that the provider has published: over TLS wherever the issuer is. Raises ValueError."""
     if urlsplit(url).scheme not in ("https", urlsplit(issuer).scheme):
-        raise ValueError("its keys are not published over https")
+        raise ValueError("one of its addresses is not over https")
     return url
 
 

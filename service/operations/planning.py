@@ -38,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one connection or mapping: `create`, `change`, `unchanged` or `delete`."""
+    """What becomes of one connection or mapping: `create`, `change`, `unchanged`, `kept` or `delete`."""
 
     action: str
     noun: str
@@ -253,6 +253,22 @@ def _plan_mapping(
     _note(made, "mapping", document["name"], row is None, differences)
     if made.changes[-1].action != "unchanged":
         made.mappings[document["name"]] = Wanted(row, id, document, checked.optional)
+
+
+def held_against(given: Sequence[Document]) -> list[Change]:
+    """In what mappings that are there differ from what is said of them: `unchanged` or `kept`. Nothing is checked."""
+    connections = {row.name: row for row in connection_rows.everything()}
+    stored = {row.name: row for row in mapping_rows.everything()}
+    coming = {name for item in given for name in item["depends_on"]} - stored.keys()
+    rows = {name: MappingRow(id=-1 - place, name=name) for place, name in enumerate(sorted(coming))}
+    scene = _Scene(connections, {**stored, **rows}, [])
+    found = []
+    for item in given:
+        document, _ = _with_ids(item, connections, scene.ids)
+        current = mappings.present(stored[item["name"]])
+        differences = tuple(_differences(_shown(current, scene), _shown(document, scene), ()))
+        found.append(Change("kept" if differences else "unchanged", "mapping", item["name"], differences))
+    return found
 
 
 def _shown(document: Document, scene: _Scene) -> Document:

@@ -9,6 +9,7 @@ import orjson
 
 from service.core.records import Scalar, Side, Stamp
 from service.store import sql
+from service.store.runs import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +21,36 @@ class Intent:
     values: Mapping[str, Scalar]
 
 
-def save(mapping_id: int, run_id: int, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
+def save(mapping_id: int, lease: Lease, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
     """Note inserts into `side` before they are sent."""
     sql.execute_many(
-        "INSERT INTO intents (run_id, mapping_id, side, source_key, chosen_key, written, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO intents (run_id, range_id, mapping_id, side, source_key, chosen_key, written, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (run_id, mapping_id, side, item.source_key, item.chosen_key, sql.dump(dict(item.values)), now)
+            (
+                lease.run_id,
+                lease.range_id,
+                mapping_id,
+                side,
+                item.source_key,
+                item.chosen_key,
+                sql.dump(dict(item.values)),
+                now,
+            )
             for item in intents
         ],
     )
 
 
-def open_ones(mapping_id: int, side: Side) -> list[Intent]:
-    """Inserts into `side` whose outcome nobody knows. Never more than a page of them."""
+def open_ones(mapping_id: int, side: Side, range_id: int | None) -> list[Intent]:
+    """Inserts into `side` whose outcome nobody knows: those of a range, or those of no range that is still worked on.
+    Never more than a page of them from each worker that died."""
     found = sql.rows(
-        "SELECT source_key, chosen_key, written FROM intents WHERE mapping_id = ? AND side = ? ORDER BY id",
+        "SELECT source_key, chosen_key, written FROM intents"
+        f" WHERE mapping_id = ? AND side = ? AND {sql.same('range_id')} ORDER BY id",
         mapping_id,
         side,
+        range_id,
     )
     return [Intent(source, chosen, orjson.loads(written)) for source, chosen, written in found]
 

@@ -11,7 +11,7 @@ import orjson
 
 from service.core.records import Scalar, Side
 from service.store import sql
-from service.store.runs import Done
+from service.store.runs import Done, Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,15 @@ class Pending:
     done: Done
 
 
-def save(mapping_id: int, run_id: int, items: Sequence[Pending]) -> None:
+def save(mapping_id: int, lease: Lease, items: Sequence[Pending]) -> None:
     """Note writes before they are sent."""
     sql.execute_many(
-        "INSERT INTO pending_changes (run_id, mapping_id, side, key, before, written, told)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO pending_changes (run_id, range_id, mapping_id, side, key, before, written, told)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
-                run_id,
+                lease.run_id,
+                lease.range_id,
                 mapping_id,
                 item.side,
                 item.key,
@@ -46,11 +47,14 @@ def save(mapping_id: int, run_id: int, items: Sequence[Pending]) -> None:
     )
 
 
-def open_ones(mapping_id: int) -> list[tuple[int, Pending]]:
-    """Writes whose outcome was not written down, with the runs that sent them. Never more than a page of them."""
+def open_ones(mapping_id: int, range_id: int | None) -> list[tuple[int, Pending]]:
+    """Writes whose outcome was not written down, with the runs that sent them: those of a range, or those of no range
+    that is still worked on. Never more than a page of them from each worker that died."""
     found = sql.rows(
-        "SELECT run_id, side, key, before, written, told FROM pending_changes WHERE mapping_id = ? ORDER BY id",
+        "SELECT run_id, side, key, before, written, told FROM pending_changes"
+        f" WHERE mapping_id = ? AND {sql.same('range_id')} ORDER BY id",
         mapping_id,
+        range_id,
     )
     return [(row[0], _pending(*row[1:])) for row in found]
 
@@ -65,9 +69,10 @@ def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     )
 
 
-def clear(mapping_id: int) -> None:
-    """What was sent is written down. A mapping has one running run at most, and that has one page under way."""
-    sql.execute("DELETE FROM pending_changes WHERE mapping_id = ?", mapping_id)
+def clear(mapping_id: int, range_id: int | None) -> None:
+    """What was sent is written down. A mapping has one running run at most, and that, or each of its ranges, has one
+    page under way."""
+    sql.execute(f"DELETE FROM pending_changes WHERE mapping_id = ? AND {sql.same('range_id')}", mapping_id, range_id)
 
 
 def _pending(side: str, key: str, before: str | None, written: str, told: str) -> Pending:

@@ -47,6 +47,21 @@ def without_job(now: Stamp) -> list[Waiting]:
     return [Waiting(id, mapping, priority, status != "queued", long) for id, mapping, priority, status, long in found]
 
 
+def free_ranges(now: Stamp) -> int:
+    """How many ranges of runs wait for a worker."""
+    query = (
+        "SELECT count(*) FROM run_ranges AS part JOIN sync_runs AS run ON run.id = part.run_id"
+        " WHERE part.status = 'open' AND part.lease_until < ? AND run.status = 'running' AND NOT run.cancel_requested"
+    )
+    return int(sql.rows(query, now)[0][0])
+
+
+def number_of(task: str) -> int:
+    """How many jobs of a kind are waiting, or carried out."""
+    query = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = ? AND status IN ('todo', 'doing')"
+    return int(sql.rows(query, task)[0][0])
+
+
 def note_jobs(jobs: Mapping[int, int]) -> None:
     """Note which job carries each run."""
     sql.execute_many("UPDATE sync_runs SET job_id = ? WHERE id = ?", [(job, run) for run, job in jobs.items()])

@@ -22,13 +22,30 @@ class LeaseLost(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """Who works on a run. `attempt` is the fencing token: it grows with every claim. `until`: when others may take the
-    run; whoever extends the lease moves it on, while others of the same process read it."""
+    """Who works on a run, or on a range of it. `attempt` is the fencing token: it grows with every claim. `until`: when
+    others may take it; whoever extends the lease moves it on, while others of the same process read it."""
 
     run_id: int
     owner: str
     attempt: int
     until: Stamp
+    range_id: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The table of what is held."""
+        return "sync_runs" if self.range_id is None else "run_ranges"
+
+    @property
+    def mine(self) -> tuple[int, str, int, str]:
+        """The parameters of `MINE`."""
+        if self.range_id is None:
+            return self.run_id, self.owner, self.attempt, "running"
+        return self.range_id, self.owner, self.attempt, "open"
+
+
+MINE = "id = ? AND owner = ? AND attempt = ? AND status = ?"
+"""The condition under which what a lease was given for is still its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +84,17 @@ def newest_id() -> int:
 
 
 _FREE = (
-    "(status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs AS other WHERE other.mapping_id = run.mapping_id"
+    "((status = 'queued' AND NOT EXISTS (SELECT 1 FROM sync_runs AS other WHERE other.mapping_id = run.mapping_id"
     " AND other.status = 'running') AND NOT EXISTS (SELECT 1 FROM run_predecessors JOIN sync_runs AS before"
     " ON before.id = run_predecessors.after_id WHERE run_predecessors.run_id = run.id"
-    " AND before.status IN ('queued', 'running'))) OR (status = 'running' AND lease_until < ?)"
+    " AND before.status IN ('queued', 'running'))) OR (status = 'running' AND lease_until < ?"
+    " AND (NOT EXISTS (SELECT 1 FROM run_ranges AS part WHERE part.run_id = run.id AND part.lease_until >= ?)"
+    " OR (NOT run.cancel_requested AND EXISTS (SELECT 1 FROM run_ranges AS part WHERE part.run_id = run.id"
+    " AND part.status = 'open' AND part.lease_until < ?) AND NOT EXISTS (SELECT 1 FROM run_ranges AS part"
+    " WHERE part.run_id = run.id AND part.status = 'failed')))))"
 )
-"""A run that can be worked on: queued, while its mapping rests and after all that it comes after have ended; or one
-whose worker's lease has ended."""
+"""A run that can be worked on (parameters: now, three times): queued, while its mapping rests and after all it comes
+after have ended; or one whose worker's lease has ended, unless others are at work on its last ranges."""
 
 
 def claim(owner: str, now: Stamp, lease_until: Stamp, *, short: bool = False) -> Lease | None:
@@ -82,8 +103,10 @@ def claim(owner: str, now: Stamp, lease_until: Stamp, *, short: bool = False) ->
     People's runs come first (`priority`), then the oldest. None when there is nothing to do or another was faster.
     """
     found = sql.rows(
-        f"SELECT id, attempt FROM sync_runs AS run WHERE ({_FREE}) AND (is_long = ? OR NOT ?)"
+        f"SELECT id, attempt FROM sync_runs AS run WHERE {_FREE} AND (is_long = ? OR NOT ?)"
         " ORDER BY priority, id LIMIT 1",
+        now,
+        now,
         now,
         False,
         short,
@@ -93,7 +116,7 @@ def claim(owner: str, now: Stamp, lease_until: Stamp, *, short: bool = False) ->
 
 def claim_one(run_id: int, owner: str, now: Stamp, lease_until: Stamp) -> Lease | None:
     """Take this run. None when it cannot be worked on now, or another was faster."""
-    found = sql.rows(f"SELECT id, attempt FROM sync_runs AS run WHERE id = ? AND ({_FREE})", run_id, now)
+    found = sql.rows(f"SELECT id, attempt FROM sync_runs AS run WHERE id = ? AND {_FREE}", run_id, now, now, now)
     return _take(found, owner, now, lease_until)
 
 
@@ -118,29 +141,33 @@ def _take(found: Sequence[tuple[Any, ...]], owner: str, now: Stamp, lease_until:
     return Lease(run_id, owner, attempt + 1, lease_until) if taken else None
 
 
+_PLACES = (("sync_runs", "running"), ("run_ranges", "open"))
+"""Where there are leases, and the status of what is worked on."""
+
+
+def something_waits(now: Stamp, *, short: bool = False) -> bool:
+    """Whether there is a run that can be worked on and that nobody has; `short`: one that is not known to be long."""
+    query = f"SELECT 1 FROM sync_runs AS run WHERE {_FREE} AND (is_long = ? OR NOT ?) LIMIT 1"
+    return bool(sql.rows(query, now, now, now, False, short))
+
+
 def end_leases(owners: Sequence[str]) -> int:
-    """Let runs of workers that are known to be dead be taken at once."""
-    return sql.execute(
-        f"UPDATE sync_runs SET lease_until = 0 WHERE status = 'running' AND {sql.among('owner')}", sql.values(owners)
+    """Let runs, and ranges, of workers that are known to be dead be taken at once; returns how many."""
+    return sum(
+        sql.execute(f"UPDATE {place} SET lease_until = 0 WHERE status = ? AND {sql.among('owner')}", status, among)
+        for place, status, among in [(*place, sql.values(owners)) for place in _PLACES]
     )
 
 
 def owners() -> list[str]:
     """Who holds a lease."""
-    return [
-        owner for (owner,) in sql.rows("SELECT owner FROM sync_runs WHERE status = 'running' AND owner IS NOT NULL")
-    ]
+    text = "SELECT owner FROM {} WHERE status = ? AND owner IS NOT NULL"
+    return list({owner for place, status in _PLACES for (owner,) in sql.rows(text.format(place), status)})
 
 
 def extend(lease: Lease, lease_until: Stamp) -> bool:
     """Keep a lease alive; returns whether somebody asked to cancel. Raises LeaseLost."""
-    held = sql.execute(
-        "UPDATE sync_runs SET lease_until = ? WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
-        lease_until,
-        lease.run_id,
-        lease.owner,
-        lease.attempt,
-    )
+    held = sql.execute(f"UPDATE {lease.place} SET lease_until = ? WHERE {MINE}", lease_until, *lease.mine)
     if not held:
         raise LeaseLost
     lease.until = lease_until
@@ -148,16 +175,15 @@ def extend(lease: Lease, lease_until: Stamp) -> bool:
 
 
 def save_page(lease: Lease, counts: Mapping[str, Any], progress: Mapping[str, Any], checkpoint: Any) -> None:
-    """Write down where a run stands, inside the transaction of a page. Raises LeaseLost, which undoes the page."""
+    """Write down where a run, or a range of it, stands, inside the transaction of a page. Raises LeaseLost, which
+    undoes the page."""
+    changed = "version = version + 1" if lease.range_id is None else "works_on = NULL"
     held = sql.execute(
-        "UPDATE sync_runs SET counts = ?, progress = ?, checkpoint = ?, version = version + 1"
-        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        f"UPDATE {lease.place} SET counts = ?, progress = ?, checkpoint = ?, {changed} WHERE {MINE}",
         sql.dump(counts),
         sql.dump(progress),
         sql.dump(checkpoint),
-        lease.run_id,
-        lease.owner,
-        lease.attempt,
+        *lease.mine,
     )
     if not held:
         raise LeaseLost
@@ -165,13 +191,7 @@ def save_page(lease: Lease, counts: Mapping[str, Any], progress: Mapping[str, An
 
 def assert_held(lease: Lease) -> None:
     """Raise LeaseLost unless the lease is still ours."""
-    held = sql.rows(
-        "SELECT 1 FROM sync_runs WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
-        lease.run_id,
-        lease.owner,
-        lease.attempt,
-    )
-    if not held:
+    if not sql.rows(f"SELECT 1 FROM {lease.place} WHERE {MINE}", *lease.mine):
         raise LeaseLost
 
 
@@ -193,15 +213,9 @@ def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapp
 
 
 def hand_over(lease: Lease) -> None:
-    """Put a run back so that another worker goes on at once where this one stopped. It is nobody's from then on: a sign
-    of life that comes late must not keep it."""
-    sql.execute(
-        "UPDATE sync_runs SET lease_until = 0, owner = NULL"
-        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
-        lease.run_id,
-        lease.owner,
-        lease.attempt,
-    )
+    """Put a run, or a range, back so that another worker goes on at once where this one stopped. It is nobody's from
+    then on: a sign of life that comes late must not keep it."""
+    sql.execute(f"UPDATE {lease.place} SET lease_until = 0, owner = NULL WHERE {MINE}", *lease.mine)
 
 
 def call_long(lease: Lease) -> None:
@@ -315,8 +329,12 @@ def list_records(run_id: int, *, outcome: str | None, before: int | None, limit:
 
 
 def cancel_wanted(run_id: int) -> bool:
-    """Whether somebody asked to cancel a run."""
-    found = sql.rows("SELECT cancel_requested FROM sync_runs WHERE id = ?", run_id)
+    """Whether somebody asked to cancel a run, or one of its ranges failed."""
+    found = sql.rows(
+        "SELECT cancel_requested OR EXISTS (SELECT 1 FROM run_ranges WHERE run_id = sync_runs.id AND status = 'failed')"
+        " FROM sync_runs WHERE id = ?",
+        run_id,
+    )
     return bool(found and found[0][0])
 
 

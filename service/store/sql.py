@@ -40,6 +40,11 @@ def among(column: str) -> str:
     return f"{column} IN (SELECT value FROM json_each(?))"
 
 
+def same(column: str) -> str:
+    """The condition that `column` is the parameter, which may be None."""
+    return f"{column} IS NOT DISTINCT FROM ?" if is_postgresql() else f"{column} IS ?"
+
+
 def values(items: Collection[Any]) -> Any:
     """The parameter for `among`."""
     return list(items) if is_postgresql() else orjson.dumps(list(items)).decode()

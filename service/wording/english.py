@@ -186,6 +186,11 @@ _FAILURES = {
         "There is no exchange rate for the currency {currency}.",
         "Enter an exchange rate for this currency.",
     ),
+    "exchange_rate_missing.bare": Words(
+        "An exchange rate is missing",
+        "A currency has no exchange rate.",
+        "Enter an exchange rate for each currency.",
+    ),
     "table_not_found": Words(
         "The table does not exist",
         "There is no table {table} in the business application, or the user of the connection may not see it.",
@@ -474,8 +479,23 @@ _REFUSALS = {
     ),
     "identity_provider_unreachable": Words(
         "The identity provider does not answer",
-        "The token is of the identity provider, whose keys cannot be fetched now.",
+        "The identity provider does not answer as it should now.",
         "Try again later, or use a token that this service made. The setting ACCORD_OIDC_ISSUER names the provider.",
+    ),
+    "sign_in_expired": Words(
+        "Sign in again",
+        "The answer of the identity provider does not belong to a sign-in that this browser began in the last minutes.",
+        "Sign in again.",
+    ),
+    "sign_in_refused": Words(
+        "Not signed in",
+        "The identity provider let nobody in: {detail}.",
+        "Sign in again, or ask who looks after the identity provider.",
+    ),
+    "sign_in_without_scopes": Words(
+        "Nothing is allowed",
+        "The identity provider knows {name}, and says of nothing here that they may do it.",
+        "Ask who looks after the identity provider for one of the words that ACCORD_OIDC_SCOPES lists.",
     ),
     "notification_refused": Words(
         "Notification refused",
@@ -600,6 +620,13 @@ _CONNECTION_PROBLEMS = {
     "not_a_database_name": Words("No database", "This is no name of a database: letters, digits, _, - and dots."),
     "not_a_web_address": Words(
         "No address", "This is no address such as https://host/path, or it has a password, a query or a fragment in it."
+    ),
+    "not_a_certificate": Words(
+        "No certificate",
+        "This must be a certificate and its private RSA key, both as PEM in one text, the key without a password.",
+    ),
+    "driver_missing": Words(
+        "Not installed", "This needs the package {package}, which is not installed; an extra of Accord brings it."
     ),
     "unknown_setting": Words("Unknown setting", "This kind of connection has no setting {name}."),
     "unknown_credential": Words("Unknown credential", "This kind of connection has no credential {name}."),
@@ -884,6 +911,17 @@ _MAPPING_PROBLEMS = {
         "A ring",
         "The mappings need each other in a ring, and none of its references can be written later: {ring}.",
         "Map one of the references to a field that may be empty, or take one out.",
+    ),
+    "set_for_other_kinds": Words(
+        "For another kind of connection", "The connection is of kind {kind}; the set is for {kinds}."
+    ),
+    "set_has_no_mapping": Words("No such mapping in the set", "The set has no mapping {name}; it has {names}."),
+    "set_has_no_parameter": Words("No such parameter", "The set has no parameter {name}; it has {names}."),
+    "set_has_no_parameter.bare": Words("No such parameter", "The set has no parameter {name}."),
+    "set_parameter_missing": Words(
+        "A parameter is missing",
+        "{name} is not given, and needed for: {names}.",
+        "Give the parameter, or say with `mappings` which others are to be applied.",
     ),
     "schedule_cron_wrong": Words("Wrong schedule", "This is no cron expression: {detail}."),
     "schedule_never_due": Words("Never due", "This schedule is never due."),

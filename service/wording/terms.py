@@ -11,6 +11,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "error": "error",
         "exclusion": "exclusion",
         "mapping": "mapping",
+        "mapping_set": "mapping set",
         "skipped": "skipped record",
         "sync_run": "run",
         "table": "table",
@@ -35,6 +36,28 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "null": "null",
     },
     "side": {"local": "local", "integration": "integration"},
+    "mappingSet": {
+        "business-central-dataverse": "Business Central with Dataverse and Dynamics 365 Sales: customers, vendors,"
+        " contacts, currencies, payment terms, shipment methods, items, salespeople and opportunities.",
+        "sql-customers": "The customers of two databases: their numbers and names.",
+        "tryton-crm": "The parties of Tryton with a table of a CRM in a database.",
+    },
+    "setParameter": {
+        "contactCustomerField": "The field of contacts that holds the id of the customer. The API v2.0 has none: an API"
+        " page of your own has it.",
+        "unitGroup": "The GUID of the unit group (uomschedules) of new products.",
+        "unit": "The GUID of the unit (uoms) of new products.",
+        "localTable": "The table of the local database.",
+        "localNumberField": "The field of the local table that holds the number.",
+        "localNameField": "The field of the local table that holds the name.",
+        "integrationTable": "The table of the integration database.",
+        "integrationNumberField": "The field of the integration table that holds the number.",
+        "integrationNameField": "The field of the integration table that holds the name.",
+        "crmTable": "The table of the CRM.",
+        "crmNumberField": "The field of the CRM's table that gets the party's number.",
+        "crmNameField": "The field of the CRM's table that holds the name.",
+        "crmActiveField": "The field of the CRM's table that says whether the record is in use.",
+    },
     "direction": {
         "bidirectional": "both ways",
         "toIntegration": "to integration",

@@ -7,8 +7,10 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -18,6 +20,7 @@ from service.operations.context import Context
 from service.operations.execution import StateLost
 from service.store import runs as run_rows
 from service.store.database import database, reconnect
+from service.store.integrity import is_lost
 from service.store.runs import Lease, LeaseLost
 
 SHORT = 5.0
@@ -46,11 +49,29 @@ def carry_out(context: Context, lease: Lease, place: Place) -> bool:
     given back, and waits to be gone on with. The caller has a connection open."""
     with Heart(context, lease, place) as heart:
         try:
-            execution.carry_out(context, lease, heart.why, heart.sleep)
+            execution.carry_out(context, lease, heart.why, heart.sleep, hold=partial(_held, context, place))
         except StateLost:
             _give_back(lease, place.stopping)
             return False
     return not heart.given_back
+
+
+def help_out(context: Context, owner: str, place: Place) -> int | None:
+    """Take ranges of a large run until there are none, or a run waits to begin; returns which run that was."""
+    return execution.help_out(context, owner, partial(_held, context, place), short=place.short)
+
+
+@contextmanager
+def _held(context: Context, place: Place, lease: Lease) -> Iterator[Heart]:
+    """Keep the lease of a range alive. Who works on ranges may do so in a place for short runs: they let go of it as
+    soon as one waits."""
+    with Heart(context, lease, replace(place, wish=cancelled, short=False)) as heart:
+        try:
+            yield heart
+        except Exception as error:
+            if is_lost(error):
+                _give_back(lease, place.stopping)
+            raise
 
 
 def _give_back(lease: Lease, stopping: threading.Event) -> None:
@@ -66,11 +87,13 @@ def _give_back(lease: Lease, stopping: threading.Event) -> None:
 
 
 def carry_out_next(context: Context, owner: str, stopping: threading.Event, *, short: bool = False) -> bool:
-    """Carry out one run if there is one; returns whether there was. The caller has a connection open."""
+    """Carry out one run if there is one, else take ranges of one; returns whether there was something to do. The caller
+    has a connection open."""
+    place = Place(stopping, cancelled, short)
     lease = execution.claim(context, owner, short=short)
     if lease is None:
-        return False
-    carry_out(context, lease, Place(stopping, cancelled, short))
+        return help_out(context, owner, place) is not None
+    carry_out(context, lease, place)
     return True
 
 

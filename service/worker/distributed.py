@@ -27,9 +27,9 @@ from service.operations.context import Context
 from service.store import queue, sql
 from service.store import runs as run_rows
 from service.store.database import database
-from service.worker.carrying import Place, carry_out
+from service.worker.carrying import Place, cancelled, carry_out, help_out
 from service.worker.dead import free_runs_of_the_dead
-from service.worker.jobs import EXECUTE, LONG, RUNS, TICKS, Jobs, going_on
+from service.worker.jobs import EXECUTE, HELP, LONG, RUNS, TICKS, Jobs, going_on
 from service.worker.ticks import start_due, tell_webhooks
 
 OFTEN, SELDOM = "* * * * * */2", "17 * * * *"
@@ -156,6 +156,7 @@ class QueueWorker:
         most = sum(self._places.values()) + _AT_ONCE + 4
         app = App(connector=PsycopgConnector(conninfo=self._url, min_size=1, max_size=most))
         app.task(name=EXECUTE, queue=RUNS, pass_context=True, retry=Again())(self._execute)
+        app.task(name=HELP, queue=RUNS, pass_context=True)(self._help)
         for name, when, work in (
             ("schedules", OFTEN, self._schedules),
             ("webhooks", OFTEN, self._webhooks),
@@ -177,6 +178,16 @@ class QueueWorker:
             over = carry_out(self._context, lease, place)
         if not over:
             raise Later(to=self._queue_of(run_id), priority=going_on(job.job.priority))
+
+    def _help(self, job: JobContext) -> None:
+        """Take ranges of a large run, until something else waits. Who is the last to finish goes on with the run."""
+        owner = f"{self._owner}:{job.job.id}"
+        with database.connection_context():
+            place = Place(self._stopping, cancelled, short=job.additional_context["short"])
+            run_id = help_out(self._context, owner, place)
+            lease = execution.claim(self._context, owner, run_id) if run_id is not None else None
+            if lease is not None:
+                carry_out(self._context, lease, place)
 
     def _come_back(self, run_id: int) -> None:
         """Raise Later unless the run has ended: another has it, its worker died just now, or its turn has not come."""

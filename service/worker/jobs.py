@@ -20,11 +20,17 @@ from service.store import queue, sql
 from service.store.database import connection
 from service.store.queue import Waiting
 
-EXECUTE = "accord.execute"
+EXECUTE, HELP = "accord.execute", "accord.help"
 RUNS, LONG, TICKS = "runs", "long", "ticks"
 GOING_ON = 1000
 """What was begun goes before what was not: a mapping is busy until its run has ended. The higher, the sooner; with our
 runs it is the other way round."""
+
+HANDS = 8
+"""So many workers help with ranges at once, at most."""
+
+LAST = -1000
+"""The priority of helping: everything else goes before it."""
 
 log = structlog.get_logger()
 
@@ -42,11 +48,15 @@ class Jobs:
         self._manager = App(connector=SyncPsycopgConnector()).job_manager
 
     def dispatch(self) -> None:
-        """Inside a transaction: a job for every run that may begin, or go on, and has none."""
+        """Inside a transaction: a job for every run that may begin, or go on, and has none; and jobs for those who help
+        with the ranges of large ones."""
         waiting = queue.without_job(self._now())
         if waiting:
             made = self._manager.batch_defer_jobs([_job(run) for run in waiting], queue.driver_connection())
             queue.note_jobs({run.run_id: job.id for run, job in zip(waiting, made, strict=True) if job.id})
+        missing = min(queue.free_ranges(self._now()), HANDS) - queue.number_of(HELP)
+        if missing > 0:
+            self._manager.batch_defer_jobs([_help()] * missing, queue.driver_connection())
 
     def wake(self) -> None:
         """After a transaction: what two of them have made free together, neither has seen. What goes wrong here is
@@ -71,3 +81,7 @@ def _job(run: Waiting) -> Job:
         task_name=EXECUTE,
         task_kwargs={"run_id": run.run_id},
     )
+
+
+def _help() -> Job:
+    return Job(queue=RUNS, priority=LAST, lock=None, queueing_lock=None, task_name=HELP, task_kwargs={})

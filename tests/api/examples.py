@@ -13,6 +13,8 @@ FITTING: Mapping[str, Mapping[str, Any]] = {
     "revokeToken": {"tokenId": 2},
     "cleanUpErrors": {"?": "all=true&includeOpen=true"},
     "getTable": {"table": "customer"},
+    "getMappingSet": {"name": "sql-customers"},
+    "applyMappingSet": {"name": "sql-customers"},
 }
 """What an operation needs where the first item of its kind, or the example alone, would not do: by its id."""
 

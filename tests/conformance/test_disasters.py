@@ -19,7 +19,7 @@ import pytest
 
 from service.core.failures import Failure, SideFailed
 from service.core.records import Side
-from service.engine.sync import ATTEMPTS, LONGEST_PAUSE
+from service.engine.patience import ATTEMPTS, LONGEST_PAUSE
 from service.operations import connections, execution, runs
 from service.store.models import SyncRun
 from tests.conformance.words import MemoryWorld, both, quiet, total

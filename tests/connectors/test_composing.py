@@ -9,7 +9,7 @@ import pytest
 
 from service.connectors.base import Connector, Insert, Update
 from service.connectors.composing import Composing
-from service.connectors.kit import CUSTOMERS, ConnectorContract, failure_of, read_all, record_of
+from service.connectors.kit import CUSTOMERS, ConnectorContract, Traits, failure_of, read_all, record_of
 from service.connectors.memory import STORES, open_store
 from service.core.composites import found
 from service.core.records import Record
@@ -42,7 +42,7 @@ def connector(app: ComposingApplication) -> Connector:
 
 
 class TestComposing(ConnectorContract):
-    pass
+    traits = Traits(cuts=True)
 
 
 def values(record: object) -> tuple[object, ...]:

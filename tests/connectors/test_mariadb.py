@@ -117,7 +117,7 @@ def connector(app: MariaApplication) -> Iterator[SqlConnector]:
 
 
 class TestMariaDb(ConnectorContract):
-    traits = Traits(options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60")})
+    traits = Traits(cuts=True, options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60")})
 
 
 # The server

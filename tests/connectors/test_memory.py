@@ -28,13 +28,13 @@ def connector(app: MemoryApplication) -> Connector:
 
 
 class TestMemory(ConnectorContract):
-    traits = Traits(options={"grade": ("gold", "silver")})
+    traits = Traits(cuts=True, options={"grade": ("gold", "silver")})
 
 
 class TestMemoryThatTellsChanges(ConnectorContract):
     """A store that tells its changes by itself, three at a time."""
 
-    traits = Traits(tells_changes=True, plenty=50)
+    traits = Traits(tells_changes=True, cuts=True, plenty=50)
 
     @pytest.fixture
     def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:

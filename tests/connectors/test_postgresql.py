@@ -122,7 +122,7 @@ def connector(app: PostgresApplication) -> Iterator[SqlConnector]:
 
 
 class TestPostgres(ConnectorContract):
-    traits = Traits(options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60"), "step": (1, -2)})
+    traits = Traits(cuts=True, options={"grade": ("gold", "sil'ver"), "terms": ("net 30", "net 60"), "step": (1, -2)})
 
 
 def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | None, position: list[Any]) -> str:

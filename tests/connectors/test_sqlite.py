@@ -106,7 +106,7 @@ def connector(app: SqliteApplication) -> Iterator[SqlConnector]:
 
 
 class TestSqlite(ConnectorContract):
-    traits = Traits(options={"grade": ("gold", "sil'ver"), "step": (1, -2)})
+    traits = Traits(cuts=True, options={"grade": ("gold", "sil'ver"), "step": (1, -2)})
 
 
 def statements_of(connector: SqlConnector) -> list[str]:

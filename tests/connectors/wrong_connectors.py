@@ -77,6 +77,29 @@ class ForgetsRowsWithoutStamp(MemoryConnector):
         return replace(page, records=kept)
 
 
+class ReadsBoundsTwice(MemoryConnector):
+    """The record at a bound is in both of its ranges."""
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        before = super().read_range(selection, None, after, 10_000).records[-1:] if after is not None else []
+        page = super().read_range(selection, after, upto, limit)
+        return replace(page, records=[*before, *page.records][:limit])
+
+
+class RangesEndWithTheirPage(MemoryConnector):
+    """A range ends with its first page."""
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        return replace(super().read_range(selection, after, upto, limit), cursor=None)
+
+
+class RangesIgnoreTheFilter(MemoryConnector):
+    """A range holds records outside the filter."""
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        return super().read_range(replace(selection, filter=()), after, upto, limit)
+
+
 class FetchesOutsideTheFilter(MemoryConnector):
     """`filtered` makes no difference."""
 
@@ -338,6 +361,9 @@ WRONG: Mapping[type[MemoryConnector], str] = {
     SinceIsExclusive: "test_since_includes_its_own_moment",
     CutsStamps: "test_stamps_are_as_fine_as_the_application_keeps_them",
     ForgetsRowsWithoutStamp: "test_rows_without_a_stamp_come_first_whatever_since_says",
+    ReadsBoundsTwice: "test_ranges_hold_every_record_once",
+    RangesEndWithTheirPage: "test_ranges_hold_every_record_once",
+    RangesIgnoreTheFilter: "test_a_range_stays_inside_the_filter",
     FetchesOutsideTheFilter: "test_records_are_fetched_by_key",
     FetchesInsideTheFilterOnly: "test_records_are_fetched_by_key",
     FindsOutsideTheFilter: "test_finding_stays_inside_the_filter",
@@ -375,7 +401,7 @@ WRONG_FEEDS: Mapping[type[MemoryConnector], str] = {
 class Put(ConnectorContract):
     """The kit, put to a connector."""
 
-    traits = Traits(plenty=300)
+    traits = Traits(plenty=300, cuts=True)
     connector_class: ClassVar[type[MemoryConnector]] = MemoryConnector
 
     @pytest.fixture
@@ -388,7 +414,7 @@ class Put(ConnectorContract):
 class PutToFeeds(Following):
     """The tests of feeds, put to a connector that has one."""
 
-    traits = Traits(tells_changes=True)
+    traits = Traits(tells_changes=True, cuts=True)
     connector_class: ClassVar[type[MemoryConnector]] = MemoryConnector
 
     @pytest.fixture

@@ -7,14 +7,20 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from tests.api.world import TOKEN, World
+from service.app import create_app
+from tests.api.world import CONTEXT, SETTINGS, TOKEN, World
+from tests.console.provider import CLIENT, SignInProvider
 from tests.console.test_console import EVERY
 
 SHOTS = os.environ.get("ACCORD_TEST_SCREENSHOTS")
@@ -35,15 +41,24 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture
-def address(lively: World) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, lively.app, threaded=True)
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """An application on a port; its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def address(lively: World) -> Iterator[str]:
+    with serving(lively.app) as found:
+        yield found
 
 
 @pytest.fixture
@@ -153,6 +168,52 @@ def test_a_plan_is_read_and_carried_out(page: Page, lively: World) -> None:
     lively.work()
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()
     assert lively.sql("crm", "SELECT name FROM account WHERE accountnumber = '10000'") == [("Bergström AB",)]
+
+
+def test_a_mapping_is_made_of_suggestions(page: Page, lively: World) -> None:
+    assert lively.ask("DELETE", "/mappings/1").status_code == 204
+    page.get_by_role("link", name="Mappings").click()
+    page.get_by_role("link", name="New mapping").click()
+    page.get_by_label("Connection").first.select_option(label="erp")
+    page.get_by_label("Connection").last.select_option(label="crm")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Table").first.fill("customer")
+    page.get_by_label("Table").last.fill("account")
+    page.get_by_role("button", name="Go on").click()
+    for fields in ("number – accountnumber", "name – name"):
+        page.get_by_role("button", name=f"Accept: {fields}").click()
+    page.get_by_label("Name", exact=True).fill("made here")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="made here")).to_be_visible()
+    assert len(lively.get("/mappings")["items"][0]["fieldMappings"]) == 2
+
+
+def test_signing_in_at_a_provider_on_another_site(browser: Browser, lively: World) -> None:
+    # Another name of this machine is another site for a browser, so that its cookies are kept apart.
+    provider = SignInProvider("localhost")
+    settings = replace(
+        SETTINGS,
+        oidc_issuer=provider.url,
+        oidc_audience="accord",
+        oidc_client_id=CLIENT,
+        oidc_client_secret=provider.secret,
+    )
+    networked = replace(CONTEXT, private_networks=(ip_network("127.0.0.0/8"),))
+    with serving(create_app(settings, networked)) as address:
+        context = browser.new_context(base_url=address, locale="en-GB")
+        page = context.new_page()
+        page.goto("/console/runs?mapping=1")
+        page.get_by_role("link", name="Sign in with localhost").click()
+        page.get_by_role("link", name="Deny").click()
+        expect(page.get_by_role("alert")).to_contain_text("access_denied")
+        page.get_by_role("link", name="Sign in with localhost").click()
+        page.get_by_role("link", name="Allow").click()
+        page.wait_for_url("**/console/runs?mapping=1")
+        expect(page.get_by_text("oidc:ada")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("link", name="Sign in with localhost")).to_be_visible()
+        context.close()
+    provider.close()
 
 
 def test_czech_and_back(page: Page) -> None:

@@ -44,7 +44,13 @@ OPERATING = (
     "/console/runs/new?mapping=1",
 )
 """Pages before something is done, for those who may do it."""
-ADMINISTERING = ("/console/mappings/1/delete",)
+ADMINISTERING = (
+    "/console/mappings/1/delete",
+    "/console/mappings/1/edit",
+    "/console/mappings/new",
+    "/console/mappings/new?local_connection=1&integration_connection=2",
+    "/console/mappings/new?local_connection=1&integration_connection=2&local_table=customer&integration_table=account",
+)
 CHECKED = ("/console/mappings/1?findings=yes",)
 """A page that asks the applications for more than the others of its kind."""
 EVERY = (*PAGES, *CHECKED, *OPERATING, *ADMINISTERING)
@@ -57,6 +63,8 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/console/errors/clean-up", {"age": "all", "confirmed": "yes"}),
     ("/console/runs/1/carry-out", {}),
     ("/console/mappings/1/delete", {"version": "1"}),
+    ("/console/mappings/1/edit", {"version": "1", "name": "other", "action": "save"}),
+    ("/console/mappings/new", {"local_connection": "1", "local_table": "customer", "action": "save"}),
     ("/console/couplings/1/synchronize", {}),
     ("/console/couplings/1/uncouple", {"version": "1"}),
     ("/console/couplings/new", {"mapping": "1", "local_key": "c9", "integration_key": "a9"}),

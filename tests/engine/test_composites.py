@@ -192,10 +192,11 @@ def test_an_insert_that_a_crash_interrupted_is_found_by_its_parts(world: World) 
     """The application makes the keys, and the mapping has no match key: what was sent is found by what it holds."""
     world.map([{**NUMBER, "match_key": None}, NAMES])
     account = world.add("integration", accountid="a", accountnumber="7", name="Ann, Berg")
-    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
-    assert execution.claim(world.context, "dead") is not None
+    runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "dead")
+    assert lease is not None
     sent = {"number": "7", "name + city": '["Ann","Berg"]'}
-    intents.save(world.mapping_id, run.id, Side.LOCAL, 0, [Intent(account, None, sent)])
+    intents.save(world.mapping_id, lease, Side.LOCAL, 0, [Intent(account, None, sent)])
     run_rows.end_leases(["dead"])
     world.add("local", number="7", name="Ann", city="Lund")
     customer = world.add("local", number="7", name="Ann", city="Berg")

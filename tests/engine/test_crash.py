@@ -14,7 +14,7 @@ from service.store import runs as run_rows
 from service.store.intents import Intent
 from service.store.models import Intent as IntentRow
 from service.store.models import SyncRun
-from service.store.runs import LeaseLost
+from service.store.runs import Lease, LeaseLost
 from service.worker import carry_out_next, free_runs_of_the_dead, start_due
 from tests.world import LINES, World, couple, errors, tally
 
@@ -27,7 +27,7 @@ def sent(world: World, key: str, chosen: str | None, values: dict[str, Scalar]) 
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
     lease = execution.claim(world.context, "dead")
     assert lease is not None
-    intents.save(world.mapping_id, run.id, Side.INTEGRATION, 0, [Intent(key, chosen, values)])
+    intents.save(world.mapping_id, Lease(run.id, "nobody", 0, 0), Side.INTEGRATION, 0, [Intent(key, chosen, values)])
     run_rows.end_leases(["dead"])
 
 

@@ -47,6 +47,9 @@ from odatapy.server.processor import CustomETagSupport
 
 ROOTS = {"odata": "/service", "dataverse": "/api/data/v9.2", "businessCentral": "/v2.0/tenant/production/api/v2.0"}
 COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
+OURS, OTHERS = uuid.UUID(int=1), uuid.UUID(int=2)
+"""Whoever uses the API, and the people who work in the application."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -159,12 +162,19 @@ class Processor(InMemoryProcessor):
         for field, value in values.items():
             set_value(entity, field, value, table["fields"][field]["type"])
         for field, facets in table["fields"].items():
+            if "joined" in facets:
+                parts = [str(entity.get_value(part) or "") for part in facets["joined"]]
+                set_value(entity, field, " ".join(filter(None, parts)), facets["type"])
             if "members" in facets and isinstance(entity.get_value(field), int):
                 set_value(entity, field, facets["members"][entity.get_value(field)], facets["type"])
         if table.get("stamp"):
             set_value(entity, table["stamp"], now(self.config) if stamp is None else stamp, "DateTimeOffset")
         self.version += 1
         entity.etag = f'W/"{self.version}"'
+        hand = getattr(self.asked, "hand", OTHERS)
+        for field in ("_createdby_value", "_modifiedby_value"):
+            if field in table["fields"] and (field != "_createdby_value" or entity.get_value(field) is None):
+                set_value(entity, field, hand, "Guid")
 
     def create_entity(self, request, response, uri_info, request_ct, response_ct):
         self.asked.request = request
@@ -184,10 +194,17 @@ class Processor(InMemoryProcessor):
         if entity.get_value(self.tables[entity_set.name]["key"]) in self.store.by_key[entity_set.name]:
             raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
         self._check_rules(entity_set.name, entity, entity)
-        for field in self.tables[entity_set.name]["fields"]:
+        for field, facets in self.tables[entity_set.name]["fields"].items():
             if entity.get_property(field) is None:
-                set_value(entity, field, None, self.tables[entity_set.name]["fields"][field]["type"])
+                set_value(entity, field, self.first_value(facets), facets["type"])
         self.change(entity_set.name, entity, {})
+
+    def first_value(self, facets):
+        """What a new record has where nothing is given: a default, or the next number of a series."""
+        if "series" not in facets:
+            return native(facets.get("default"), facets["type"])
+        self.version += 1
+        return f"{facets['series']}{self.version:05}"
 
     def _apply_update(self, entity_type, existing, incoming, *, merge):
         name = next(name for name, table in self.tables.items() if table["type"] == entity_type.name)
@@ -202,9 +219,10 @@ class Processor(InMemoryProcessor):
     def _bind(self, name, existing, incoming):
         """Lookups that are given as links become the keys that they lead to."""
         for nav, (source, _) in self.tables[name].get("lookups", {}).items():
-            for link in incoming.navigation_bindings:
-                if link.title == nav and link.binding_link:
-                    set_value(existing, source, uuid.UUID(link.binding_link[-37:-1]), "Guid")
+            for link in incoming.navigation_links:
+                if link.title == nav:
+                    [where] = link.bind_links
+                    set_value(existing, source, None if where == "None" else uuid.UUID(where[-37:-1]), "Guid")
 
     def _check_rules(self, name, existing, incoming):
         for field in self.tables[name].get("unique", ()):
@@ -315,6 +333,7 @@ class Application:
 
     def control(self, order):
         """One of the things that people do."""
+        self.processor.asked.hand = OTHERS
         with self.store.lock:
             return getattr(self, "do_" + order.pop("do"))(**order)
 
@@ -328,7 +347,7 @@ class Application:
             if entity is None:
                 entity = Entity()
                 for name, facets in described["fields"].items():
-                    set_value(entity, name, None, facets["type"])
+                    set_value(entity, name, self.processor.first_value(facets), facets["type"])
                 set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
@@ -340,6 +359,10 @@ class Application:
             self.store.by_key[name].clear()
         self.store.change_log.clear()
         self.do_expire()
+
+    def do_meddle(self, table):
+        """Somebody edits the newest record."""
+        self.processor.change(table, self.store.entities(table)[-1], {"city": "meddled"})
 
     def do_expire(self):
         """Delta links of before are not known any more."""
@@ -398,9 +421,32 @@ class Application:
                 return 200, {"value": [{"name": role}]}
             if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
                 verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
-                names = [f"prv{verb}Account" for verb in verbs]
+                types = [table["type"] for table in self.config["tables"].values()]
+                names = [f"prv{verb}{type.capitalize()}" for verb in verbs for type in types]
                 return 200, {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in names]}
         return None
+
+    def on_option(self, action, asked):
+        """Change a choice, as the actions of Dataverse do."""
+        if action == "PublishXml":
+            return 204, {}
+        table = next(one for one in self.config["tables"].values() if one["type"] == asked["EntityLogicalName"])
+        options = table["fields"][asked["AttributeLogicalName"]]["options"]
+        labels = {str(one["LanguageCode"]): one["Label"] for one in asked.get("Label", {}).get("LocalizedLabels", [])}
+        if action == "InsertOptionValue":
+            number = max([727_000_000, *map(int, options)]) + 1
+            options[str(number)] = labels
+            return 200, {"NewOptionValue": number}
+        if action == "UpdateOptionValue":
+            options[str(asked["Value"])].update(labels)
+        else:
+            del options[str(asked["Value"])]
+        return 204, {}
+
+    def do_options(self, table, field):
+        return {
+            value: labels["1033"] for value, labels in self.config["tables"][table]["fields"][field]["options"].items()
+        }
 
     def definitions(self, tail):
         """What Dataverse tells of its tables besides $metadata: their names, keys and choices."""
@@ -418,6 +464,25 @@ class Application:
             for name, table in self.config["tables"].items()
             if f"'{table['type']}'" in tail
         ]
+
+
+OPTION_ACTIONS = re.compile(rb"POST \S*/(\w+OptionValue|PublishXml) HTTP/1.1\r\n.*?\r\n\r\n(\{.*?\})\r\n--", re.DOTALL)
+
+
+def option_actions(application, body):
+    """What a batch of actions on choices answers, None where it is another one. Choices are seen once published."""
+    parts = OPTION_ACTIONS.findall(body)
+    if not parts:
+        return None
+    answers = []
+    for action, text in parts:
+        status, answer = application.on_option(action.decode(), json.loads(text))
+        said = json.dumps(answer)
+        answers.append(
+            "--answer\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+            f"HTTP/1.1 {status} .\r\nContent-Type: application/json\r\n\r\n{said}\r\n"
+        )
+    return "".join(answers).encode() + b"--answer--\r\n"
 
 
 def option_of(value, labels):
@@ -482,6 +547,10 @@ def handler_of(application):
             ):
                 self.answer(403, error("0x80040220", "The user is missing prvWrite privilege."))
                 return
+            told = option_actions(application, body) if path.endswith("$batch") else None
+            if told is not None:
+                self.answer(200, told, [("Content-Type", "multipart/mixed; boundary=answer")])
+                return
             if len(body) > (application.config.get("largest") or 10**9):
                 self.answer(413, error("", "Too large."))
                 return
@@ -518,16 +587,58 @@ def handler_of(application):
             kinds = application.config.get("batches", ["json", "multipart"])
             return any(one in kind for one in kinds)
 
+        def many(self, path, body):
+            """CreateMultiple and UpdateMultiple: one transaction, of which nothing stays when one record is refused."""
+            place, _, message = path.removeprefix(application.root + "/").partition("/Microsoft.Dynamics.CRM.")
+            table = application.config["tables"][place]
+            if not table.get("multiple", True):
+                self.answer(404, error("0x8006088a", f"Resource not found for the segment '{message}'."))
+                return
+            requests = []
+            for number, target in enumerate(json.loads(body)["Targets"]):
+                assert target.pop("@odata.type") == f"Microsoft.Dynamics.CRM.{table['type']}"
+                new = message == "CreateMultiple"
+                headers = {"Content-Type": "application/json", "Prefer": "return=representation"}
+                url = place if new else f"{place}({target.pop(table['key'])})"
+                headers |= {} if new else {"If-Match": "*"}
+                one = {"id": str(number), "method": "POST" if new else "PATCH", "url": url, "body": target}
+                requests.append({**one, "headers": headers, "atomicityGroup": "all"})
+            _, _, data = self.asked_of(
+                f"{application.root}/$batch", "", json.dumps({"requests": requests}).encode(), "application/json"
+            )
+            parts = json.loads(data)["responses"]
+            bad = next((one for one in parts if one["status"] >= 400 and one["status"] != 424), None)
+            if bad is not None:
+                self.answer(bad["status"], bad.get("body") or error("", "Refused."))
+            elif message == "CreateMultiple":
+                self.answer(
+                    200, {"Ids": [one["body"][table["key"]] for one in sorted(parts, key=lambda p: int(p["id"]))]}
+                )
+            else:
+                self.answer(204, b"")
+            if application.config.get("meddles") and message == "CreateMultiple" and bad is None:
+                application.control({"do": "meddle", "table": place})
+
         def pass_on(self, path, query, body):
+            if application.config["shape"] == "dataverse" and path.endswith((".CreateMultiple", ".UpdateMultiple")):
+                application.processor.asked.hand = OURS
+                self.many(path, body)
+                return
+            status, headers, data = self.asked_of(path, query, body, self.headers.get("Content-Type", ""))
+            self.answer(status, data, headers)
+
+        def asked_of(self, path, query, body, kind):
+            """What odatapy says to a request of somebody who uses the API."""
+            application.processor.asked.hand = OURS
             environ = {
-                "REQUEST_METHOD": self.command,
+                "REQUEST_METHOD": self.command if not path.endswith("$batch") else "POST",
                 "SCRIPT_NAME": "",
                 "PATH_INFO": unquote(path),
                 "REQUEST_URI": f"{path}?{query}",
                 "RAW_URI": f"{path}?{query}" if query else path,
                 "QUERY_STRING": query,
                 "CONTENT_LENGTH": str(len(body)),
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_TYPE": kind,
                 "SERVER_NAME": "127.0.0.1",
                 "SERVER_PORT": str(self.server.server_address[1]),
                 "SERVER_PROTOCOL": "HTTP/1.1",
@@ -550,7 +661,7 @@ def handler_of(application):
                 data = re.sub(rb'"id": ?"[^"]*\(([0-9a-f-]{36})\)"', rb'"id":"\1"', data)
             if application.config["shape"] == "businessCentral" and self.command in ("PATCH", "DELETE"):
                 status = {412: 409}.get(status, status)
-            self.answer(status, data, headers)
+            return status, headers, data
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_all  # noqa: N815
 

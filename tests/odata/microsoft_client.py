@@ -43,6 +43,10 @@ def main():
         batch.records.create("account", {"name": "a duplicate", "accountnumber": "A2"})
         result = batch.execute(continue_on_error=True)
         said["batch"] = [response.status_code for response in result.responses]
+        keys = client.records.create("account", [{"name": f"many {n}", "accountnumber": f"M{n}"} for n in range(3)])
+        client.records.update("account", keys, {"address1_city": "Tromsø"})
+        many = [client.records.retrieve("account", one, select=["name", "address1_city"]) for one in keys]
+        said["many"] = [[one["name"], one["address1_city"]] for one in many]
         client.records.delete("account", key)
         said["deleted"] = client.records.retrieve("account", key, select=["name"])
     print(json.dumps(said))

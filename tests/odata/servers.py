@@ -79,6 +79,13 @@ class MockSap:
         with urllib.request.urlopen(self.root + path, timeout=30) as answer:
             return json.load(answer)
 
+    def tell(self, path: str, order: dict[str, Any]) -> None:
+        """Have its control plane do something."""
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.root + path, data=json.dumps(order).encode(), headers=headers)
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
 
 @contextmanager
 def mock_sap(*options: str) -> Iterator[MockSap]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.connectors.base import Connector, Insert
+from service.connectors.base import Connector, Insert, Update
 from service.connectors.kit import CUSTOMERS, SECOND, ConnectorContract, Traits, failure_of, record_of
 from service.connectors.odata import BusinessCentralConnector, DataverseConnector, ODataConnector
 from service.core.failures import Failure
@@ -74,6 +74,8 @@ def paged() -> Iterator[Counterpart]:
 @pytest.fixture(scope="module")
 def dataverse() -> Iterator[Counterpart]:
     tables = contract_tables("customerid", _GUID, "modifiedon", 3)
+    hands = {name: {"type": "Guid", "computed": True} for name in ("_createdby_value", "_modifiedby_value")}
+    tables["customer"]["fields"] |= hands
     with counterpart("dataverse", tables, stampDigits=3) as running:
         yield running
 
@@ -183,3 +185,84 @@ def test_dataverse_takes_a_guid_of_our_choice(dataverse: Counterpart) -> None:
     [result] = connector.insert(selection, [Insert({"name": "n"}, key="00000000-0000-4000-8000-00000000abcd")])
     assert record_of(result).key == "00000000-0000-4000-8000-00000000abcd"
     connector.close()
+
+
+@pytest.fixture
+def bulk(dataverse: Counterpart) -> Iterator[ODataApplication]:
+    yield application(dataverse, DataverseConnector, guids=True)
+    dataverse.control("set", meddles=False, largest=None)
+
+
+def bulk_calls(service: Counterpart) -> list[str]:
+    """What was asked of the service in order to write, in order."""
+    return [target.rpartition("/")[2].rpartition(".")[2] for method, target, _ in service.requests() if method != "GET"]
+
+
+def test_many_records_are_made_and_written_by_one_call(bulk: ODataApplication) -> None:
+    connector, selection = bulk.connector(), TestDataverse.traits.customers
+    keys = [f"{n:08x}-0000-4000-8000-00000000abcd" for n in range(300)]
+    bulk.service.requests()
+    made = connector.insert(selection, [Insert({"name": f"n{n}"}, key=key) for n, key in enumerate(keys)])
+    assert [record_of(one).key for one in made] == keys
+    assert [record_of(one).values[1] for one in made] == [f"n{n}" for n in range(300)]
+    assert bulk_calls(bulk.service) == ["CreateMultiple", "$batch"]  # The second reads what was made.
+    done = connector.update(selection, [Update(record_of(one), {"city": "Oslo"}, guarded=False) for one in made])
+    assert {record_of(one).values[2] for one in done} == {"Oslo"}
+    assert bulk_calls(bulk.service) == ["UpdateMultiple", "$batch"]
+    connector.update(selection, [Update(record_of(one), {"city": "Bergen"}, guarded=True) for one in done])
+    assert set(bulk_calls(bulk.service)) == {"$batch"}  # Neither message takes If-Match.
+    connector.close()
+
+
+def test_what_a_bulk_call_refuses_is_written_one_by_one(bulk: ODataApplication) -> None:
+    connector, selection = bulk.connector(), TestDataverse.traits.customers
+    items = [Insert({"name": f"n{n}", "number": f"N{n % 45}"}) for n in range(50)]
+    bulk.service.requests()
+    results = connector.insert(selection, items)
+    assert [isinstance(one, Failure) for one in results] == [n >= 45 for n in range(50)]
+    assert failure_of(results[49]).params["field"] == "number"
+    assert bulk_calls(bulk.service)[:2] == ["CreateMultiple", "$batch"]
+    records = [record_of(one) for one in results[:3]]
+    bulk.service.control("remove", table="customer", key=records[1].key)
+    updates = [Update(one, {"visits": 1}, guarded=False) for one in records]
+    assert [isinstance(one, Failure) for one in connector.update(selection, updates)] == [False, True, False]
+    connector.close()
+
+
+def test_a_bulk_call_that_is_too_large_is_halved(bulk: ODataApplication) -> None:
+    connector, selection = bulk.connector(), TestDataverse.traits.customers
+    bulk.service.control("set", largest=8_000)
+    results = connector.insert(selection, [Insert({"name": "n", "city": "x" * 1_000}) for _ in range(20)])
+    assert len({record_of(one).key for one in results}) == 20
+    connector.close()
+
+
+def test_an_edit_right_after_a_bulk_call_is_not_taken_for_ours(bulk: ODataApplication) -> None:
+    connector, selection = bulk.connector(), TestDataverse.traits.customers
+    bulk.service.control("set", meddles=True)
+    results = connector.insert(selection, [Insert({"name": f"n{n}"}) for n in range(3)])
+    assert [isinstance(one, Failure) for one in results] == [False, False, True]
+    assert failure_of(results[2]).code == "record_moved"
+    connector.close()
+
+
+def test_bulk_calls_can_be_switched_off_and_are_not_made_for_tables_that_do_not_know_them(
+    bulk: ODataApplication,
+) -> None:
+    selection = TestDataverse.traits.customers
+    without = bulk.connector(bulk="off")
+    bulk.service.requests()
+    without.insert(selection, [Insert({"name": f"n{n}"}) for n in range(3)])
+    assert bulk_calls(bulk.service) == ["$batch"]
+    without.close()
+    tables = contract_tables("customerid", _GUID, "modifiedon", 3)
+    hands = {name: {"type": "Guid", "computed": True} for name in ("_createdby_value", "_modifiedby_value")}
+    tables["customer"] |= {"multiple": False, "fields": tables["customer"]["fields"] | hands}
+    with counterpart("dataverse", tables, stampDigits=3) as service:
+        connector = DataverseConnector({"url": service.url}, {})
+        for expected in (["CreateMultiple", "$batch"], ["$batch"]):
+            service.requests()
+            results = connector.insert(selection, [Insert({"name": f"n{n}"}) for n in range(3)])
+            assert [record_of(one).values[1] for one in results] == ["n0", "n1", "n2"]
+            assert bulk_calls(service) == expected
+        connector.close()

@@ -302,7 +302,7 @@ def test_tokens_and_links_of_microsofts_services() -> None:
     sales = DataverseConnector({"url": "https://contoso.crm4.dynamics.com", **cloud}, secret)
     assert sales._settings.url == "https://contoso.crm4.dynamics.com/api/data/v9.2/"
     assert sales._settings.auth.identity.split("\0") == [
-        "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token",
+        "https://login.microsoftonline.com/contoso.com",
         "i",
         "s",
         "https://contoso.crm4.dynamics.com/.default",
@@ -312,11 +312,26 @@ def test_tokens_and_links_of_microsofts_services() -> None:
         f"https://contoso.crm4.dynamics.com/main.aspx?pagetype=entityrecord&etn=opportunity&id={key}"
     )
     url = "https://api.businesscentral.dynamics.com/v2.0/contoso.com/production/api/v2.0"
-    erp = BusinessCentralConnector({"url": url, "company": "CRONUS", **cloud}, secret)
+    erp = BusinessCentralConnector({"url": url, "company": "CRONUS & Co", **cloud}, secret)
     assert erp._settings.auth.identity.endswith("https://api.businesscentral.dynamics.com/.default")
-    assert erp.link("customers", key) == (
-        f"https://businesscentral.dynamics.com/contoso.com/production?page=21&filter=%27SystemId%27%20IS%20%27{key}%27"
+    client = "https://businesscentral.dynamics.com/contoso.com/production?company=CRONUS%20%26%20Co&page"
+    assert erp.link("customers", key) == f"{client}=21&filter=%27SystemId%27%20IS%20%27{key}%27"
+    assert erp.link("contacts", "CT 1") == f"{client}=5050&filter=%27No.%27%20IS%20%27CT%201%27"
+    assert erp.link("salespeoplePurchasers", "JR") == f"{client}=5116&filter=%27Code%27%20IS%20%27JR%27"
+    assert erp.link("customerPaymentJournals", key) is None
+    by_id = BusinessCentralConnector({"url": url, "company": key, **cloud}, secret)
+    assert str(by_id.link("items", key)).startswith(
+        "https://businesscentral.dynamics.com/contoso.com/production?page=30"
     )
-    assert erp.link("paymentTerms", key) is None
+    logical = {
+        "accounts": "account",
+        "contacts": "contact",
+        "transactioncurrencies": "transactioncurrency",
+        "systemusers": "systemuser",
+        "products": "product",
+    }
+    for table, name in logical.items():
+        assert f"&etn={name}&" in str(sales.link(table, key))
+    assert sales.link("accounts.paymenttermscode", "1") is None
     linked = ODataConnector({"url": "https://x/", "linkTemplate": "https://x/{table}/{key}"}, {})
     assert linked.link("a b", "1/2") == "https://x/a%20b/1%2F2"

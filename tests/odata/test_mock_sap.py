@@ -10,14 +10,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.core.records import Selection
-from service.operations import checks, connections, mappings, runs
+from service.connectors.base import Deletion, Update
+from service.core.records import Record, Selection
+from service.operations import checks, connections, mappings, runs, skipped
 from service.store.database import connection, migrate, open_database
 from service.store.models import SyncRun
 from service.worker import run_until_idle
 from tests.odata.servers import MockSap, mock_sap
 from tests.servers import PostgresServer
-from tests.world import line, new_context, tally
+from tests.world import errors, line, new_context, tally
 
 SCHEMA = """
 CREATE TABLE partner (
@@ -172,3 +173,101 @@ def test_a_secret_that_is_wrong(both: Both) -> None:
     assert (run.status, run.code) == ("failed", "credentials_rejected")
     status, found = checks.check(both.context, both.ids[1])
     assert (status, {one.code: one.status for one in found}["credentials"]) == ("fail", "fail")
+
+
+def edit_there(both: Both, key: str, **values: str) -> None:
+    """Somebody edits a partner in the ERP."""
+    with connections.connected(both.context, both.ids[1]) as connector:
+        selection = Selection("BusinessPartner", "BusinessPartner", "LastChangeDate", tuple(values))
+        record = connector.fetch(selection, [key], filtered=False)[key]
+        [result] = connector.update(selection, [Update(record, values, guarded=True)])
+        assert isinstance(result, Record)
+
+
+def delete_there(both: Both, key: str) -> None:
+    with connections.connected(both.context, both.ids[1]) as connector:
+        selection = Selection("BusinessPartner", "BusinessPartner", "LastChangeDate", ())
+        record = connector.fetch(selection, [key], filtered=False)[key]
+        assert connector.delete(selection, [Deletion(record, guarded=True)]) == [None]
+
+
+def names(both: Both, key: str) -> tuple[Any, Any]:
+    """A partner's search term here and there."""
+    here = {row[0]: row[4] for row in both.rows()}
+    there = {row[0]: row[4] for row in both.partners()}
+    return here.get(key), there.get(key)
+
+
+def test_a_conflict_is_resolved_and_deletions_travel(both: Both) -> None:
+    """The whole story: both sides edit one record each, then the same one; a person decides; each deletes something."""
+    mappings.change(
+        both.context,
+        both.mapping_id,
+        {"deletion_conflict_resolution": "deletePartner", "max_delete_percent": 100},
+        None,
+        "test",
+    )
+    both.run()
+    keys = [row[0] for row in both.rows()]
+    both.sql(f"UPDATE partner SET search_term = 'HERE' WHERE id = '{keys[0]}'")
+    edit_there(both, keys[1], SearchTerm1="THERE")
+    assert both.run().status == "succeeded"
+    assert (names(both, keys[0]), names(both, keys[1])) == (("HERE", "HERE"), ("THERE", "THERE"))
+    both.sql(f"UPDATE partner SET search_term = 'OURS' WHERE id = '{keys[2]}'")
+    edit_there(both, keys[2], SearchTerm1="THEIRS")
+    run = both.run()
+    assert (run.status, [one.code for one in errors(status="open")]) == (
+        "completedWithErrors",
+        ["destination_modified_later"],
+    )
+    assert names(both, keys[2]) == ("OURS", "THEIRS")
+    [item] = skipped.list_skipped(mapping_id=both.mapping_id, status="open", limit=10)
+    skipped.resolve(both.context, item.id, "keepLocal", None, "anna")
+    run_until_idle(both.context)
+    assert names(both, keys[2]) == ("OURS", "OURS")
+    both.sql(f"DELETE FROM partner WHERE id = '{keys[3]}'")
+    delete_there(both, keys[4])
+    run = runs.start(both.context, runs.RunRequest(both.mapping_id, "findDeleted"), "test")
+    run_until_idle(both.context)
+    assert runs.get(run.id).status == "succeeded"
+    left = sorted(set(keys) - {keys[3], keys[4]})
+    assert [row[0] for row in both.rows()] == [row[0] for row in both.partners()] == left
+
+
+def test_delta_links_tell_deletions(both: Both) -> None:
+    """Its metadata says nothing of them; who knows that it has them says so. Tokens are moments of its clock."""
+    mappings.change(
+        both.context,
+        both.mapping_id,
+        {"deletion_conflict_resolution": "deletePartner", "max_delete_percent": 100},
+        None,
+        "test",
+    )
+    settings = {**connections.get(both.ids[1]).settings, "deltaLinks": "on"}
+    connections.change(both.context, both.ids[1], {"settings": settings}, None, "test")
+    both.run()
+    keys = [row[0] for row in both.rows()]
+    delete_there(both, keys[0])
+    edit_there(both, keys[1], SearchTerm1="THERE")
+    run = both.run()
+    assert (run.status, tally(run, "toIntegration")) == ("succeeded", {"read": 1, "deleted": 1})
+    assert tally(run, "fromIntegration") == {"read": 1, "modified": 1}
+    assert [row[0] for row in both.rows()] == keys[1:]
+    writes = both.writes()
+    assert both.run().status == "succeeded"
+    assert both.writes() == writes
+
+
+def test_a_user_who_may_only_read_is_one_error_for_the_administrator(both: Both) -> None:
+    both.run()
+    for method in ("POST", "PATCH", "DELETE"):
+        rule = {"method": method, "match": r"BusinessPartner|\$batch", "scenario": "forbidden"}
+        both.sap.tell("/_mock/faults", rule)
+    both.sql("UPDATE partner SET search_term = 'HERE'")
+    for number in range(20):
+        both.sql(f"INSERT INTO partner (id, name, category) VALUES ('90000{number:02}', 'New', '2')")
+    run = both.run()
+    assert (run.status, run.code) == ("failed", "permission_denied")
+    assert [(one.code, one.responsibility) for one in errors()] == [("permission_denied", "administrator")]
+    assert skipped.list_skipped(mapping_id=both.mapping_id, status=None, limit=10) == []
+    assert len(both.partners()) == 24

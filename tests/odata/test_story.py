@@ -13,6 +13,7 @@ from service.connectors.odata.plan import Plan
 from service.core.records import Side
 from service.operations import checks
 from service.store.database import connection, migrate, open_database
+from tests.cutting import wire_to
 from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import FIELDS, NAMES, USERS, ODataWorld, tables
 from tests.world import errors, tally
@@ -178,3 +179,23 @@ def test_setup_checks(services: dict[str, Counterpart], tmp_path: Path, shape: s
     else:
         assert told[("user_is_administrator", None)] == "unknown"
         assert told[("company", None)] == "pass"
+
+
+def test_a_bulk_call_whose_answer_is_lost_doubles_nothing(tmp_path: Path) -> None:
+    """Dataverse has made the records, and nobody heard of it."""
+    hands = {name: {"type": "Guid", "computed": True} for name in ("_createdby_value", "_modifiedby_value")}
+    described = tables("dataverse")
+    described["accounts"]["fields"] |= hands
+    with counterpart("dataverse", described, users=USERS, stampDigits=0) as service, wire_to(service.port) as wire:
+        world = ODataWorld(tmp_path, service, port=wire.port)
+        world.map_service()
+        for row in range(20):
+            world.add("local", number=f"N{row}", name=f"n{row}")
+        wire.cut_after(b".CreateMultiple")
+        run = world.run()
+        assert (wire.cuts, run.status) == (1, "succeeded")
+        assert len(service.control("all", table="accounts")) == 20
+        service.requests()
+        assert world.run("full").status == "succeeded"
+        assert not [target for method, target, _ in service.requests() if method == "POST" and "Multiple" in target]
+        assert len(service.control("all", table="accounts")) == 20

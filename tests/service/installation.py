@@ -45,7 +45,7 @@ def said(text: Any) -> LiteralString:
 
 
 class Installation:
-    """Processes by name; each is on a machine of its own, as far as it can tell."""
+    """Processes by name; each is on a machine of its own, as far as it can tell. An empty setting is none."""
 
     def __init__(self, folder: Path, state: str, application: str, **settings: str) -> None:
         self.folder, self.state, self.application = folder, state, application
@@ -58,6 +58,7 @@ class Installation:
             "ACCORD_RATE_LIMIT": "off",
             **settings,
         }
+        self.environment = {name: value for name, value in self.environment.items() if value}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports: dict[str, int] = {}
         self.settings = read_settings(self.environment)

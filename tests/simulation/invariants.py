@@ -97,7 +97,7 @@ class Truth:
             read = (
                 record.modified_on
                 for name, operation, _, _, answer in self._faults.trace
-                if (name, operation) == (side, "read") and isinstance(answer, Page)
+                if name == side and operation in ("read", "read_range") and isinstance(answer, Page)
                 for record in answer.records
             )
             assert modified_on in read, f"the watermark of {side} is beyond what was read"

@@ -6,14 +6,16 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
 
 from service.core.records import Side
-from service.operations import connections, execution, mappings, runs, skipped
+from service.operations import connections, execution, mappings, runs, sharing, skipped
 from service.operations.context import Context, SecretBox
+from service.operations.sharing import Signs
 from service.store import sql
 from service.store.database import database, migrate, open_database
 from service.store.models import SyncRun
@@ -53,13 +55,18 @@ class Scenario:
         self.faults = Faults(self.chance.getrandbits(32), RATES, self.clock)
         self.faults.between = self._come_between
         self.faults.paused = self._overtake
+        self.faults.meanwhile = self._may_help
         keys = random.Random(seed)
+        # Chances of their own: what else happens in a seed is what happened before there were ranges.
+        self.helper = random.Random(f"ranges {seed}")
+        self.helping = self.helper.choice((0.0, 0.02, 0.1))
         self.context = Context(
             SECRETS,
             now=self.clock.now,
             steady=self.clock.now,
             new_key=lambda: uuid.UUID(int=keys.getrandbits(128)),
             connector_class=self.faults.connector_class,
+            range_size=self.helper.choice((2, 3, 10_000)),
         )
         self.page_size = self.chance.randint(2, 5)
         self.workers = 0
@@ -152,12 +159,25 @@ class Scenario:
         self.workers += 1
         lease = execution.claim(self.context, f"worker-{self.workers}")
         if lease is None:
-            return False
+            return self._help()
+        beat, sleep = self._beat(lease), self.clock.sleep
         try:
-            execution.carry_out(self.context, lease, self._beat(lease), self.clock.sleep, self.page_size)
+            execution.carry_out(self.context, lease, beat, sleep, self.page_size, self._hold)
         except Crash:
             self.truth.look()
         return True
+
+    def _help(self) -> bool:
+        """Another worker takes ranges of the run at hand, if there are any."""
+        self.workers += 1
+        try:
+            return bool(execution.help_out(self.context, f"worker-{self.workers}", self._hold, self.page_size))
+        except Crash:
+            self.truth.look()
+            return True
+
+    def _hold(self, lease: Lease) -> AbstractContextManager[Signs]:
+        return sharing.unkept(self._beat(lease), self.clock.sleep)(lease)
 
     def _beat(self, lease: Lease) -> Callable[[], None]:
         def beat() -> None:
@@ -173,6 +193,14 @@ class Scenario:
         told by all it holds, they keep their hands off until that is settled: what docs/crashes.md asks for."""
         if self.by_number or not self._inserting():
             self.applications.work()
+
+    def _may_help(self, name: str, operation: str) -> None:
+        """While a worker is about to call an application, another may do what it can."""
+        if self.standing or database.in_transaction() or self.helper.random() >= self.helping:
+            return
+        self.standing = True
+        self._help()
+        self.standing = False
 
     def _inserting(self) -> bool:
         return bool(sql.rows("SELECT 1 FROM intents"))

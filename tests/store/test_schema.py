@@ -43,6 +43,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "field_mappings": {("mapping_id", "position")},
     "couplings": {("mapping_id", "local_key"), ("mapping_id", "integration_key")},
     "run_predecessors": {("run_id", "after_id")},
+    "run_ranges": {("run_id", "number")},
     "error_groups": {("mapping_id", "fingerprint")},
     "retries": {("mapping_id", "side", "key")},
     "intents": {("mapping_id", "side", "source_key")},
@@ -55,6 +56,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
 
 PARTIAL = {
     "sync_runs_open": (False, ("priority", "id"), "status"),
+    "run_ranges_open": (False, ("run_id", "number"), "open"),
     "sync_runs_one_running": (True, ("mapping_id",), "running"),
     "sync_runs_one_queued": (True, ("mapping_id", "request_key"), "queued"),
     "skipped_records_one_local": (True, ("mapping_id", "local_key"), "resolved"),
@@ -72,6 +74,7 @@ CHECKS: dict[tuple[str, str], Iterable[str]] = {
     ("mappings", "deletion_conflict_resolution"): DeletionResolution,
     ("field_mappings", "direction"): Direction,
     ("watermarks", "side"): Side,
+    ("run_ranges", "status"): ("open", "done", "failed"),
     ("change_feeds", "side"): Side,
     ("sync_runs", "kind"): KINDS,
     ("sync_runs", "direction"): Direction,

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 from urllib3.util import Timeout, Url, parse_url
 
 from service.connectors.http.addresses import Reach
-from service.connectors.http.pools import open_pool
+from service.connectors.http.pools import Bound, open_pool
 from service.connectors.http.sharing import Shared
 from service.core.failures import Failure, SideFailed
 
@@ -45,8 +45,8 @@ class Auth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, between two parts of an answer, and for an answer as a whole. `total` is looked at whenever
-    a part of the body arrives."""
+    """Seconds: to connect, between two parts of an answer, and for an exchange as a whole, from its request to the last
+    byte of its answer, headers included."""
 
     connect: float = 10.0
     read: float = 60.0
@@ -122,6 +122,7 @@ class HttpClient:
         self._largest = largest or LARGEST_ANSWER
         self._csrf_headers: dict[str, str] = {}
         self._pool: HTTPConnectionPool | None = None
+        self._bound = Bound()
 
     def close(self) -> None:
         """Give back the connection. May be called twice; the next request opens a new one."""
@@ -146,7 +147,7 @@ class HttpClient:
             self._fetch_csrf_token()
             answer, _ = self._once(method, url, headers, body)
         if self._refuses:
-            self._refuse(answer)
+            self.refuse(answer)
         self.shared.passed()
         return answer
 
@@ -169,7 +170,8 @@ class HttpClient:
         proof = self._auth.headers(self._reach)
         merged = {**self._headers, **(self._csrf_headers if method != "GET" else {}), **(headers or {}), **proof}
         try:
-            return self._exchange(method, url, merged, body), proof
+            with self.shared.flight.slot(method, self._timeouts.total):
+                return self._exchange(method, url, merged, body), proof
         except (HTTPError, OSError) as error:
             self.close()
             # urllib3 counts a refused connection among the time-outs.
@@ -181,7 +183,9 @@ class HttpClient:
 
     def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         deadline = time.monotonic() + self._timeouts.total
-        response = self._opened().urlopen(
+        pool = self._opened()
+        self._bound.deadline = deadline
+        response = pool.urlopen(
             method,
             parse_url(url).request_uri,
             body=body,
@@ -214,10 +218,10 @@ class HttpClient:
     def _opened(self) -> HTTPConnectionPool:
         if self._pool is None:
             timeout = Timeout(connect=self._timeouts.connect, read=self._timeouts.read)
-            self._pool = open_pool(*self._origin, timeout, self._reach)
+            self._pool = open_pool(*self._origin, timeout, self._reach, self._bound)
         return self._pool
 
-    def _refuse(self, answer: Answer) -> None:
+    def refuse(self, answer: Answer) -> None:
         """SideFailed for what no caller can do anything about."""
         detail = _first_words(answer)
         if answer.status == 401:

@@ -1,10 +1,14 @@
-"""Connection pools of urllib3 whose connections go only to addresses that may be reached."""
+"""Connection pools of urllib3 whose connections go only to addresses that may be reached, and wait no longer than they
+may for an answer as a whole: a server that sends a byte a second keeps every time-out between two of them."""
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import sys
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -15,12 +19,51 @@ from urllib3.util import Timeout
 from service.connectors.http.addresses import Reach, resolve
 
 
-def open_pool(scheme: str, host: str, port: int, timeout: Timeout, reach: Reach) -> HTTPConnectionPool:
+@dataclass(slots=True)
+class Bound:
+    """Until when (by the monotonic clock) the sockets of a client wait for anything."""
+
+    deadline: float = math.inf
+
+
+def open_pool(scheme: str, host: str, port: int, timeout: Timeout, reach: Reach, bound: Bound) -> HTTPConnectionPool:
     """A pool of one connection. For TLS it trusts the certificates of the machine, or those in SSL_CERT_FILE."""
+    more: dict[str, Any] = {"timeout": timeout, "maxsize": 1, "block": True, "reach": reach, "bound": bound}
     if scheme == "https":
         context = ssl.create_default_context()
-        return _HttpsPool(host, port, timeout=timeout, maxsize=1, block=True, reach=reach, ssl_context=context)
-    return _HttpPool(host, port, timeout=timeout, maxsize=1, block=True, reach=reach)
+        context.sslsocket_class = _BoundTlsSocket
+        return _HttpsPool(host, port, ssl_context=context, **more)
+    return _HttpPool(host, port, **more)
+
+
+class _BoundSocket(socket.socket):
+    """A socket that waits for what it receives no longer than its bound."""
+
+    bound: Bound = Bound()
+
+    def recv_into(self, *args: Any) -> int:
+        _shorten(self, self.bound)
+        return super().recv_into(*args)
+
+
+class _BoundTlsSocket(ssl.SSLSocket):
+    """The same over TLS."""
+
+    bound: Bound = Bound()
+
+    def recv_into(self, *args: Any) -> int:
+        _shorten(self, self.bound)
+        return super().recv_into(*args)
+
+
+def _shorten(one: socket.socket, bound: Bound) -> None:
+    """Let the next wait end at the bound, if it would not end before. TimeoutError where that is over."""
+    left = bound.deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer did not end in time")
+    usual = one.gettimeout()
+    if usual is None or left < usual:
+        one.settimeout(left)
 
 
 class _Checked:
@@ -38,7 +81,8 @@ class _Checked:
             raise NameResolutionError(self.host, connection, error) from error
         failure: OSError | None = None
         for family, address in addresses:
-            made = socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM)
+            made = _BoundSocket(socket.AddressFamily(family), socket.SOCK_STREAM)
+            made.bound = connection.bound
             try:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 made.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
@@ -55,15 +99,20 @@ class _Checked:
 
 
 class _HttpConnection(_Checked, HTTPConnection):
-    def __init__(self, *args: Any, reach: Reach, **more: Any) -> None:
-        self.reach = reach
+    def __init__(self, *args: Any, reach: Reach, bound: Bound, **more: Any) -> None:
+        self.reach, self.bound = reach, bound
         super().__init__(*args, **more)
 
 
 class _HttpsConnection(_Checked, HTTPSConnection):
-    def __init__(self, *args: Any, reach: Reach, **more: Any) -> None:
-        self.reach = reach
+    def __init__(self, *args: Any, reach: Reach, bound: Bound, **more: Any) -> None:
+        self.reach, self.bound = reach, bound
         super().__init__(*args, **more)
+
+    def connect(self) -> None:
+        super().connect()
+        if isinstance(self.sock, _BoundTlsSocket):
+            self.sock.bound = self.bound
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -1,4 +1,5 @@
-"""What all clients of one application and one user share in this process: a pause that was asked for, and tokens.
+"""What all clients of one application and one user share in this process: a pause that was asked for, how many requests
+are under way at once, and tokens.
 
 Workers open connectors of their own; an application counts the requests of all of them together.
 """
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from service.connectors.http.flight import Flight
 from service.core.failures import Failure, SideFailed
 
 Kept = TypeVar("Kept")
@@ -24,9 +26,10 @@ _OWN_LONGEST_PAUSE = 30.0
 
 
 class Shared:
-    """The pause and the kept values of one application and user. Safe for threads."""
+    """The pause, the requests under way and the kept values of one application and user. Safe for threads."""
 
     def __init__(self) -> None:
+        self.flight = Flight()
         self._lock = threading.RLock()  # What is being made may need a request, which looks at the pause.
         self._until = 0.0
         self._refusals = 0
@@ -42,7 +45,8 @@ class Shared:
 
     def pause(self, asked: float | None) -> float:
         """Nobody sends anything for as long as the application asks; where it only refuses, a second, doubled each
-        time. Returns the seconds."""
+        time. Returns the seconds. After it, fewer requests are under way at once."""
+        self.flight.refused()
         with self._lock:
             self._refusals += 1
             own = min(_FIRST_PAUSE * 2 ** (self._refusals - 1), _OWN_LONGEST_PAUSE)

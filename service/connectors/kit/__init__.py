@@ -16,7 +16,16 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{part}"
-        for part in ("application", "base", "describing", "reading", "following", "writing", "guarding")
+        for part in (
+            "application",
+            "base",
+            "describing",
+            "reading",
+            "ranges",
+            "following",
+            "writing",
+            "guarding",
+        )
     )
 )
 
@@ -35,6 +44,7 @@ from service.connectors.kit.application import (  # noqa: E402
 from service.connectors.kit.describing import Describing  # noqa: E402
 from service.connectors.kit.following import Following  # noqa: E402
 from service.connectors.kit.guarding import Guarding  # noqa: E402
+from service.connectors.kit.ranges import Ranges  # noqa: E402
 from service.connectors.kit.reading import Reading  # noqa: E402
 from service.connectors.kit.writing import Writing  # noqa: E402
 
@@ -59,5 +69,5 @@ __all__ = [
 ]
 
 
-class ConnectorContract(Describing, Reading, Following, Writing, Guarding):
+class ConnectorContract(Describing, Reading, Ranges, Following, Writing, Guarding):
     """Everything that holds for every connector."""

@@ -27,9 +27,9 @@ class Traits:
     `resolution`: microseconds to which stamps are cut. `unstamped`: a record may have no stamp.
     `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
     `ignores_case`: filters on texts do not mind letter case. `counts`: `count` tells a number, never None.
-    `rules`: which rules a refusal names, together with the field: of "unique", "not_null".
-    `tells_changes`: the customers have a feed; `lost_token`: a token of it that is no good any more.
-    `plenty`: how many records the larger tests make.
+    `cuts`: a table can be read in ranges of its keys. `rules`: which rules a refusal names, together with the field: of
+    "unique", "not_null". `tells_changes`: the customers have a feed; `lost_token`: a token of it that is no good any
+    more. `plenty`: how many records the larger tests make.
     `options`: fields of `customer`, besides those of the kit, that have options: their values, in their order.
     """
 
@@ -44,6 +44,7 @@ class Traits:
     same_stamp_noticed: bool = True
     ignores_case: bool = False
     counts: bool = True
+    cuts: bool = False
     rules: frozenset[str] = frozenset({"unique", "not_null"})
     tells_changes: bool = False
     lost_token: str = "-1"  # noqa: S105  (no secret)

@@ -128,6 +128,24 @@ class MemoryConnector(Connector):
                 and passes(row.values, selection.filter)
             ]
 
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:
+        with self._store.lock:
+            return sorted(self._enter("cut", selection).rows)[size - 1 :: size]
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        with self._store.lock:
+            target = self._enter("read_range", selection)
+            inside = (
+                key
+                for key, row in target.rows.items()
+                if (after is None or key > after)
+                and (upto is None or key <= upto)
+                and passes(row.values, selection.filter)
+            )
+            found = nsmallest(limit + 1, inside)
+            records = [self._record(selection, target, key) for key in found[:limit]]
+            return Page(records, found[limit - 1] if len(found) > limit else None)
+
     def changes(self, selection: Selection, token: str | None) -> Changes | None:
         with self._store.lock:
             target = self._enter("changes", selection)

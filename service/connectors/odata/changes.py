@@ -27,8 +27,8 @@ _PASSING = (408, 429, 502, 503, 504)
 def changes(plan: Plan, token: str | None) -> Changes | None:
     """A part of the feed; None where the table has none, or where the service does not know the link any more: 410, a
     code of its own such as Dataverse's 0x80044352, or whatever else it refuses a link for. SideFailed in passing."""
-    if not plan.table.table.tells_changes:
-        return None
+    if not plan.table.table.tells_changes or plan.own_key is not plan.key:
+        return None  # What is deleted is told by the key of the service.
     link = token if token is not None else address(plan.place, {"$select": _fields(plan)})
     headers = {"Prefer": f"odata.track-changes,odata.maxpagesize={PART}"}
     try:

@@ -59,7 +59,7 @@ class ODataConnector(Connector):
     def link(self, table: str, key: str) -> str | None:
         if self._settings.link_template:
             return filled(self._settings.link_template, table, key)
-        return self._dialect.link(self._settings.url, table, key)
+        return self._dialect.link(self._settings.url, table, key, self._settings.company)
 
     def clock(self, selection: Selection) -> Clock:  # noqa: ARG002
         with self._working():

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from service.connectors.base import Check
+from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
 from service.connectors.odata.connector import ODataConnector
 from service.connectors.odata.dialect import Ask, Dialect
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
+from service.connectors.odata.option_tables import OptionTable, is_option_table
 from service.connectors.odata.options import option_sets
 from service.connectors.odata.settings import SETTINGS
 from service.connectors.odata.tables import EntitySet
-from service.core.records import Option, Selection, Stamp
+from service.core.failures import Failure
+from service.core.records import Option, Page, Record, Scalar, Selection, Stamp, Table
 
 _API = "/api/data/v9.2/"
+_CURRENCIES = "transactioncurrencies"
 _ADMINISTRATORS = ("system administrator",)
 
 _CHOICES: Mapping[str, str] = {
@@ -31,6 +35,11 @@ _LOOKUP_TYPES = "Microsoft.Dynamics.CRM.lookuplogicalname"
 class DataverseDialect(EntraDialect):
     """What Dataverse does in its own way. Its ETag is the row's version; a PATCH without If-Match would create."""
 
+    SETTINGS: ClassVar[Mapping[str, str]] = {
+        **ENTRA_SETTINGS,
+        "bulk": "Whether CreateMultiple and UpdateMultiple are used where a table knows them: auto or off.",
+    }
+    multiple = True
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
     metadata = "$metadata?annotations=true"
@@ -46,6 +55,21 @@ class DataverseDialect(EntraDialect):
         """The service below an environment's address, when only that is given."""
         return super().root(url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + _API)
 
+    def adapted(self, table: EntitySet) -> EntitySet:
+        """An owner is a user or a team; it is set by the address of a user, and one that is a team is nobody here."""
+        owner = table.properties.get("ownerid")
+        if owner is None or owner.bind is None:
+            return table
+        properties = {**table.properties, "ownerid": replace(owner, bind="systemusers", target="systemuser")}
+        return replace(table, properties=properties)
+
+    def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:
+        """A currency needs an exchange rate, and an administrator to enter one."""
+        if table != _CURRENCIES or (values.get("exchangerate") if new else values.get("exchangerate", True)):
+            return None
+        currency = str(values.get("isocurrencycode") or "")
+        return Failure("exchange_rate_missing", {"currency": currency} if currency else {}, (currency,))
+
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:
         """The option sets of a table's choices: one request for each kind, where it has whole numbers at all."""
         if not any(one.edm == "Edm.Int32" for one in table.properties.values()):
@@ -59,7 +83,7 @@ class DataverseDialect(EntraDialect):
             )
         }
 
-    def link(self, service_url: str, table: str, key: str) -> str | None:
+    def link(self, service_url: str, table: str, key: str, company: str | None) -> str | None:  # noqa: ARG002
         parts = urlsplit(service_url)
         return f"{parts.scheme}://{parts.netloc}/main.aspx?pagetype=entityrecord&etn={_logical_name(table)}&id={key}"
 
@@ -81,7 +105,7 @@ def _checks(ask: Ask, tables: Sequence[Selection]) -> Iterator[Check]:
     administrator = any(name.lower() in _ADMINISTRATORS for name in roles)
     yield Check("user_is_administrator", "warn" if administrator else "pass", "administrator", {"roles": roles})
     yield from _rights(ask, user, tables)
-    if any(selection.table == "transactioncurrencies" for selection in tables):
+    if any(selection.table == _CURRENCIES for selection in tables):
         yield from _rates(ask)
 
 
@@ -109,8 +133,67 @@ def _rates(ask: Ask) -> Iterator[Check]:
 
 
 class DataverseConnector(ODataConnector):
-    """One connection to a Dataverse environment."""
+    """One connection to a Dataverse environment. A choice of a table is a table too: see option_tables.py."""
 
     kind: ClassVar[str] = "dataverse"
-    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **ENTRA_SETTINGS}
+    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **DataverseDialect.SETTINGS}
     DIALECT: ClassVar[type[Dialect]] = DataverseDialect
+
+    def describe(self, table: str) -> Table:
+        if not is_option_table(table):
+            return super().describe(table)
+        with self._working():
+            return self._options(table).describe()
+
+    def check(self, tables: Collection[Selection]) -> Sequence[Check]:
+        return super().check([one for one in tables if not is_option_table(one.table)])
+
+    def link(self, table: str, key: str) -> str | None:
+        return None if is_option_table(table) else super().link(table, key)
+
+    def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
+        if not is_option_table(selection.table):
+            return super().read(selection, since, cursor, limit)
+        with self._working():
+            return self._options(selection.table).read(selection, cursor, limit)
+
+    def count(self, selection: Selection, since: Stamp, until: Stamp) -> int | None:
+        return 0 if is_option_table(selection.table) else super().count(selection, since, until)
+
+    def fetch(self, selection: Selection, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
+        if not is_option_table(selection.table):
+            return super().fetch(selection, keys, filtered=filtered)
+        with self._working():
+            return self._options(selection.table).fetch(selection, keys, filtered=filtered)
+
+    def find(
+        self, selection: Selection, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...]]
+    ) -> Sequence[Record]:
+        if not is_option_table(selection.table):
+            return super().find(selection, fields, wanted)
+        with self._working():
+            return self._options(selection.table).find(selection, fields, wanted)
+
+    def changes(self, selection: Selection, token: str | None) -> Changes | None:
+        return None if is_option_table(selection.table) else super().changes(selection, token)
+
+    def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        if not is_option_table(selection.table):
+            return super().insert(selection, items)
+        with self._working():
+            return self._options(selection.table).insert(selection, items)
+
+    def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+        if not is_option_table(selection.table):
+            return super().update(selection, items)
+        with self._working():
+            return self._options(selection.table).update(selection, items)
+
+    def delete(self, selection: Selection, items: Sequence[Deletion]) -> Sequence[Failure | None]:
+        if not is_option_table(selection.table):
+            return super().delete(selection, items)
+        with self._working():
+            return self._options(selection.table).delete(selection, items)
+
+    def _options(self, table: str) -> OptionTable:
+        return OptionTable(self._service, table)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from service.connectors.base import Check
-from service.connectors.odata.tables import EntitySet
-from service.core.records import Option, Selection, Stamp
+from service.connectors.http import Auth
+from service.connectors.odata.tables import EntitySet, Property
+from service.core.failures import Failure
+from service.core.records import Option, Scalar, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+Gather: TypeAlias = Callable[[str], Rows]
+"""Gets all rows of a collection of the service, below its company. Raises SideFailed, Refused."""
+
+
+Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
+"""Something wrong with the settings: the name, the code of its words, their parameters."""
 
 
 class Dialect:
@@ -25,6 +35,9 @@ class Dialect:
 
     metadata: str = "$metadata"
     """Where the metadata is, with its annotations."""
+
+    multiple: bool = False
+    """Whether there may be Dataverse's bulk messages."""
 
     delta_links: str = "auto"
     """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
@@ -53,6 +66,9 @@ class Dialect:
     joins_fields: bool = True
     """Whether a condition may have an `or` between different fields."""
 
+    blank_guids: bool = False
+    """Whether a GUID of zeros stands for none."""
+
     lookups: bool = False
     """Whether references to one record are fields by the name of their navigation property."""
 
@@ -71,6 +87,14 @@ class Dialect:
         """Options of fields, by property, that the metadata does not tell."""
         return {}
 
+    def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
+        """Rows with the values that the dialect makes."""
+        return rows
+
+    def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:  # noqa: ARG002
+        """Why a record should not even be sent, where the service would say it in a riddle."""
+        return None
+
     def required(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """The settings that have to be there."""
         return ("tokenUrl",) if settings.get("auth") == "clientCredentials" else ()
@@ -79,12 +103,24 @@ class Dialect:
         """The settings with what follows from others."""
         return settings
 
+    def auth(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:  # noqa: ARG002
+        """How tokens are got in this dialect's own way; None: as everywhere."""
+        return None
+
+    def proofs(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+        """With clientCredentials: the credentials that there have to be."""
+        return ("clientId", "clientSecret")
+
+    def problems(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[Problem]:  # noqa: ARG002
+        """What is wrong with settings and credentials of this dialect alone."""
+        return ()
+
     def company_path(self, company: str, ask: Ask) -> str:  # noqa: ARG002
         """The path before every entity set, for the company that the settings name."""
         return ""
 
-    def link(self, service_url: str, table: str, key: str) -> str | None:  # noqa: ARG002
-        """Where a person opens a record, as far as the address tells."""
+    def link(self, service_url: str, table: str, key: str, company: str | None) -> str | None:  # noqa: ARG002
+        """Where a person opens a record, as far as the address and the company tell."""
         return None
 
     def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from service.connectors.odata.dialect import Dialect
+from service.connectors.http import Auth
+from service.connectors.odata.dialect import Dialect, Problem
+from service.connectors.odata.entra_tokens import Certificate, EntraCredentials, NoCertificate, load_msal
 
 AUTHORITY = "https://login.microsoftonline.com"
 
@@ -14,6 +16,24 @@ ENTRA_SETTINGS: Mapping[str, str] = {
     "tenant": "With clientCredentials: the tenant of Microsoft Entra, instead of tokenUrl.",
     "authority": f"Where Microsoft Entra is ({AUTHORITY}).",
 }
+
+
+def _by_tenant(settings: Mapping[str, Any]) -> bool:
+    return bool(settings.get("tenant")) and not settings.get("tokenUrl")
+
+
+def _problems(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        load_msal()
+    except ImportError:
+        yield "tenant", "driver_missing", {"package": "msal"}
+    if not str(settings.get("authority", AUTHORITY)).startswith("https:"):
+        yield "authority", "not_a_web_address", {"name": "authority"}
+    if "certificate" in credentials:
+        try:
+            Certificate.read(str(credentials["certificate"]))
+        except NoCertificate:
+            yield "certificate", "not_a_certificate", {}
 
 
 class EntraDialect(Dialect):
@@ -37,6 +57,25 @@ class EntraDialect(Dialect):
             "tokenAuth": "post",
             **settings,
         }
+
+    def auth(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:
+        """Tokens of the tenant by Microsoft's own library; of a token address that was said, as everywhere."""
+        if not _by_tenant(settings):
+            return None
+        place = f"{settings.get('authority', AUTHORITY).rstrip('/')}/{settings['tenant']}"
+        scope = settings.get("scope") or self.scope(settings["url"])
+        pem = credentials.get("certificate")
+        certificate = None if pem is None else Certificate.read(pem)
+        return EntraCredentials(place, credentials["clientId"], scope, credentials.get("clientSecret", ""), certificate)
+
+    def proofs(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[str]:
+        certified = _by_tenant(settings) and "certificate" in credentials
+        return ("clientId", "certificate") if certified else super().proofs(settings, credentials)
+
+    def problems(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Sequence[Problem]:
+        if not _by_tenant(settings) or settings.get("auth") != "clientCredentials":
+            return ()
+        return list(_problems(settings, credentials))
 
     def scope(self, url: str) -> str:
         """The scope of all that the application was given: by Entra's rule, that of the service's own address."""

@@ -16,6 +16,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Record, Scalar, Selection, SideTable
 
 _LOOKUP_TYPE = "@Microsoft.Dynamics.CRM.lookuplogicalname"
+BLANK_GUID = "00000000-0000-0000-0000-000000000000"
 _EXACT_DIGITS = 15
 """So many digits of a decimal number survive being read as a floating one."""
 
@@ -29,13 +30,17 @@ class Plan:
         self.table: EntitySet = service.table(selection.table)
         self.place = service.place(selection.table)
         self.key = self.table.property(selection.key)
+        # A mapping may know records by another unique field; their address has the key of the service all the same.
+        self.own_key = self.table.property(self.table.table.key or selection.key)
         self.stamp = self._stamp()
         self.properties = [self.table.property(name) for name in selection.fields]
         self.filter = filter_of(self.table, selection.filter)
         self._again = looked_at_again(self.table, selection.filter)
-        asked = [self.key, *([self.stamp] if self.stamp else []), *self.properties]
+        asked = [self.key, self.own_key, *([self.stamp] if self.stamp else []), *self.properties]
         asked += [self.table.property(line.field) for line in self._again]
-        self.select = list(dict.fromkeys(one.source for one in asked))
+        self._made = [one for one in self.properties if one.made_of]
+        self.select = list(dict.fromkeys(name for one in asked for name in one.made_of or (one.source,)))
+        self._blank = BLANK_GUID if service.dialect.blank_guids else None
         self.exact = any(_may_lose_digits(one) for one in asked)
         self._readers = [reader(one.edm) for one in self.properties]
         self._read_key = reader(self.key.edm)
@@ -50,9 +55,12 @@ class Plan:
         """Whether every record has a stamp."""
         return self.stamp is not None and (self.service.dialect.always_stamped or not self.stamp.field.nullable)
 
-    def query(self, *conditions: str, order: Sequence[str] = (), top: int | None = None) -> dict[str, str]:
-        """The parts of a query for these conditions; the filter of the selection is not among them."""
-        found = {"$select": ",".join(self.select)}
+    def query(
+        self, *conditions: str, order: Sequence[str] = (), top: int | None = None, more: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """The parts of a query for these conditions; the filter of the selection is not among them. `more`: properties
+        that are asked for besides those of the selection."""
+        found = {"$select": ",".join([*self.select, *(name for name in more if name not in self.select)])}
         if conditions:
             found["$filter"] = joined(conditions)
         if order:
@@ -67,14 +75,16 @@ class Plan:
             rows = [row for row in rows if passes(self._texts(row), self._again)]
         if not rows:
             return []
+        if self._made:
+            rows = self.service.dialect.completed(rows, self._made, self.service.gather)
         keys = [self.key_of(row) for row in rows]
         stamps = [None if self.stamp is None else stamp_in(row.get(self.stamp.source)) for row in rows]
         columns = [
-            [None if (value := _of(row, one)) is None else read(value) for row in rows]
+            [None if (value := _of(row, one)) in (None, self._blank) else read(value) for row in rows]
             for one, read in zip(self.properties, self._readers, strict=True)
         ]
         values = zip(*columns, strict=True) if columns else repeat((), len(rows))
-        raws = map(partial(_raw, self.stamp), rows, keys)
+        raws = map(partial(_raw, self.stamp, self.own_key), rows)
         return list(map(Record, keys, stamps, values, repeat(None), raws))
 
     def key_of(self, row: Mapping[str, Any]) -> str:
@@ -121,9 +131,9 @@ def _of(row: Mapping[str, Any], one: Property) -> Any:
     return value
 
 
-def _raw(stamp: Property | None, row: Mapping[str, Any], key: str) -> tuple[str, str | None, Any]:
-    """What a guarded write needs: the key, the ETag, and the stamp as it was said."""
-    return key, etag_of(row), None if stamp is None else row.get(stamp.source)
+def _raw(stamp: Property | None, key: Property, row: Mapping[str, Any]) -> tuple[str, str | None, Any]:
+    """What a write needs: the key that the address has, the ETag, and the stamp as it was said."""
+    return str(_of(row, key)), etag_of(row), None if stamp is None else row.get(stamp.source)
 
 
 def _may_lose_digits(one: Property) -> bool:

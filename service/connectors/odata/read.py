@@ -145,16 +145,29 @@ def fetch(plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Rec
     """Records by key. Keys that no record can have find nothing."""
     if filtered and plan.nothing:
         return {}
-    wanted: dict[str, str] = {}
+    rows = _rows_of(plan, keys, plan.filter if filtered else [])
+    records = {record.key: record for record in plan.records(rows, filtered=filtered)}
+    return {key: records[key] for key in keys if key in records}
+
+
+def fetch_made(plan: Plan, keys: Collection[str], hands: tuple[str, str]) -> tuple[dict[str, Record], set[str]]:
+    """Records that were just made, by key, and the keys of those that another user has changed since: `hands` are the
+    fields that say who made a record and who changed it last."""
+    rows = _rows_of(plan, keys, [], hands) if keys else []
+    moved = {plan.key_of(row) for row in rows if row.get(hands[0]) != row.get(hands[1])}
+    return {record.key: record for record in plan.records(rows, filtered=False)}, moved
+
+
+def _rows_of(
+    plan: Plan, keys: Collection[str], conditions: Sequence[str], more: Sequence[str] = ()
+) -> list[Mapping[str, Any]]:
+    wanted: list[str] = []
     for key in keys:
         try:
-            wanted[key] = literal(key, plan.key.edm)
+            wanted.append(literal(key, plan.key.edm))
         except ValueError:
             continue
-    conditions = plan.filter if filtered else []
-    rows = _in_portions(plan, list(wanted.values()), lambda some: [one_of(plan.key.source, some), *conditions])
-    records = {record.key: record for record in plan.records(rows, filtered=filtered)}
-    return {key: records[key] for key in wanted if key in records}
+    return _in_portions(plan, wanted, lambda some: [one_of(plan.key.source, some), *conditions], more=more)
 
 
 def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...]]) -> list[Record]:
@@ -179,14 +192,16 @@ def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...
     return plan.records(list(unique.values()), filtered=True)
 
 
-def _in_portions(plan: Plan, pieces: list[str], conditions: Any, *, weight: int = 1) -> list[Mapping[str, Any]]:
+def _in_portions(
+    plan: Plan, pieces: list[str], conditions: Any, *, weight: int = 1, more: Sequence[str] = ()
+) -> list[Mapping[str, Any]]:
     """The rows for many pieces of a condition, a portion at a time, all portions in one batch where there is one."""
     rows: list[Mapping[str, Any]] = []
     left = pieces
     while left:
         most = plan.service.shared.keep("comparisons", partial(_forever, COMPARISONS))
         portions = _portions(left, max(most // weight, 1))
-        targets = [address(plan.place, plan.query(*conditions(one))) for one in portions]
+        targets = [address(plan.place, plan.query(*conditions(one), more=more)) for one in portions]
         replies = _replies(plan, targets)
         left = []
         for portion, (found, refused) in zip(portions, replies, strict=True):

@@ -22,6 +22,9 @@ from service.core.records import Option
 METADATA_LIFE = 300.0
 """Seconds that a service's metadata is used for: it is large, and changes when somebody changes the application."""
 
+_MOST_ROWS = 100_000
+"""More rows than any collection has that is read whole, beside those of a table."""
+
 _EMPTY_PAGES = 20
 """So many pages without a record may follow each other before a service is taken to be going round in circles."""
 
@@ -106,6 +109,10 @@ class Service:
     def ask(self, target: str) -> dict[str, Any]:
         """The JSON object at a target that is no table's. Raises Refused, SideFailed."""
         return self.get(target, Context(target.partition("?")[0]))
+
+    def gather(self, target: str) -> list[dict[str, Any]]:
+        """All rows of a collection that is no table of a mapping, below the company. Raises Refused, SideFailed."""
+        return self.collect(self.company_path() + target, Context(target.partition("?")[0]), _MOST_ROWS)
 
     # Asking
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from service.connectors.base import SettingsRefused
 from service.connectors.http import Auth, Basic, Bearer, ClientCredentials, NoAuth
-from service.connectors.odata.dialect import Dialect
+from service.connectors.odata.dialect import Dialect, Problem
 
 SETTINGS: Mapping[str, str] = {
     "url": "Where the service is: its root, above $metadata.",
@@ -40,11 +40,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "tokenAuth": ("basic", "post"),
     "batch": ("auto", "json", "multipart", "none"),
     "deltaLinks": ("auto", "on", "off"),
+    "bulk": ("auto", "off"),
 }
+_OF_SEVERAL_LINES = ("certificate",)
 _LARGEST_BATCH = 1000
 _LONGEST_TIMEOUT = 600
-
-Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,13 @@ def read_settings(settings: Mapping[str, Any], credentials: Mapping[str, Any], d
     problems: list[Problem] = [(name, "unknown_setting", {"name": name}) for name in settings if name not in known]
     problems += _misfits(settings, known)
     problems += _missing(settings, credentials, dialect)
+    problems += dialect.problems(settings, credentials)
     if problems:
         raise SettingsRefused(problems)
     overlap = settings.get("overlapSeconds")
     return Settings(
         dialect.root(settings["url"]),
-        _AUTHS[settings.get("auth", "none")](dialect.filled(settings), credentials),
+        _auth(settings, credentials, dialect),
         settings.get("batch", dialect.batch),
         settings.get("batchSize", dialect.batch_size),
         settings.get("deltaLinks", dialect.delta_links),
@@ -120,16 +121,21 @@ def is_web_address(text: str) -> bool:
 def _missing(settings: Mapping[str, Any], credentials: Mapping[str, Any], dialect: Dialect) -> list[Problem]:
     """What is not there and has to be, for the chosen way of asking, and credentials that it has no use for."""
     auth = settings.get("auth", "none")
-    needed = CREDENTIALS.get(auth, ())
+    needed = CREDENTIALS.get(auth, ()) if auth != "clientCredentials" else dialect.proofs(settings, credentials)
     wanted = ("url", *dialect.required(settings))
     problems: list[Problem] = [(name, "setting_required", {"name": name}) for name in wanted if not settings.get(name)]
     problems += [(name, "credential_required", {"name": name}) for name in needed if not credentials.get(name)]
     for name, value in credentials.items():
         if name not in needed:
             problems.append((name, "unknown_credential", {"name": name}))
-        elif not isinstance(value, str) or not value.isprintable():
+        elif not isinstance(value, str) or not (value.isprintable() or name in _OF_SEVERAL_LINES):
             problems.append((name, "not_a_text", {"name": name}))
     return problems
+
+
+def _auth(settings: Mapping[str, Any], credentials: Mapping[str, Any], dialect: Dialect) -> Auth:
+    own = dialect.auth(settings, credentials) if settings.get("auth") == "clientCredentials" else None
+    return own or _AUTHS[settings.get("auth", "none")](dialect.filled(settings), credentials)
 
 
 def _client_credentials(settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:

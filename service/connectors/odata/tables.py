@@ -18,13 +18,15 @@ _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Ed
 @dataclass(frozen=True, slots=True)
 class Property:
     """A field, and what it is called where it is read (`source`). `bind` is the entity set that a lookup leads to: it
-    is written as "name@odata.bind". `target` is the type of what it leads to, where the same source has several."""
+    is written as "name@odata.bind". `target` is the type of what it leads to, where the same source has several.
+    `made_of`: what the dialect makes the value of, for a field that the service itself does not have."""
 
     field: Field
     source: str
     edm: str
     bind: str | None = None
     target: str | None = None
+    made_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

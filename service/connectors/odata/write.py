@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import orjson
 
 from service.connectors.base import Deletion, Insert, Result, Update
+from service.connectors.odata import multiple
 from service.connectors.odata.batch import Reply, Request, said_of, send_all
 from service.connectors.odata.failures import Context, Refused, failure_of
-from service.connectors.odata.plan import Plan, etag_of
-from service.connectors.odata.read import fetch
+from service.connectors.odata.plan import BLANK_GUID, Plan, etag_of
+from service.connectors.odata.read import fetch, fetch_made
 from service.connectors.odata.service import key_in
 from service.connectors.odata.tables import Property
 from service.connectors.odata.values import OutOfRange, key_segment, payload
@@ -24,6 +25,8 @@ Guarded = TypeVar("Guarded", Update, Deletion)
 
 _ANY = "*"
 _PREFER = "return=representation"
+_SILENT = Reply(204, {}, None)
+"""A write that was done and of which nothing was said."""
 
 
 def insert(plan: Plan, items: Sequence[Insert]) -> list[Result]:
@@ -39,13 +42,14 @@ def insert(plan: Plan, items: Sequence[Insert]) -> list[Result]:
             results[place] = body
         else:
             requests[place] = Request("POST", plan.place, {"Prefer": _PREFER}, body)
-    written: dict[int, tuple[str | None, Reply]] = {}
-    for place, reply in _sent(plan, requests).items():
+    made = multiple.create(plan, {place: one.body or b"{}" for place, one in requests.items()})
+    written: dict[int, tuple[str | None, Reply]] = {place: (key, _SILENT) for place, key in made.items()}
+    for place, reply in _sent(plan, {at: one for at, one in requests.items() if at not in made}).items():
         if reply.ok:
             written[place] = (items[place].key, reply)
         else:
             results[place] = _refused(plan, "insert", reply, items[place].values, None)
-    return _answers(plan, len(items), results, written)
+    return _answers(plan, len(items), results, written, set(made.values()))
 
 
 def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
@@ -57,14 +61,17 @@ def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
     for place, etag in etags.items():
         key, values = items[place].record.key, items[place].values
         body = _changes(plan, key, values)
-        address = _address(plan, key)
+        address = _address(plan, items[place].record)
         if isinstance(body, Failure) or address is None:
             results[place] = body if isinstance(body, Failure) else _gone(plan, key)
         elif body == b"{}":
-            written[place] = (key, Reply(204, {}, None))
+            written[place] = (key, _SILENT)
         else:
             requests[place] = Request("PATCH", address, {"If-Match": etag, "Prefer": _PREFER}, body)
-    for place, reply in _sent(plan, requests).items():
+    sure = {place: one for place, one in requests.items() if not items[place].guarded}
+    done = multiple.update(plan, {place: _named(plan, items[place].record.key, one) for place, one in sure.items()})
+    written |= {place: (items[place].record.key, _SILENT) for place in done}
+    for place, reply in _sent(plan, {at: one for at, one in requests.items() if at not in done}).items():
         if reply.ok:
             written[place] = (items[place].record.key, reply)
         else:
@@ -79,7 +86,7 @@ def delete(plan: Plan, items: Sequence[Deletion]) -> list[Failure | None]:
     requests = {
         place: Request("DELETE", address, {"If-Match": etag})
         for place, etag in etags.items()
-        if (address := _address(plan, items[place].record.key)) is not None
+        if (address := _address(plan, items[place].record)) is not None
     }
     for place, reply in _sent(plan, requests).items():
         if not reply.ok:
@@ -88,9 +95,20 @@ def delete(plan: Plan, items: Sequence[Deletion]) -> list[Failure | None]:
     return [results.get(place) for place in range(len(items))]
 
 
-def _address(plan: Plan, key: str) -> str | None:
+def _named(plan: Plan, key: str, request: Request) -> bytes:
+    """The body of an update with the key of its record among the members."""
+    name = orjson.dumps({plan.key.source: payload(key, plan.key.edm)})
+    return name[:-1] + b"," + (request.body or b"{}")[1:]
+
+
+def _address(plan: Plan, record: Record) -> str | None:
+    """Where a record is; None for one that no record can be."""
+    own = plan.own_key is not plan.key and record.raw is None
+    known = fetch(plan, [record.key], filtered=False).get(record.key) if own else record
+    if known is None:
+        return None
     try:
-        return plan.place + key_segment(key, plan.key.edm)
+        return plan.place + key_segment(known.raw[0] if known.raw is not None else known.key, plan.own_key.edm)
     except ValueError:
         return None
 
@@ -147,6 +165,9 @@ def _changes(plan: Plan, key: str, values: Mapping[str, Scalar]) -> bytes | Fail
 def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Failure:
     """Values as JSON, or the first reason why the service could not take them. SideFailed(`field_not_found`)."""
     members: dict[str, Any] = {}
+    refusal = plan.service.dialect.refusal(plan.selection.table, values, new=new)
+    if refusal is not None:
+        return refusal
     for name, value in values.items():
         property = plan.table.property(name)
         misfit = _misfit(property, value)
@@ -168,7 +189,9 @@ def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Fai
 
 
 def _put(plan: Plan, members: dict[str, Any], property: Property, value: Scalar) -> None:
-    if property.bind is None:
+    if value is None and property.edm == "Edm.Guid" and plan.service.dialect.blank_guids:
+        members[property.source] = BLANK_GUID
+    elif property.bind is None:
         members[property.source] = payload(value, property.edm, property.field.scale)
     elif value is None:
         members[f"{property.field.name}@odata.bind"] = None
@@ -226,9 +249,14 @@ def _refused(plan: Plan, privilege: str, reply: Reply, values: Mapping[str, Scal
 
 
 def _answers(
-    plan: Plan, length: int, results: dict[int, Any], written: Mapping[int, tuple[str | None, Reply]]
+    plan: Plan,
+    length: int,
+    results: dict[int, Any],
+    written: Mapping[int, tuple[str | None, Reply]],
+    unseen: Collection[str] = (),
 ) -> list[Result]:
-    """Results in order: records from the answers to their writes, else read again, all in one go."""
+    """Results in order: records from the answers to their writes, else read again, all in one go. `unseen`: keys of
+    records that were made without a word of their state."""
     unread: dict[int, str] = {}
     for place, (known, reply) in written.items():
         body = reply.body if isinstance(reply.body, dict) else {}
@@ -242,9 +270,13 @@ def _answers(
                 )
             unread[place] = key
     if unread:
-        found = fetch(plan, list(unread.values()), filtered=False)
+        found = fetch(plan, [key for key in unread.values() if key not in unseen], filtered=False)
+        by_us, moved = fetch_made(plan, unseen, multiple.OWN_HAND)
+        found |= by_us
         for place, key in unread.items():
             results[place] = _unmoved(plan, found.get(key), key, written[place][1])
+            if key in moved:
+                results[place] = Failure("record_moved", {"table": plan.selection.table, "key": key})
     return [results[place] for place in range(length)]
 
 
@@ -263,6 +295,8 @@ def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]
     """The key of a new record: as the answer says it, in its body or in its address; else the one we chose."""
     if body.get(plan.key.source) is not None:
         return str(body[plan.key.source])
+    if plan.own_key is not plan.key:
+        return known
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")
     if said is None or (known is not None and said.startswith("'")):
         return known

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
-from service.connectors.sql import checks, read
+from service.connectors.sql import checks, ranges, read
 from service.connectors.sql.database import Database
 from service.connectors.sql.failures import Refused
 from service.connectors.sql.mariadb import MariaDatabase
@@ -82,6 +82,14 @@ class SqlConnector(Connector):
     ) -> Sequence[Record]:
         with self._working():
             return read.find(self._database.session, self._plan(selection), fields, wanted)
+
+    def cut(self, selection: Selection, size: int) -> Sequence[str]:
+        with self._working():
+            return ranges.cut(self._database.session, self._plan(selection), size)
+
+    def read_range(self, selection: Selection, after: str | None, upto: str | None, limit: int) -> Page:
+        with self._working():
+            return ranges.read_range(self._database.session, self._plan(selection), after, upto, limit)
 
     def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
         with self._working():

@@ -95,6 +95,28 @@ class Plan:
             self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.counted)
         return self._tallies
 
+    def by_key(self, *, after: bool, upto: bool) -> Statement:
+        """A page of rows by their keys alone (parameters `after` and `upto`, as far as there are any)."""
+        name = f"by_key {after} {upto}"
+        if name not in self._kept:
+            select = self._select(outer=True).where(*map(self.database.aside, self.filter), *self._between(after, upto))
+            self._kept[name] = self.compile(select.order_by(self.key_clause).limit(_LIMIT), "SELECT")
+        return self._kept[name]
+
+    def hop(self, *, after: bool) -> Statement:
+        """The key so many rows (parameter `offset`) behind the first, or behind the first that comes after a key."""
+        name = f"hop {after}"
+        if name not in self._kept:
+            select = sa.select(self.database.readable(self.key_clause, self.key)).select_from(self.table)
+            select = select.where(*self._between(after, False)).order_by(self.key_clause)
+            offset = sa.bindparam("offset", type_=sa.types.Integer)
+            self._kept[name] = self.compile(select.limit(sa.literal_column("1")).offset(offset), "SELECT")
+        return self._kept[name]
+
+    def _between(self, after: bool, upto: bool) -> list[Expression]:
+        low, high = (self.database.typed(bind(name), self.key) for name in ("after", "upto"))
+        return [self.key_clause > low] * after + [self.key_clause <= high] * upto
+
     def statement(self, name: str) -> Statement:
         """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
         if name not in self._kept:

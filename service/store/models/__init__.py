@@ -20,7 +20,7 @@ from service.store.models.records import (
     Retry,
     Watermark,
 )
-from service.store.models.runs import RunPredecessor, RunRecord, SyncRun
+from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
 from service.store.models.setup import Connection, FieldMapping, Mapping
 from service.store.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
@@ -43,6 +43,7 @@ __all__ = [
     "Process",
     "Retry",
     "RunPredecessor",
+    "RunRange",
     "RunRecord",
     "SkippedRecord",
     "State",
@@ -63,6 +64,7 @@ MODELS: tuple[type[State], ...] = (
     ChangeFeed,
     SyncRun,
     RunPredecessor,
+    RunRange,
     Coupling,
     RunRecord,
     ErrorGroup,

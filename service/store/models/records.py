@@ -102,7 +102,8 @@ class AwaitedRecord(State):
 
 
 class Intent(State):
-    """An insert that was about to be sent: into `side`, for the other side's `source_key`, under `chosen_key`."""
+    """An insert that was about to be sent: into `side`, for the other side's `source_key`, under `chosen_key`.
+    `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
@@ -112,13 +113,15 @@ class Intent(State):
     chosen_key = pw.TextField(null=True)
     written = JsonField()
     created_at = pw.BigIntegerField()
+    range_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "intents"
 
 
 class PendingChange(State):
-    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it."""
+    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it.
+    `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
@@ -128,6 +131,7 @@ class PendingChange(State):
     before = JsonField(null=True)
     written = JsonField()
     told = JsonField()
+    range_id = pw.BigIntegerField(null=True)
 
     class Meta:
         table_name = "pending_changes"

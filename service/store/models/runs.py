@@ -62,6 +62,33 @@ class RunPredecessor(State):
         table_name = "run_predecessors"
 
 
+class RunRange(State):
+    """A range of keys of a run's reading that a worker takes by itself: the records after one bound up to another.
+
+    `counts`, `progress`: its part of the run's. `checkpoint`: where it goes on. `code`, `params`: why it failed.
+    `works_on`: what the page at hand is about, for the workers of other ranges. The lease is as that of a run.
+    """
+
+    id = pw.BigAutoField()
+    run_id = pw.BigIntegerField()
+    number = pw.BigIntegerField()
+    after_bound = pw.TextField(null=True)
+    upto_bound = pw.TextField(null=True)
+    status = pw.TextField(default="open")
+    counts = JsonField()
+    progress = JsonField(default=dict)
+    checkpoint = JsonField(default=dict)
+    code = pw.TextField(null=True)
+    params = JsonField(null=True)
+    works_on = JsonField(null=True)
+    owner = pw.TextField(null=True)
+    lease_until = pw.BigIntegerField(default=0)
+    attempt = pw.BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "run_ranges"
+
+
 class RunRecord(State):
     """What a run did, or in a dry run would do, with one record that was not simply unchanged.
 
