@@ -169,7 +169,14 @@ def test_what_is_wrong_is_found_and_said(
 def accord(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "service.cli", *arguments],
-        env={**os.environ, "ACCORD_TOKEN": "a-token-of-this-test", "ACCORD_SECRET_KEY": KEY, **environ},
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "ACCORD_TOKEN": "a-token-of-this-test",
+            "ACCORD_SECRET_KEY": KEY,
+            **environ,
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -33,6 +33,7 @@ CREATE TABLE {name} (
 );
 CREATE INDEX ON {name} (modified, id);
 """
+ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-that-only-this-test-knows"
 PATIENCE = float(os.environ.get("ACCORD_PATIENCE", "90"))
 ENDED = ("succeeded", "completedWithErrors", "failed", "cancelled")
@@ -148,10 +149,11 @@ class Installation:
             self.ports.setdefault(name, free_port() if web else 0)
             environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCORD_")}
             environment |= {**self.environment, "ACCORD_PORT": str(self.ports[name] or 8080)}
+            environment["PYTHONPATH"] = str(code or ROOT)
             command = [sys.executable, "-m", "tests.service.elsewhere", name, "serve" if web else "work"]
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=code
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
                 )
         for name in names:
             self.wait_for(partial(self.is_there, name))

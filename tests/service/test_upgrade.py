@@ -3,6 +3,7 @@ one that only adds, or one beside which no older version can work."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from service.operations.upgrading import StillWorking
 from service.store import levels, processes, sql
 from service.store.database import connection
 from tests.servers import PostgresServer
-from tests.service.installation import Installation, installation
+from tests.service.installation import ROOT, Installation, installation
 
 MIGRATION = """
 def up(migrator, db):
@@ -52,8 +53,10 @@ def next_version(folder: Path, migration: str) -> Path:
 
 def accord(place: Installation, code: Path | None, command: str) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-m", "service.cli", command]
-    environment = {"PATH": "/usr/bin:/bin", **place.environment}
-    return subprocess.run(call, cwd=code, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    environment = {**os.environ, **place.environment, "PYTHONPATH": str(code or ROOT)}
+    return subprocess.run(
+        call, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
 
 
 def reads(place: Installation, number: int) -> bool:
