@@ -72,11 +72,13 @@ def test_an_older_version_works_on_beside_what_only_adds(place: Installation, tm
     migrated = accord(place, code, "migrate")
     assert "applied 0999_next" in migrated.stdout, migrated.stderr
     place.start("work1", code=code)
-    for _ in range(2):
+    for _ in range(20):
         place.trigger(["web0"], mapping_ids)
         place.wait_for_all()
-    assert place.runs("status, next_version") == [("succeeded", 7)] * 24
-    assert all("run_finished" in place.log(name) for name in ("work0", "work1"))
+        if both := all("run_finished" in place.log(name) for name in ("work0", "work1")):
+            break
+    assert both, "one of them did it all, again and again"
+    assert {*place.runs("status, next_version")} == {("succeeded", 7)}
     place.assert_same(12)
     # Started anew, the older one finds nothing wrong either.
     place.end("work0")
