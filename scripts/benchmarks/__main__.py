@@ -11,16 +11,19 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import check, report
+from scripts.benchmarks import check, report, service
 from scripts.benchmarks.contenders import NAMES
 from scripts.benchmarks.databases import KINDS, databases
 from scripts.benchmarks.rounds import Figures, Results, play
 from scripts.benchmarks.story import STORIES
 
-ITEMS = tuple(item for told in STORIES.values() for item in told)
+TOLD = tuple(item for told in STORIES.values() for item in told)
+ALONE = ("A1", "console", "A2")
+ITEMS = (*TOLD, *ALONE)
 
 
 def main() -> None:
@@ -47,16 +50,21 @@ def hold_against_accepted(given: argparse.Namespace) -> None:
 def measure(given: argparse.Namespace) -> None:
     """Let all contenders do all items, and print what that cost."""
     results: Results = {}
+    answers: list[service.Answered] = []
+    told = [item for item in given.items if item in TOLD]
     with tempfile.TemporaryDirectory(prefix="accord-bench-", dir=given.folder) as folder:
         for kind in given.databases:
             with databases(kind, Path(folder, kind)) as found:
-                rounds = play(found, given.sizes, given.contenders, given.items, given.runs, given.repeats, given.count)
-                for key, costs in rounds:
+                for key, costs in play(
+                    found, given.sizes, given.contenders, told, given.runs, given.repeats, given.count
+                ):
                     results.setdefault(key, Figures()).add(costs)
+                answers += service.ask(found, given.items, max(given.sizes), given.runs)
     results = dict(sorted(results.items(), key=_order))
-    print("\n".join(report.counts(results) if given.count else report.costs(results) + report.growth(results)))
+    lines = report.counts(results) if given.count else report.costs(results) + report.growth(results)
+    print("\n".join((lines if results else []) + service.report(answers)))
     if given.json:
-        given.json.write_text(json.dumps(document(results, given), indent=1))
+        given.json.write_text(json.dumps(document(results, answers, given), indent=1))
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -80,13 +88,19 @@ def _order(entry: tuple[tuple[str, int, str, str], Any]) -> tuple[str, int, int,
     return kind, size, ITEMS.index(item), name
 
 
-def document(results: Results, given: argparse.Namespace) -> dict[str, Any]:
+def document(results: Results, answers: list[service.Answered], given: argparse.Namespace) -> dict[str, Any]:
     """Every figure, with what is known of the machine."""
     figures = [
         {"databases": kind, "rows": size, "item": item, "contender": name, "runs": found.runs}
         for (kind, size, item, name), found in results.items()
     ]
-    return {"cpus": os.cpu_count(), "load": os.getloadavg(), "runs": given.runs, "figures": figures}
+    return {
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg(),
+        "runs": given.runs,
+        "figures": figures,
+        "answers": [asdict(one) for one in answers],
+    }
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,6 +70,11 @@ class Shape:
 ERP = Shape("customer", "id", tuple(line[0] for line in _COLUMNS), "modified_at")
 CRM = Shape("account", "accountid", tuple(line[1] for line in _COLUMNS), "modifiedon")
 SHAPES = (ERP, CRM)
+
+
+def numbered(side: Shape, number: int) -> Shape:
+    """The same shape for another table; 0: the table itself."""
+    return replace(side, table=f"{side.table}_{number}") if number else side
 
 
 def key_of(side: str, number: int) -> str:

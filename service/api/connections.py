@@ -88,6 +88,10 @@ class CheckItemAnswer(Answer):
     code = Said()
     status = Choice(("pass", "warn", "fail", "unknown"))
     responsibility = Choice(Responsibility)
+    error_code = Said(
+        allow_none=True,
+        metadata={"description": "The code that a run's error would have for this cause; null where nothing is wrong."},
+    )
     message = Said()
     advice = Said()
 
@@ -284,12 +288,13 @@ def _expected(connection_id: int) -> int | None:
     return expected_version("connection", connection_id, lambda: connections.get(connection_id).version)
 
 
-def _finding(item: Check) -> dict[str, str]:
+def _finding(item: Check) -> dict[str, str | None]:
     words = _words(item)
     return {
         "code": item.code,
         "status": item.status,
         "responsibility": item.responsibility,
+        "error_code": checks.error_code(item),
         "message": words.message,
         "advice": words.advice,
     }
@@ -298,7 +303,7 @@ def _finding(item: Check) -> dict[str, str]:
 def _words(item: Check) -> wording.Said:
     said = wording.say(item.code, {**item.params, "rule": item.status}, language())
     if item.status == "unknown":
-        return wording.say("check_not_made", {"check": said.title}, language())
+        return wording.say("check_not_made", {"check": said.title, "rule": item.params.get("why")}, language())
     if item.status == "fail" and "code" in item.params:
         return wording.say(item.params["code"], item.params, language())
     return said

@@ -58,6 +58,23 @@ class StandingAnswer(Answer):
     )
 
 
+class FindingAnswer(Answer):
+    """One thing to be said about a mapping."""
+
+    severity = Choice(SEVERITIES)
+    code = Said()
+    pointer = Said(metadata={"description": "Where in the mapping, as a JSON pointer."})
+    message = Said()
+    advice = Said()
+    params = Json(allow_none=False, metadata={"type": "object"})
+
+
+_FINDINGS = (
+    "Said when a mapping is saved: what is likely to go wrong; null where nothing changed that the applications have a"
+    " say in."
+)
+
+
 class MappingAnswer(Answer):
     """A mapping, and its standing."""
 
@@ -79,6 +96,7 @@ class MappingAnswer(Answer):
     enabled = Flag()
     watermarks = Part(WatermarksAnswer)
     status = Part(StandingAnswer)
+    findings = Listed(Part(FindingAnswer), allow_none=True, metadata={"optional": True, "description": _FINDINGS})
     created_at = Moment()
     updated_at = Moment()
 
@@ -111,17 +129,6 @@ class ReviewAnswer(Answer):
     """The mappings in the order in which they run."""
 
     items = Listed(Part(AdviceAnswer))
-
-
-class FindingAnswer(Answer):
-    """One thing to be said about a mapping."""
-
-    severity = Choice(SEVERITIES)
-    code = Said()
-    pointer = Said(metadata={"description": "Where in the mapping, as a JSON pointer."})
-    message = Said()
-    advice = Said()
-    params = Json(allow_none=False, metadata={"type": "object"})
 
 
 class FindingsAnswer(Answer):

@@ -17,7 +17,7 @@ from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.runs import shown as shown_run
 from service.core.records import Side
-from service.operations import linter, mappings, review
+from service.operations import linter, mappings, review, saving
 from service.operations.tokens import Scope
 
 blp = Blueprint("mappings", __name__, description="Two tables that are kept the same, and the rules for it.")
@@ -48,8 +48,11 @@ class Mappings(MethodView):
     @blp.arguments(NewMapping, example=EXAMPLE)
     @blp.response(201, MappingAnswer)
     def post(self, body: dict[str, Any]) -> Any:
-        """Make a mapping, if it can work with its two tables as they are now."""
-        document, headers = _answer(mappings.create(context(), stored(body), actor()))
+        """Make a mapping, if it can work with its two tables as they are now.
+
+        `findings` has what is likely to go wrong all the same; it keeps nothing from being saved.
+        """
+        document, headers = _saved(saving.create(context(), stored(body), actor()))
         return document, {**headers, "Location": f"/mappings/{document['id']}"}
 
 
@@ -91,8 +94,7 @@ class Mapping(MethodView):
     @blp.response(200, MappingAnswer)
     def put(self, body: dict[str, Any], mapping_id: int) -> Any:
         """Replace a mapping; what is left out becomes the default."""
-        document = mappings.replace(context(), mapping_id, stored(body), _expected(mapping_id), actor())
-        return _answer(document)
+        return _saved(saving.replace(context(), mapping_id, stored(body), _expected(mapping_id), actor()))
 
     @operation("updateMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
     @blp.arguments(MappingChanges, example={"enabled": False})
@@ -102,8 +104,7 @@ class Mapping(MethodView):
 
         `local` and `integration` are merged with what is there, everything else is replaced.
         """
-        document = mappings.change(context(), mapping_id, stored(body), _expected(mapping_id), actor())
-        return _answer(document)
+        return _saved(saving.change(context(), mapping_id, stored(body), _expected(mapping_id), actor()))
 
     @operation("deleteMapping", Scope.ADMIN, if_match="optional", refuses=(404, 409))
     @blp.response(204)
@@ -139,6 +140,12 @@ def _expected(mapping_id: int) -> int | None:
 def _advised(advice: review.Advice) -> dict[str, Any]:
     words = wording.say(advice.reason, advice.params, language())
     return {**asdict(advice), "message": words.message, "advice": words.advice}
+
+
+def _saved(saved: saving.Saved) -> tuple[Any, dict[str, str]]:
+    document, headers = _answer(saved.document)
+    findings = None if saved.findings is None else [_finding(one) for one in saved.findings]
+    return {**document, "findings": findings}, headers
 
 
 def _answer(document: dict[str, Any]) -> tuple[Any, dict[str, str]]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import click
 
+from service import wording
 from service.api.fields import camel
 from service.api.setup_shapes import read as read_setup
 from service.api.setup_shapes import written as written_setup
 from service.api.setup_yaml import dump_yaml
 from service.cli.preparing import ACTOR, Refused, opened, sentences
 from service.operations import applying, exports, planning
-from service.shell import tell
+from service.operations.linter import Finding
+from service.operations.plan_findings import plan_findings
+from service.shell import language, tell
 
 _SIGNS = {"create": "+", "change": "~", "unchanged": "=", "kept": "!", "delete": "-"}
+
+NOTHING_FOUND: Mapping[str, Sequence[Finding]] = {}
 
 
 @click.command()
@@ -33,7 +38,7 @@ def apply(file: TextIO, dry_run: bool, prune: bool) -> None:
     """
     with sentences(pointers=True), opened() as context:
         plan = planning.plan(context, read_setup(file.read()), _variable, prune=prune)
-        click.echo(told(plan.changes))
+        click.echo(told(plan.changes, plan_findings(context, plan)))
         if not dry_run and not plan.empty:
             applying.carry_out(context, plan, ACTOR)
             context.wake()
@@ -65,13 +70,21 @@ def _variable(name: str) -> str | None:
         raise Refused(tell("{name}_FILE cannot be read: {detail}", name=name, detail=error)) from error
 
 
-def told(changes: Sequence[planning.Change]) -> str:
-    """A plan, a line for each item and each value that is to change, or is kept otherwise."""
+def told(changes: Sequence[planning.Change], findings: Mapping[str, Sequence[Finding]] = NOTHING_FOUND) -> str:
+    """A plan, a line for each item, each value that is to change or is kept otherwise, and each thing that is likely to
+    go wrong with a mapping."""
     lines = []
     for change in changes:
         lines.append(f"{_SIGNS[change.action]} {change.noun} {change.name}")
         lines += [f"    {_difference(one)}" for one in change.differences]
+        if change.noun == "mapping":
+            lines += [f"    ? {_finding(one)}" for one in findings.get(change.name, ())]
     return "\n".join(lines)
+
+
+def _finding(one: Finding) -> str:
+    words = wording.say(one.code, one.params, language())
+    return f"{one.pointer}: {words.message} {words.advice}".rstrip()
 
 
 def _difference(one: planning.Difference) -> str:

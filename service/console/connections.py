@@ -39,7 +39,7 @@ def check(id: int) -> Any:
 def _words(item: Check) -> wording.Said:
     said = wording.say(item.code, {**item.params, "rule": item.status}, language())
     if item.status == "unknown":
-        return wording.say("check_not_made", {"check": said.title}, language())
+        return wording.say("check_not_made", {"check": said.title, "rule": item.params.get("why")}, language())
     if item.status == "fail" and "code" in item.params:
         return wording.say(item.params["code"], item.params, language())
     return said

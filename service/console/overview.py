@@ -26,7 +26,7 @@ def install(blueprint: Blueprint) -> None:
 @view(Scope.READ)
 def overview() -> Any:
     """Mappings, and for each what its last runs did."""
-    found = mappings.list_mappings(before=number("before"), limit=_MAPPINGS)
+    found = mappings.list_standings(before=number("before"), limit=_MAPPINGS)
     shown = found[:_MAPPINGS]
     charts = {id: chart(latest) for id, latest in runs.latest([item["id"] for item in shown], _CHARTED).items()}
     return show(

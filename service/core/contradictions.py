@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -21,7 +22,7 @@ def contradictions(conditions: Sequence[Condition], fields: Mapping[str, Field])
 
 
 def _impossible(lines: Sequence[Condition], field: Field) -> bool:
-    if any(_too_long(line, field) for line in lines):
+    if any(_too_long(line, field) for line in lines) or _no_option(lines, field):
         return True
     empty = [line.value is not False for line in lines if line.op == "isNull"]
     others = [line for line in lines if line.op not in ("isNull", "ne")]
@@ -44,6 +45,23 @@ def _too_long(line: Condition, field: Field) -> bool:
             return all(len(str(value).rstrip(" ")) > field.length for value in line.value)
         case _:
             return False
+
+
+def _no_option(lines: Sequence[Condition], field: Field) -> bool:
+    """Whether none of a field's options passes. Letter case is left to the application to judge, and so is the order of
+    texts; a field without a value passes none of these conditions."""
+    ordered = () if field.type is FieldType.STRING else ("lt", "le", "gt", "ge")
+    asking = [line for line in lines if line.op in ("eq", "in", "startsWith", "contains", *ordered)]
+    if not field.options or not asking:
+        return False
+    folded = [replace(line, value=_folded(line.value)) for line in asking]
+    return not any(all(_holds(_folded(one.value), line, field) for line in folded) for one in field.options)
+
+
+def _folded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_folded(one) for one in value]
+    return value.casefold() if isinstance(value, str) else value
 
 
 def _candidates(lines: Sequence[Condition]) -> list[Any] | None:

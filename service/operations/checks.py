@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.connectors.base import Check, Connector
 from service.core import composites
 from service.core.errors import Unavailable
-from service.core.failures import Failure, SideFailed
+from service.core.failures import FAILURES, Failure, SideFailed
 from service.core.records import Selection, Side, SideTable
 from service.operations.connections import connected
 from service.operations.context import Context
@@ -26,6 +26,31 @@ def check(context: Context, connection_id: int) -> tuple[str, Sequence[Check]]:
     except Unavailable as error:
         findings = [_finding(error.failure)]
     return overall(findings), findings
+
+
+ERROR_CODES: Mapping[str, str] = {
+    "reachable": "connection_failed",
+    "credentials": "credentials_rejected",
+    "password_change": "password_change_required",
+    "user_is_administrator": "integration_user_is_administrator",
+    "read_access": "permission_denied",
+    "write_access": "permission_denied",
+    "company": "permission_denied",
+    "exchange_rates": "exchange_rate_missing",
+    "rate_limits": "rate_limited",
+}
+"""What a run calls the cause that a check looks for."""
+
+
+def error_code(finding: Check) -> str | None:
+    """The code of the error that a run would end with for what a check has found; None where it found nothing, or what
+    no run is stopped by."""
+    if finding.status not in ("warn", "fail"):
+        return None
+    if finding.code in FAILURES:
+        return finding.code
+    told = finding.params.get("code")
+    return told if told in FAILURES else ERROR_CODES.get(finding.code)
 
 
 def overall(findings: Sequence[Check]) -> str:

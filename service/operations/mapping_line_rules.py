@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from service.core import composites, normalization
 from service.core.compare import Unconvertible, coerce, convertible
 from service.core.errors import Problem
 from service.core.mapping import flowing_steps
-from service.core.records import Direction, Field, FieldType, Side
+from service.core.records import Direction, Field, FieldType, Side, Table
 from service.core.transforms import chain, unfitting, wrong
 from service.operations.mapping_drafts import LineDraft, MappingDraft
 from service.operations.mapping_side_rules import Bound, no_field
@@ -82,7 +82,9 @@ def flow_problems(draft: MappingDraft, bound: Mapping[Side, Bound | None]) -> It
             yield from _write_problems(line, way, source, destination, pointer)
         if destination is not None and not draft.synch_only_coupled_records:
             filled = {name for one in draft.templates if one.direction is way and not one.filter for name in one.values}
-            yield from _missing_problems(destination, written | filled, f"/{way.source.other}/table")
+            for name in _unwritten(destination.table, {destination.key, destination.modified_on}, written | filled):
+                params = {"table": destination.table.name, "field": name}
+                yield Problem(f"/{way.source.other}/table", "required_field_not_mapped", params)
 
 
 def _flowing(draft: MappingDraft, way: Direction) -> Iterator[tuple[int, LineDraft]]:
@@ -152,9 +154,19 @@ def _constant_problems(line: LineDraft, field: Field, pointer: str) -> Iterator[
         yield Problem(f"{pointer}/constant", error.failure.code, error.failure.params)
 
 
-def _missing_problems(destination: Bound, written: set[str], pointer: str) -> Iterator[Problem]:
-    for field in destination.table.fields.values():
-        set_elsewhere = field.read_only or field.name in (destination.key, destination.modified_on)
-        if field.required and not set_elsewhere and field.name not in written:
-            params = {"table": destination.table.name, "field": field.name}
-            yield Problem(pointer, "required_field_not_mapped", params)
+def _unwritten(table: Table, elsewhere: Container[object], written: Container[str]) -> list[str]:
+    """The fields that a new record needs a value for, and that nothing is written to."""
+    return [
+        field.name
+        for field in table.fields.values()
+        if field.required and not field.read_only and field.name not in elsewhere and field.name not in written
+    ]
+
+
+def missing_fields(draft: MappingDraft, way: Direction, table: Table) -> list[str]:
+    """What keeps the mapping from creating records of `table`: fields that need a value and get none."""
+    own = draft.side(way.source.other)
+    names = (line.field(way.source.other) or "" for _, line in _flowing(draft, way))
+    filled = {name for one in draft.templates if one.direction is way and not one.filter for name in one.values}
+    elsewhere = {own.key or table.key, own.modified_on or table.modified_on}
+    return _unwritten(table, elsewhere, {*composites.plain(table.fields, names), *filled})

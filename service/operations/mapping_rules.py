@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from service.core.ordering import Need
 from service.core.records import Side
 from service.operations import mapping_order, schedules
 from service.operations.context import Context
-from service.operations.mapping_drafts import MappingDraft
+from service.operations.mapping_drafts import MappingDraft, draft_of_row
 from service.operations.mapping_line_rules import flow_problems, line_problems
 from service.operations.mapping_side_rules import Bound, bind
 from service.operations.mapping_template_rules import template_problems
@@ -21,15 +21,24 @@ from service.store.models import Connection
 from service.store.models import Mapping as MappingRow
 
 
+def stored_drafts() -> Iterator[tuple[int, str, MappingDraft]]:
+    """Every enabled mapping as the rules look at it."""
+    rows = [row for row in mapping_rows.everything() if row.enabled]
+    lines, names = mapping_rows.lines([row.id for row in rows]), mapping_rows.names()
+    yield from ((row.id, row.name, draft_of_row(row, lines[row.id], names)) for row in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else there is, or is about to be: connections by id, mappings by name, and what each mapping needs."""
+    """What else there is, or is about to be: connections by id, mappings by name, what each mapping needs, and every
+    enabled mapping with its id and name."""
 
     connection: Callable[[int], Connection | None] = connection_rows.get
     mapping: Callable[[str], MappingRow | None] = mapping_rows.by_name
     names: Callable[[], Mapping[int, str]] = mapping_rows.names
     dependencies: Callable[[], Mapping[int, list[int]]] = mapping_rows.dependencies
     needs: Callable[[], list[Need]] = mapping_order.needs
+    drafts: Callable[[], Iterable[tuple[int, str, MappingDraft]]] = stored_drafts
 
 
 STORED = Surroundings()

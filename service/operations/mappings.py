@@ -32,6 +32,16 @@ from service.store.sql import transaction
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mapping without problems that is about to be saved. `row`: the one that it replaces, None for a new one.
+    `optional` as in `Checked`: None where the connections have no say in what changes, and were not asked."""
+
+    row: MappingRow | None
+    document: Document
+    optional: Sequence[bool] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What is wrong with a mapping. `optional`: for each field mapping, whether a new record can do without it for a
     while; None where the connections were not asked, or there are problems."""
@@ -71,6 +81,11 @@ def list_mappings(*, before: int | None, limit: int) -> list[Document]:
     return _documents(store.page(before, limit))
 
 
+def list_standings(*, before: int | None, limit: int) -> list[Document]:
+    """The same with the list of field mappings left empty, for those who want to know how the mappings are."""
+    return _documents(store.page(before, limit), with_lines=False)
+
+
 def names() -> dict[int, str]:
     """The name of every mapping."""
     return store.names()
@@ -91,20 +106,49 @@ def id_of(name: str) -> int:
 
 def create(context: Context, given: Document, actor: str) -> Document:
     """A new mapping. Raises Invalid with every problem, Conflict for a name that is taken."""
-    document = {**DEFAULTS, **given}
-    optional = _assert_valid(check(context, document, None, live=True))
-    return get(_create(context, document, optional, actor))
+    return save(context, prepared_new(context, given), None, actor)
 
 
 def replace(context: Context, id: int, given: Document, expected: int | None, actor: str) -> Document:
     """Make a mapping what is given, and the default where nothing is given."""
-    return _save(context, _row(id), {**DEFAULTS, **given}, expected, actor)
+    return save(context, prepared_replacement(context, id, given), expected, actor)
 
 
 def change(context: Context, id: int, changes: Mapping[str, Any], expected: int | None, actor: str) -> Document:
     """Change some of a mapping; its field mappings as a list, its sides one level deep."""
+    return save(context, prepared_change(context, id, changes), expected, actor)
+
+
+def prepared_new(context: Context, given: Document) -> Prepared:
+    """A new mapping. Raises Invalid with every problem."""
+    document = {**DEFAULTS, **given}
+    return Prepared(None, document, _assert_valid(check(context, document, None, live=True)))
+
+
+def prepared_replacement(context: Context, id: int, given: Document) -> Prepared:
+    """A mapping as it is given, and the default where nothing is given. Raises Invalid, NotFound."""
+    return _prepared(context, _row(id), {**DEFAULTS, **given})
+
+
+def prepared_change(context: Context, id: int, changes: Mapping[str, Any]) -> Prepared:
+    """A mapping with some of it changed. Raises Invalid, NotFound."""
     row = _row(id)
-    return _save(context, row, merged(present(row), changes), expected, actor)
+    return _prepared(context, row, merged(present(row), changes))
+
+
+def _prepared(context: Context, row: MappingRow, document: Document) -> Prepared:
+    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
+    live = works_otherwise(present(row), document)
+    return Prepared(row, document, _assert_valid(check(context, document, row.id, live=live)))
+
+
+def save(context: Context, prepared: Prepared, expected: int | None, actor: str) -> Document:
+    """Write down what was prepared. Raises Conflict, Stale."""
+    row, document = prepared.row, prepared.document
+    if row is None:
+        return get(_create(context, document, prepared.optional, actor))
+    write_over(context, row, document, prepared.optional, expected, actor)
+    return get(row.id)
 
 
 def delete(context: Context, id: int, expected: int | None, actor: str) -> None:
@@ -139,10 +183,10 @@ def _row(id: int) -> MappingRow:
     return found
 
 
-def _documents(rows: Sequence[MappingRow]) -> list[Document]:
+def _documents(rows: Sequence[MappingRow], with_lines: bool = True) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings, names = store.lines(ids), store.standings(ids), store.names()
-    return [_document(row, lines[row.id], standings[row.id], names) for row in rows]
+    lines, standings, names = store.lines(ids) if with_lines else {}, store.standings(ids), store.names()
+    return [_document(row, lines.get(row.id, ()), standings[row.id], names) for row in rows]
 
 
 def _document(
@@ -209,13 +253,6 @@ def _assert_not_running(id: int) -> None:
     run = store.running(id)
     if run is not None:
         raise Conflict("run_in_progress", run=run)
-
-
-def _save(context: Context, row: MappingRow, document: Document, expected: int | None, actor: str) -> Document:
-    # A mapping can be disabled, renamed or given another schedule while its applications cannot be reached.
-    optional = _assert_valid(check(context, document, row.id, live=works_otherwise(present(row), document)))
-    write_over(context, row, document, optional, expected, actor)
-    return get(row.id)
 
 
 def insert(context: Context, document: Document) -> int:

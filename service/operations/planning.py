@@ -6,7 +6,7 @@ The file is compared with what is stored, and the applications are asked what th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,9 @@ from service.operations import mapping_order, mappings
 from service.operations.connections import Secrets, secrets_of, settled
 from service.operations.context import Context, SecretLost
 from service.operations.exports import by_name
-from service.operations.mapping_drafts import Document, columns_of, draft_of
+from service.operations.mapping_drafts import Document, MappingDraft, columns_of, draft_of
 from service.operations.mapping_references import needs_of
-from service.operations.mapping_rules import Surroundings
+from service.operations.mapping_rules import STORED, Surroundings, stored_drafts
 from service.operations.placeholders import Environment, filled
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
@@ -60,7 +60,8 @@ class Wanted:
 class Plan:
     """What is to be done. What is not there yet has a negative id, which is exchanged for a real one when it is made.
 
-    `connections`: by name, the row as it is to be, and as it is or None. `deleted`: the rows that go.
+    `connections`: by name, the row as it is to be, and as it is or None. `deleted`: the rows that go. `around`: what
+    there is once it is done.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -68,6 +69,7 @@ class Plan:
     connections: dict[str, tuple[Connection, Connection | None]] = field(default_factory=dict)
     mappings: dict[str, Wanted] = field(default_factory=dict)
     deleted: list[tuple[str, Connection | MappingRow]] = field(default_factory=list)
+    around: Surroundings = STORED
 
     @property
     def empty(self) -> bool:
@@ -189,6 +191,7 @@ class _Scene:
     connections: Mapping[str, Connection]
     mappings: dict[str, MappingRow]
     needs: list[Need]
+    drafts: Sequence[tuple[int, str, MappingDraft]] = ()
 
     @property
     def ids(self) -> dict[str, int]:
@@ -203,6 +206,7 @@ class _Scene:
             lambda: {row.id: name for name, row in self.mappings.items()},
             lambda: edges,
             lambda: self.needs,
+            lambda: self.drafts,
         )
 
 
@@ -225,8 +229,25 @@ def _plan_mappings(
             documents[place] = document
     changing = {ids[item["name"]] for item in given}
     scene = _Scene(known, rows, [need for need in mapping_order.needs() if need.owner not in changing])
+    scene.drafts = [*_drafts(documents.values(), ids), *_drafts_besides(given, stored)]
+    made.around = scene.around()
     for place, document in documents.items():
         _plan_mapping(context, made, document, stored.get(document["name"]), scene, f"/mappings/{place}")
+
+
+def _drafts(documents: Iterable[Document], ids: Mapping[str, int]) -> Iterator[tuple[int, str, MappingDraft]]:
+    """The enabled mappings of the file."""
+    for one in documents:
+        if one["enabled"]:
+            yield ids[one["name"]], one["name"], draft_of(one)
+
+
+def _drafts_besides(
+    given: Sequence[Document], stored: Mapping[str, MappingRow]
+) -> Iterator[tuple[int, str, MappingDraft]]:
+    """The stored mappings that the file says nothing of, and that stay."""
+    named = {item["name"] for item in given}
+    yield from (one for one in stored_drafts() if one[1] in stored and one[1] not in named)
 
 
 def _plan_mapping(

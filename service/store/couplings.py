@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import peewee as pw
 
 from service.core.flow import Coupled, Known
 from service.core.records import Side
 from service.store import sql
 from service.store.models import Coupling, SkippedRecord
+from service.store.models import Mapping as MappingRow
 
 BLOCKS = 10
 """A sample is taken from so many places."""
@@ -157,7 +159,8 @@ def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, 
 def count(mapping_id: int, at_most: int | None = None) -> int:
     """How many couplings a mapping has; no more than `at_most` are counted."""
     if at_most is None:
-        return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+        found = sql.rows("SELECT couplings FROM tallies WHERE mapping_id = ?", mapping_id)
+        return int(found[0][0]) if found else 0
     return len(sql.rows("SELECT 1 FROM couplings WHERE mapping_id = ? LIMIT ?", mapping_id, at_most))
 
 
@@ -274,14 +277,30 @@ def list_couplings(
     for column, value in wanted:
         if value is not None:
             query = query.where(column == value)
-    if aside is not None:
-        open_ones = SkippedRecord.select(SkippedRecord.coupling_id).where(
-            (SkippedRecord.status != "resolved") & SkippedRecord.coupling_id.is_null(False)
-        )
-        query = query.where(Coupling.id.in_(open_ones) if aside else Coupling.id.not_in(open_ones))
+    if mapping_id is None and (local_key is not None or integration_key is not None):
+        # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
+        query = query.where(Coupling.mapping_id.in_(MappingRow.select(MappingRow.id)))
+    if aside is False:
+        query = query.where(~pw.fn.EXISTS(_set_aside().where(SkippedRecord.coupling_id == Coupling.id)))
+    elif aside:
+        # The newest of those that are set aside, instead of all couplings, or all that are set aside.
+        newest = _set_aside().distinct().order_by(SkippedRecord.coupling_id.desc()).limit(limit + 1)
+        if mapping_id is not None:
+            newest = newest.where(SkippedRecord.mapping_id == mapping_id)
+        if before is not None:
+            newest = newest.where(SkippedRecord.coupling_id < before)
+        has_key = local_key is not None or integration_key is not None
+        query = query.where(Coupling.id.in_(_set_aside() if has_key else newest))
     if before is not None:
         query = query.where(Coupling.id < before)
     return list(query)
+
+
+def _set_aside() -> Any:
+    """The couplings that wait for a person."""
+    return SkippedRecord.select(SkippedRecord.coupling_id).where(
+        (SkippedRecord.status != "resolved") & SkippedRecord.coupling_id.is_null(False)
+    )
 
 
 def set_aside(ids: Collection[int]) -> set[int]:

@@ -15,6 +15,9 @@ from service.store.models import SyncError
 SAMPLES = 3
 """How many records a group shows."""
 
+FEW = 1_000
+"""So many errors are looked up by their ids, rather than looked for among all."""
+
 # What still explains to somebody why a record waits.
 _NEEDED = (
     "EXISTS (SELECT 1 FROM skipped_records s WHERE s.error_id = errors.id AND s.status <> 'resolved')"
@@ -46,11 +49,18 @@ def page(equals: Mapping[str, Any], occurred_after: Stamp | None, before: int | 
     """Up to `limit` + 1 errors, newest first; `equals` maps columns to the values they must have."""
     conditions = [getattr(SyncError, column) == value for column, value in equals.items() if value is not None]
     if occurred_after is not None:
-        conditions.append(SyncError.occurred_at > occurred_after)
+        conditions.append(_later(occurred_after))
     if before is not None:
         conditions.append(SyncError.id < before)
     query = SyncError.select().order_by(SyncError.id.desc()).limit(limit + 1)
     return list(query.where(reduce(and_, conditions)) if conditions else query)
+
+
+def _later(than: Stamp) -> Any:
+    """Having occurred later. Few of them are looked up by their time; where there are many, the newest that the list
+    begins with are among them."""
+    found = sql.rows("SELECT id FROM errors WHERE occurred_at > ? ORDER BY occurred_at LIMIT ?", than, FEW + 1)
+    return SyncError.occurred_at > than if len(found) > FEW else SyncError.id.in_([id for (id,) in found])
 
 
 def delete(id: int) -> bool:
@@ -79,33 +89,39 @@ def _count(what: str, parameters: list[int]) -> int:
 
 def groups(mapping_id: int | None, status: str | None, before: int | None, limit: int) -> list[Group]:
     """Up to `limit` + 1 groups that have errors (with this status), newest first."""
-    where, parameters = "1 = 1", []
-    for condition, value in (("g.mapping_id = ?", mapping_id), ("e.status = ?", status), ("g.id < ?", before)):
+    counted, still_open, among = _COUNTED[status]
+    where, parameters = f"{counted} > 0", []
+    for condition, value in (("mapping_id = ?", mapping_id), ("g.id < ?", before)):
         if value is not None:
             where += f" AND {condition}"
             parameters.append(value)
+    newest = ", ".join(
+        f"(SELECT id FROM errors WHERE group_id = g.id{among} ORDER BY id DESC LIMIT 1 OFFSET {place})"
+        for place in range(SAMPLES)
+    )
     found = sql.rows(
-        "SELECT g.id, g.mapping_id, g.code, count(*), sum(CASE WHEN e.status = 'open' THEN 1 ELSE 0 END),"
-        " min(g.first_seen), max(e.occurred_at)"
-        f" FROM error_groups g JOIN errors e ON e.group_id = g.id WHERE {where}"
-        " GROUP BY g.id, g.mapping_id, g.code ORDER BY g.id DESC LIMIT ?",
+        f"SELECT g.id, g.mapping_id, g.code, {counted}, {still_open}, first_seen, {newest} FROM error_groups AS g"
+        f" WHERE {where} ORDER BY g.id DESC LIMIT ?",
         *parameters,
         limit + 1,
     )
-    samples = _samples([row[0] for row in found], status)
-    return [Group(*counted, samples=tuple(samples.get(counted[0], ()))) for counted in found]  # type: ignore[misc]
+    errors = _by_ids([id for row in found for id in row[-SAMPLES:] if id is not None])
+    return [_group(row, [errors[id] for id in row[-SAMPLES:] if id in errors]) for row in found]
 
 
-def _samples(group_ids: list[int], status: str | None) -> dict[int, list[SyncError]]:
-    parameters = [sql.values(group_ids)] if status is None else [sql.values(group_ids), status]
-    ranked = sql.rows(
-        "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY group_id ORDER BY id DESC) AS place"
-        f" FROM errors WHERE {sql.among('group_id')}"
-        + ("" if status is None else " AND status = ?")
-        + f") ranked WHERE place <= {SAMPLES}",
-        *parameters,
-    )
-    by_group: dict[int, list[SyncError]] = {}
-    for error in SyncError.select().where(SyncError.id.in_([row[0] for row in ranked])).order_by(SyncError.id.desc()):
-        by_group.setdefault(error.group_id, []).append(error)
-    return by_group
+_COUNTED: Mapping[str | None, tuple[str, str, str]] = {
+    None: ("errors", "open_errors", ""),
+    "open": ("open_errors", "open_errors", " AND status = 'open'"),
+    "resolved": ("errors - open_errors", "0", " AND status = 'resolved'"),
+}
+"""By the status that is asked for: how many errors a group has, how many of these are open, and which they are."""
+
+
+def _group(row: tuple[Any, ...], samples: list[SyncError]) -> Group:
+    id, mapping_id, code, count, still_open, first_seen = row[:-SAMPLES]
+    last_seen = max(error.occurred_at for error in samples)
+    return Group(id, mapping_id, code, count, still_open, first_seen, last_seen, tuple(samples))
+
+
+def _by_ids(ids: list[int]) -> dict[int, SyncError]:
+    return {error.id: error for error in SyncError.select().where(SyncError.id.in_(ids))} if ids else {}

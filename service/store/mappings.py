@@ -153,7 +153,7 @@ def running(mapping_id: int) -> int | None:
 
 def couplings(mapping_id: int) -> int:
     """How many couplings a mapping has."""
-    return int(sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
+    return _summed("tallies", "couplings", [mapping_id]).get(mapping_id, 0)
 
 
 def open_conflicts(mapping_id: int) -> int:
@@ -174,9 +174,9 @@ def forget_watermarks(mapping_id: int, sides: Collection[str]) -> None:
 def standings(ids: Collection[int]) -> dict[int, Standing]:
     """What has become of these mappings so far: one query for each kind of thing, however many mappings."""
     runs = _last_runs(ids)
-    errors = _counted("errors", "status = 'open'", ids)
+    errors = _summed("error_groups", "open_errors", ids)
     skipped, waiting = _skipped(ids), _waiting(ids)
-    coupled = _counted("couplings", "1 = 1", ids)
+    coupled = _summed("tallies", "couplings", ids)
     marks = _watermarks(ids)
     nobody: tuple[int, Stamp | None] = (0, None)
     standing = {}
@@ -199,12 +199,13 @@ def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
     return {run.mapping_id: run for run in SyncRun.select().where(SyncRun.id.in_(newest))}
 
 
-def _counted(table: str, condition: str, ids: Collection[int]) -> dict[int, int]:
+def _summed(table: str, column: str, ids: Collection[int]) -> dict[int, int]:
+    """Counts that triggers keep: nothing is counted here."""
     found = sql.rows(
-        f"SELECT mapping_id, count(*) FROM {table} WHERE {condition} AND {sql.among('mapping_id')} GROUP BY mapping_id",
+        f"SELECT mapping_id, sum({column}) FROM {table} WHERE {sql.among('mapping_id')} GROUP BY mapping_id",
         sql.values(ids),
     )
-    return dict(found)
+    return {id: int(number) for id, number in found}
 
 
 def _skipped(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:

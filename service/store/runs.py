@@ -276,16 +276,23 @@ def record(run_id: int, done: Sequence[Done]) -> None:
 
 
 def latest(mapping_ids: Collection[int], count: int) -> dict[int, list[SyncRun]]:
-    """The last `count` finished runs of each of these mappings, newest first; one query for all of them."""
-    place = pw.fn.ROW_NUMBER().over(partition_by=[SyncRun.mapping_id], order_by=[SyncRun.id.desc()])
-    numbered = (
-        SyncRun.select(SyncRun.id, place.alias("place"))
-        .where(SyncRun.mapping_id.in_(list(mapping_ids)) & SyncRun.status.in_(list(FINISHED)))
-        .alias("numbered")
+    """The last `count` finished runs of each of these mappings, newest first, with status and counters; nothing else of
+    them is read."""
+    finished = ", ".join(f"'{status}'" for status in FINISHED)
+    ids = sql.rows(
+        "SELECT run.id FROM (SELECT mappings.id, coalesce((SELECT first.id FROM sync_runs AS first"
+        f" WHERE first.mapping_id = mappings.id AND first.status IN ({finished})"
+        " ORDER BY first.id DESC LIMIT 1 OFFSET ?), 0) AS since"
+        f" FROM mappings WHERE {sql.among('mappings.id')}) AS mapping"
+        " JOIN sync_runs AS run ON run.mapping_id = mapping.id AND run.id >= mapping.since"
+        f" WHERE run.status IN ({finished})",
+        count - 1,
+        sql.values(mapping_ids),
     )
-    query = SyncRun.select().join(numbered, on=(SyncRun.id == numbered.c.id)).where(numbered.c.place <= count)
     found: dict[int, list[SyncRun]] = {id: [] for id in mapping_ids}
-    for run in query.order_by(SyncRun.id.desc()):
+    columns = (SyncRun.id, SyncRun.mapping_id, SyncRun.status, SyncRun.counts)
+    query = SyncRun.select(*columns).where(SyncRun.id.in_([id for (id,) in ids])).order_by(SyncRun.id.desc())
+    for run in query if ids else ():
         found[run.mapping_id].append(run)
     return found
 
@@ -318,11 +325,18 @@ def list_runs(
     return list(query)
 
 
+_COMMON = ("inserted", "modified", "coupled")
+"""Outcomes that a run may have by the million. The others are found by the index `run_records_rare`, in which only they
+are: its condition has to be in the query word by word."""
+
+
 def list_records(run_id: int, *, outcome: str | None, before: int | None, limit: int) -> list[RunRecord]:
     """What a run did, newest first, one more than `limit` when there are more."""
     query = RunRecord.select().where(RunRecord.run_id == run_id).order_by(RunRecord.id.desc()).limit(limit + 1)
     if outcome is not None:
         query = query.where(RunRecord.outcome == outcome)
+    if outcome is not None and outcome not in _COMMON:
+        query = query.where(RunRecord.outcome.not_in([pw.SQL(f"'{name}'") for name in _COMMON]))
     if before is not None:
         query = query.where(RunRecord.id < before)
     return list(query)

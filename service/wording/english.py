@@ -998,6 +998,18 @@ _MAPPING_PROBLEMS = {
         "The transformations of {field} for {way} are never applied: it does not flow that way.",
         "Take them out, or change the direction of {field}.",
     ),
+    "lint_key_not_unique": Words(
+        "Match keys are not unique",
+        "{count} records of {table} share their {fields} with another one, such as those with the keys {candidates}"
+        " (looked at: {records}); which of them is meant nobody could tell.",
+        "Give {fields} the same `matchKey` as a field that tells such records apart, or correct what is doubled.",
+    ),
+    "lint_required_unmapped": Words(
+        "Records cannot be created",
+        "Nothing is written to {fields} of {table}, which must have a value: no deleted record could be restored, and"
+        " none created that has no match.",
+        "Map {fields}, or give a template values for them.",
+    ),
     "lint_nothing_couples": Words(
         "Nothing would be coupled",
         "`synchOnlyCoupledRecords` leaves new records alone, and no field mapping has a `matchKey`: only pairs that"
@@ -1103,6 +1115,31 @@ _INSTALLATION = {
 
 _CHECKS = {
     "check_not_made": Words("Not known", "{check}: this kind of connection cannot tell."),
+    "check_not_made.not_reached": Words("Not known", "{check}: the business application could not be asked."),
+    "check_not_made.no_users": Words(
+        "Not known", "{check}: a file has no users and no limits; whoever may open it may do everything in it."
+    ),
+    "check_not_made.no_currencies": Words(
+        "Not known", "{check}: a database does not say which of its columns are currencies and rates."
+    ),
+    "check_not_made.no_currency_told": Words(
+        "Not known", "{check}: the application does not say what its currencies are."
+    ),
+    "check_not_made.no_currency_mapped": Words(
+        "Not known", "{check}: no mapping of this connection has to do with currencies."
+    ),
+    "check_not_made.no_limits": Words(
+        "Not known", "{check}: the application does not say how many more requests it lets pass."
+    ),
+    "check_not_made.no_user_told": Words(
+        "Not known", "{check}: the application does not tell what its users are and may do."
+    ),
+    "check_not_made.no_rights_told": Words(
+        "Not known", "{check}: the application tells of this right only when it is used; the first run will say."
+    ),
+    "check_not_made.no_credentials": Words("Not known", "{check}: the connection has no credentials."),
+    "check_not_made.no_stamps": Words("Not known", "{check}: there is no record yet whose stamp would tell."),
+    "check_not_made.in_process": Words("Not known", "{check}: the store is a part of this process."),
     "reachable": Words("Reachable", "The business application can be reached."),
     "reachable.fail": Words(
         "Not reachable", "The business application cannot be reached.", "Check the address, and that it is running."
@@ -1202,10 +1239,10 @@ _CHECKS = {
         "These currencies have no exchange rate: {currencies}.",
         "Enter an exchange rate for each of them.",
     ),
-    "rate_limits": Words("Rate limits", "There are requests left."),
+    "rate_limits": Words("Rate limits", "There are requests and connections left."),
     "rate_limits.warn": Words(
         "Rate limits",
-        "The application lets {left} more requests pass for now.",
+        "The application lets {left} more requests or connections pass for now.",
         "Let other programs ask less, or give the integration a user of its own.",
     ),
 }

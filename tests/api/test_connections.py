@@ -93,7 +93,8 @@ def test_check_passes_for_a_good_database(world: World) -> None:
     assert checked["status"] in ("pass", "warn")
     found = {item["code"]: item for item in checked["checks"]}
     assert found["reachable"]["status"] == "pass"
-    assert found["credentials"]["status"] == "unknown"
+    assert (found["credentials"]["status"], found["credentials"]["errorCode"]) == ("unknown", None)
+    assert found["credentials"]["message"].startswith("Credentials: a file has no users")
     assert all(item["message"] and "(unknown)" not in item["message"] for item in checked["checks"])
 
 
@@ -102,7 +103,9 @@ def test_check_fails_for_a_file_that_is_no_database(empty: World) -> None:
     empty.ask("POST", "/connections", empty.connection("erp"))
     checked = empty.ask("POST", "/connections/1/check").json
     assert checked["status"] == "fail"
-    assert "not a database" in next(item for item in checked["checks"] if item["status"] == "fail")["message"]
+    failed = next(item for item in checked["checks"] if item["status"] == "fail")
+    assert "not a database" in failed["message"]
+    assert failed["errorCode"] == "not_a_database"
     refused = empty.ask("GET", "/connections/1/tables")
     assert (refused.status_code, refused.json["code"]) == (424, "not_a_database")
 

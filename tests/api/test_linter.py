@@ -32,6 +32,9 @@ COLUMNS = """(
     terms VARCHAR(5) CHECK (terms IN ({terms})), at TIMESTAMP NOT NULL)"""
 
 
+THEIRS = "'30', '60'"
+
+
 @pytest.fixture(scope="module")
 def linted(tmp_path_factory: pytest.TempPathFactory, app: Flask) -> World:
     """Two tables with fields of every kind, and one whose stamp has no index."""
@@ -39,11 +42,19 @@ def linted(tmp_path_factory: pytest.TempPathFactory, app: Flask) -> World:
     world = make_mapped(make_empty(folder, app))
     for database, table, note, scale, country, terms in (
         ("erp", "person", 80, 2, 20, "'N30', 'N60'"),
-        ("crm", "contact", 40, 1, 2, "'30', '60'"),
+        ("crm", "contact", 40, 1, 2, THEIRS),
     ):
         columns = COLUMNS.format(note=note, scale=scale, country=country, terms=terms)
         world.sql(database, f"CREATE TABLE {table} {columns}")
         world.sql(database, f"CREATE INDEX {table}_at ON {table} (at, id)")
+    for table, rows in (("twice", 3), ("many", 2600)):
+        world.sql("crm", f"CREATE TABLE {table} {COLUMNS.format(note=40, scale=1, country=2, terms=THEIRS)}")
+        world.sql("crm", f"CREATE INDEX {table}_at ON {table} (at, id)")
+        numbers = ", ".join(
+            f"('r{row:04}', '{row if row < 2599 else 1990}', 'n{row % 2}', '2026-01-01 00:00:00')"
+            for row in range(rows)
+        )
+        world.sql("crm", f"INSERT INTO {table} (id, number, name, at) VALUES {numbers}")
     world.sql("crm", "CREATE TABLE slow (id TEXT PRIMARY KEY, number VARCHAR(10), name VARCHAR(50), at TIMESTAMP)")
     return world
 
@@ -180,6 +191,16 @@ MISTAKES: list[tuple[str, str, str, str, list[Change]]] = [
     ("a map that is not one to one", "lint_not_round_trip", f"{F2}/transforms", "anything",
      [both("anything", transforms={"toIntegration": [{"valueMap": {"map": {"a": "x", "b": "x"}}}]})]),
     ("no index on the stamp", "lint_no_index", "/integration/modifiedOn", "at", [side("integration", table="slow")]),
+    ("a match key that records share", "lint_key_not_unique", "/fieldMappings/1/matchKey", "name",
+     [side("integration", table="twice"), lambda body: body["fieldMappings"][0].pop("matchKey"),
+      lambda body: body["fieldMappings"][1].update(matchKey=1)]),
+    ("a match key that records far apart share", "lint_key_not_unique", "/fieldMappings/0/matchKey", "number",
+     [side("integration", table="many")]),
+    ("a normal form that records share", "lint_key_not_unique", "/fieldMappings/1/matchKey", "name",
+     [side("integration", table="twice"), lambda body: body["fieldMappings"][0].pop("matchKey"),
+      lambda body: body["fieldMappings"][1].update(matchKey=1, normalize=["punctuation"])]),
+    ("what could not be created", "lint_required_unmapped", "/integration/table", "name",
+     [whole(synchOnlyCoupledRecords=True, direction="toIntegration"), lambda body: body["fieldMappings"].pop(1)]),
     ("conditions that contradict each other", "lint_filter_never_matches", "/local/filter/1", "price",
      [filtered("local", ("price", "gt", 5), ("price", "lt", 3))]),
     ("a condition that no value can fulfil", "lint_filter_never_matches", "/integration/filter/0", "country",
@@ -255,6 +276,10 @@ CORRECT: list[tuple[str, list[Change]]] = [
     ("after another mapping, now and then", [whole(dependsOn=[1], schedule=DAILY)]),
     ("must not be emptied", [both("born_text", notNull=True)]),
     ("two match keys", [both("born", matchKey=2)]),
+    (
+        "two match keys that tell apart together",
+        [side("integration", table="twice"), lambda body: body["fieldMappings"][1].update(matchKey=1)],
+    ),
     ("two texts joined one way", [out("country + anything", "anything", "concat")]),
     ("a text split one way", [out("born_text", "anything + note", "split")]),
     (
@@ -272,6 +297,38 @@ CORRECT: list[tuple[str, list[Change]]] = [
 @pytest.mark.parametrize("row", CORRECT, ids=[row[0] for row in CORRECT])
 def test_what_is_right_has_no_finding(linted: World, row: tuple[str, list[Change]]) -> None:
     assert findings(linted, *row[1]) == []
+
+
+def test_saving_says_what_the_linter_does_and_saves_all_the_same(linted: World) -> None:
+    body = {**mapping(out("note", "note")), "name": "noted"}
+    made = linted.ask("POST", "/mappings", body)
+    assert made.status_code == 201
+    assert [one["code"] for one in made.json["findings"]] == ["lint_too_long"]
+    assert made.json["findings"] == linted.ask("POST", "/mappings/lint", body).json["findings"]
+    place = f"/mappings/{made.json['id']}"
+    shown = linted.get(place)
+    assert "findings" not in shown
+    renamed = linted.ask("PATCH", place, {"name": "noted too"}, If_Match="*")
+    assert renamed.json["findings"] is None
+    lines = [*body["fieldMappings"][:2], {**body["fieldMappings"][2], "transforms": {"toIntegration": ["upper"]}}]
+    changed = linted.ask("PATCH", place, {"fieldMappings": lines}, If_Match="*")
+    assert [one["code"] for one in changed.json["findings"]] == ["lint_too_long"]
+    replaced = linted.ask("PUT", place, mapping(), If_Match="*")
+    assert (replaced.status_code, replaced.json["findings"]) == (200, [])
+    linted.ask("DELETE", place)
+
+
+def test_some_of_the_records_that_share_a_key_are_shown(linted: World) -> None:
+    changes = (side("integration", table="twice"), lambda body: body["fieldMappings"][1].update(matchKey=2))
+    (found,) = findings(linted, *changes)
+    assert found["params"] == {
+        "fields": ["name"],
+        "table": "twice",
+        "count": 2,
+        "records": 3,
+        "candidates": ["r0000", "r0002"],
+    }
+    assert "r0000, r0002" in found["message"]
 
 
 def test_there_are_thirty_right_ones() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from service import wording
 from service.core.errors import Invalid
 from service.core.failures import Failure, SideFailed
 from service.core.records import Direction, Side
@@ -31,6 +32,8 @@ from tests.conformance.words import (
     total,
     watermarks,
 )
+from tests.odata.sales import CENTRAL, DATAVERSE, Sales
+from tests.odata.servers import counterpart
 from tests.trade import MAPPINGS, Trade
 from tests.world import LINES, World, couple, errors, line
 
@@ -610,6 +613,29 @@ def test_32_a_lookup_that_finds_nothing(state: str, tmp_path: Path, clearing: bo
         assert (run.status, both(run)) == ("completedWithErrors", {"toIntegration": {"read": 1, "failed": 1}})
         assert [error.code for error in errors(status="open")] == ["reference_not_coupled"]
         assert trade.rows("salesorder") == []
+
+
+def test_37_a_currency_without_an_exchange_rate(state: str) -> None:
+    """The run is refused before anything is written, and a rate is all that it takes."""
+    with (
+        counterpart("businessCentral", CENTRAL, stampDigits=3) as central,
+        counterpart("dataverse", DATAVERSE, stampDigits=0) as dataverse,
+    ):
+        sales = Sales(central, dataverse)
+        sales.apply(mappings=["currencies"])
+        krona = sales.add("local", "currencies", code="SEK", displayName="Krona")
+        run = sales.run_all()["currencies"]
+        assert (run.status, run.code) == ("failed", "exchange_rate_missing")
+        (error,) = errors(status="open")
+        assert (error.category, error.responsibility) == ("setup", "administrator")
+        assert wording.say(error.code, error.params).message == "There is no exchange rate for the currency SEK."
+        assert sales.rows("integration", "transactioncurrencies", "isocurrencycode") == {}
+        rate = {"relationalCurrencyCode": "", "exchangeRateAmount": "100", "relationalExchangeRateAmount": "95"}
+        sales.add("local", "currencyExchangeRates", currencyCode="SEK", startingDate="2020-01-01", **rate)
+        run = sales.run_all()["currencies"]
+        assert both(run) == {"toIntegration": {"read": 1, "inserted": 1}}
+        assert [one.local_key for one in couplings.list_couplings(mapping_id=run.mapping_id, limit=5)] == [krona]
+        assert errors(status="open") == []
 
 
 def test_38_a_contact_whose_account_is_not_coupled(state: str, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from service.connectors.sql import SqlConnector
 from service.core.failures import Failure, SideFailed
 from service.core.records import Condition, Scalar, Selection, Stamp, moment_of
 from tests.mariadb import MariaServer
+from tests.setup_checks import assert_complete
 
 SCHEMA = """
 CREATE TABLE customer (
@@ -430,3 +431,11 @@ def test_a_page_of_writes_is_a_handful_of_packets(app: MariaApplication, connect
         connector.update(CUSTOMERS, [Update(one, {"name": "m"}, guarded=True) for one in read])
         connector.delete(CUSTOMERS, [Deletion(one, guarded=False) for one in read])
         assert len(counted) < 25, number
+
+
+def test_every_setup_check_is_made_or_says_why_not(app: MariaApplication, connector: SqlConnector) -> None:
+    app.put("one", name="n")
+    found = connector.check([CUSTOMERS])
+    assert_complete(found, {"exchange_rates"})
+    [limits] = [one for one in found if one.code == "rate_limits"]
+    assert (limits.status, limits.params["left"] > 5) == ("pass", True)

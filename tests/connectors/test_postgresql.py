@@ -30,6 +30,7 @@ from service.connectors.sql import SqlConnector
 from service.core.failures import Failure, SideFailed
 from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
 from tests.servers import PostgresServer
+from tests.setup_checks import assert_complete
 
 SCHEMA = """
 DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public;
@@ -681,3 +682,20 @@ def test_statements_are_one_for_each_page_and_a_constant_number_for_each_bulk(
         assert len(CountingCursor.seen) == 10 + 1  # One more that looks for rows without a stamp.
         connector.delete(CUSTOMERS, [Deletion(record_of(record), guarded=True) for record in updated])
     assert counts[0] == counts[1] <= 15
+
+
+def test_every_setup_check_is_made_or_says_why_not(app: PostgresApplication, connector: SqlConnector) -> None:
+    app.put("one", name="n")
+    found = connector.check([CUSTOMERS])
+    assert_complete(found, {"exchange_rates"})
+    [limits] = [one for one in found if one.code == "rate_limits"]
+    assert limits.status == "pass"
+    app.execute("CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 3")
+    url = psycopg.conninfo.conninfo_to_dict(app.url)
+    try:
+        few = app.connector(f"postgresql://few:few@{url['host']}:{url['port']}/{url['dbname']}")
+        [limits] = [one for one in few.check([]) if one.code == "rate_limits"]
+        assert (limits.status, limits.params) == ("warn", {"left": 2})
+        few.close()
+    finally:
+        app.execute("DROP ROLE few")

@@ -30,6 +30,7 @@ from service.connectors.kit import (
 from service.connectors.sql import SqlConnector
 from service.core.failures import Failure, SideFailed
 from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
+from tests.setup_checks import assert_complete
 
 SCHEMA = """
 CREATE TABLE customer (
@@ -631,3 +632,10 @@ def test_a_table_that_changed_is_looked_at_anew(app: SqliteApplication, connecto
     assert failed.value.failure.code == "field_not_found"
     selection = Selection("customer", "id", "modified_at", ("town",))
     assert keys_of(read_all(connector, selection)) == ["a"]
+
+
+def test_every_setup_check_is_made_or_says_why_not(app: SqliteApplication, connector: SqlConnector) -> None:
+    without = {"credentials", "password_change", "user_is_administrator", "write_access", "rate_limits"}
+    assert_complete(connector.check([CUSTOMERS]), {*without, "exchange_rates", "modified_on_precision"})
+    app.put("one", name="n")
+    assert_complete(connector.check([CUSTOMERS]), {*without, "exchange_rates"})

@@ -23,6 +23,7 @@ from service.connectors.kit import (
 from service.connectors.tryton import TrytonConnector
 from service.core.failures import SideFailed
 from service.core.records import FieldType, Scalar, Selection, Stamp, moment_of
+from tests.setup_checks import assert_complete
 from tests.tryton import TrytonServer
 
 TRAITS = Traits(
@@ -274,3 +275,8 @@ def test_a_page_is_two_calls(app: TrytonApplication, connector: TrytonConnector)
     calls.clear()
     connector.insert(CUSTOMERS, [Insert({"name": "m"}) for _ in range(300)])
     assert calls == ["create", "search_read"]
+
+
+def test_every_setup_check_is_made_or_says_why_not(app: TrytonApplication, connector: TrytonConnector) -> None:
+    app.put("one", name="n")
+    assert_complete(connector.check([CUSTOMERS]), {"rate_limits"})

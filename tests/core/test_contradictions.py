@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from service.core.contradictions import contradictions
 from service.core.filters import passes
-from service.core.records import Condition, Field, FieldType
+from service.core.records import Condition, Field, FieldType, Option
 
 NUMBER, TEXT = Field("f", FieldType.INTEGER), Field("f", FieldType.STRING, length=3)
+STATE = Field("f", FieldType.INTEGER, options=tuple(Option(value, str(value)) for value in (1, 2, 3)))
+COLOUR = Field("f", FieldType.STRING, options=(Option("red", "Red"), Option("Green", "Green")))
 NUMBERS, TEXTS = st.integers(0, 4), st.text("ab", max_size=4)
 
 
@@ -46,9 +48,29 @@ def test_no_text_that_fits_passes_what_matches_nothing(conditions: list[Conditio
         (TEXT, [("startsWith", "a"), ("startsWith", "b")]),
         (TEXT, [("eq", "ab"), ("startsWith", "b")]),
         (Field("f", FieldType.STRING, nullable=False), [("isNull", True)]),
+        (STATE, [("eq", 4)]),
+        (STATE, [("in", [0, 4])]),
+        (STATE, [("gt", 3)]),
+        (COLOUR, [("eq", "blue")]),
+        (COLOUR, [("startsWith", "b"), ("ne", "red")]),
         (Field("f", FieldType.DATE), [("ge", "2026-02-01"), ("lt", "2026-01-01")]),
     ],
     ids=str,
 )
 def test_what_contradicts_itself_is_seen(field: Field, conditions: list[tuple[str, Any]]) -> None:
     assert list(contradictions([Condition("f", op, value) for op, value in conditions], {"f": field}))
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [[("eq", "green")], [("in", ["blue", "RED"])], [("ne", "red"), ("ne", "green")], [("gt", "z")], [("isNull", True)]],
+    ids=str,
+)
+def test_options_may_be_written_in_any_case_and_be_empty(conditions: list[tuple[str, Any]]) -> None:
+    assert not list(contradictions([Condition("f", op, value) for op, value in conditions], {"f": COLOUR}))
+
+
+@given(lines(NUMBERS, ("eq", "ne", "lt", "le", "gt", "ge")), st.sampled_from([None, 1, 2, 3]))
+def test_no_option_passes_what_matches_nothing(conditions: list[Condition], value: int | None) -> None:
+    if list(contradictions(conditions, {"f": STATE})):
+        assert not passes({"f": value}, conditions)

@@ -19,7 +19,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import pairwise
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from odatapy.data import Entity, ValueType
 from odatapy.edm.annotations import Constant, ConstantKind, PropertyValue, Record
@@ -63,7 +63,7 @@ class Model(CsdlAbstractEdmProvider):
         types = [
             CsdlEntityType(
                 name=table["type"],
-                key=[CsdlPropertyRef(name=table["key"])],
+                key=[CsdlPropertyRef(name=name) for name in key_names(table)],
                 properties=[self._property(*field) for field in table["fields"].items()],
                 navigation_properties=[
                     CsdlNavigationProperty(
@@ -139,10 +139,10 @@ class Store(InMemoryDataStore):
 
     def insert_entity(self, entity_set, entity, index=None):
         super().insert_entity(entity_set, entity, index)
-        self.by_key[entity_set][entity.get_value(self.tables[entity_set]["key"])] = entity
+        self.by_key[entity_set][identity(self.tables[entity_set], entity)] = entity
 
     def remove_entity(self, entity_set, entity):
-        self.by_key[entity_set].pop(entity.get_value(self.tables[entity_set]["key"]), None)
+        self.by_key[entity_set].pop(identity(self.tables[entity_set], entity), None)
         return super().remove_entity(entity_set, entity)
 
 
@@ -154,6 +154,7 @@ class Processor(InMemoryProcessor):
         self.tables = config["tables"]
         super().__init__(Store(self.tables), page_size=config.get("pageSize"))
         self.version = 0
+        self.given = 0
         self.asked = threading.local()
 
     def change(self, name, entity, values, stamp=None):
@@ -186,12 +187,24 @@ class Processor(InMemoryProcessor):
 
     def _assign_keys(self, entity_set, entity):
         table = self.tables[entity_set.name]
-        if entity.get_value(table["key"]) is None and table["fields"][table["key"]]["type"] == "Guid":
+        if isinstance(table["key"], list):
+            self.give_parts(entity_set.name, entity)
+        elif entity.get_value(table["key"]) is None and table["fields"][table["key"]]["type"] == "Guid":
             set_value(entity, table["key"], uuid.uuid4(), "Guid")
         super()._assign_keys(entity_set, entity)
 
+    def give_parts(self, name, entity):
+        """A key of an area and a number, for whoever does not say one: the next one in order."""
+        made = len(self.store.by_key[name]) + self.given
+        self.given += 1
+        area, number = self.tables[name]["key"]
+        if entity.get_value(area) is None:
+            set_value(entity, area, f"new-{made // 3:04}'(", "String")
+        if entity.get_value(number) is None:
+            set_value(entity, number, made % 3 + 9 * (made % 2), "Int32")
+
     def _check_duplicate(self, entity_set, entity):
-        if entity.get_value(self.tables[entity_set.name]["key"]) in self.store.by_key[entity_set.name]:
+        if identity(self.tables[entity_set.name], entity) in self.store.by_key[entity_set.name]:
             raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
         self._check_rules(entity_set.name, entity, entity)
         for field, facets in self.tables[entity_set.name]["fields"].items():
@@ -246,7 +259,9 @@ class Processor(InMemoryProcessor):
         """`change` has seen to it."""
 
     def _find_by_key(self, entity_set, part):
-        [key] = self._keys_of(entity_set.entity_type, part).values()
+        said = self._keys_of(entity_set.entity_type, part)
+        names = key_names(self.tables[entity_set.name])
+        key = tuple(said[name] for name in names) if len(names) > 1 else next(iter(said.values()))
         found = self.store.by_key[entity_set.name].get(key)
         if found is None:
             raise ODataApplicationException("The record does not exist.", HttpStatusCode.NOT_FOUND)
@@ -298,6 +313,32 @@ def set_value(entity, field, value, kind):
     entity.set_property(field, value, ValueType.PRIMITIVE, f"Edm.{kind}")
 
 
+def key_names(table):
+    return _as_list(table["key"])
+
+
+def _as_list(key):
+    return list(key) if isinstance(key, list | tuple) else [key]
+
+
+def _quoted(text):
+    return "'" + quote(text.replace("'", "''"), safe="'") + "'"
+
+
+def identity(table, entity):
+    """What a record is found by: the value of its key, or those of its parts."""
+    values = tuple(entity.get_value(name) for name in key_names(table))
+    return values if len(values) > 1 else values[0]
+
+
+def native_key(key, table):
+    """A key of the back door as odatapy keeps it."""
+    parts = [
+        native(part, table["fields"][name]["type"]) for name, part in zip(key_names(table), _as_list(key), strict=True)
+    ]
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
 def native(value, kind):
     """A value of the back door as odatapy keeps it."""
     if value is None:
@@ -322,7 +363,8 @@ class Application:
         self.processor = Processor(config)
         self.store = self.processor.store
         for name, table in config["tables"].items():
-            if table["fields"][table["key"]].get("computed") and table["fields"][table["key"]]["type"] != "Guid":
+            [key, *more] = (table["fields"][name] for name in key_names(table))
+            if not more and key.get("computed") and key["type"] != "Guid":
                 self.store.declare_key_auto_generating(name)
         handler.register(self.processor)
         handler.register(Etags())
@@ -340,7 +382,7 @@ class Application:
     def do_put(self, table, rows):
         described = self.config["tables"][table]
         for key, stamp, values in rows:
-            key = native(key, described["fields"][described["key"]]["type"])
+            key = native_key(key, described)
             entity = self.store.by_key[table].get(key)
             typed = {name: native(value, described["fields"][name]["type"]) for name, value in values.items()}
             moment = None if stamp is None else EPOCH + timedelta(microseconds=stamp)
@@ -348,7 +390,8 @@ class Application:
                 entity = Entity()
                 for name, facets in described["fields"].items():
                     set_value(entity, name, self.processor.first_value(facets), facets["type"])
-                set_value(entity, described["key"], key, described["fields"][described["key"]]["type"])
+                for name, part in zip(key_names(described), key if isinstance(key, tuple) else [key], strict=True):
+                    set_value(entity, name, part, described["fields"][name]["type"])
                 self.store.insert_entity(table, entity)
             self.processor.change(table, entity, typed, moment)
             self.store.record_change(table, entity, "changed")
@@ -369,14 +412,16 @@ class Application:
         self.oldest = int(self.store.change_token)
 
     def do_remove(self, table, key):
-        key = native(key, self.config["tables"][table]["fields"][self.config["tables"][table]["key"]]["type"])
+        key = native_key(key, self.config["tables"][table])
         entity = self.store.by_key[table][key]
-        entity.id = f"{table}({key if isinstance(key, uuid.UUID) else repr(key)})"
+        parts = [part if isinstance(part, uuid.UUID | int) else _quoted(part) for part in _as_list(key)]
+        named = [f"{name}={part}" for name, part in zip(key_names(self.config["tables"][table]), parts, strict=True)]
+        entity.id = f"{table}({','.join(named) if len(named) > 1 else parts[0]})"
         self.store.remove_entity(table, entity)
         self.store.record_change(table, entity, "deleted")
 
     def do_unstamp(self, table, key):
-        entity = self.store.by_key[table][key]
+        entity = self.store.by_key[table][native_key(key, self.config["tables"][table])]
         set_value(entity, self.config["tables"][table]["stamp"], None, "DateTimeOffset")
 
     def do_all(self, table):
@@ -418,7 +463,9 @@ class Application:
                 return 200, {"UserId": COMPANY, "BusinessUnitId": COMPANY, "OrganizationId": COMPANY}
             if tail.startswith("systemusers(") and "systemuserroles_association" in tail:
                 role = "System Administrator" if rights.get("administrator") else "Accord"
-                return 200, {"value": [{"name": role}]}
+                template = "627090ff-40a3-4053-8790-584edc5be201" if rights.get("administrator") else None
+                named = rights.get("roleName", role)
+                return 200, {"value": [{"name": named, "_roletemplateid_value": template}]}
             if tail.startswith("systemusers(") and "RetrieveUserPrivileges" in tail:
                 verbs = ("Read",) if rights.get("readOnly") else ("Read", "Create", "Write", "Delete")
                 types = [table["type"] for table in self.config["tables"].values()]
@@ -534,6 +581,10 @@ def handler_of(application):
             user = application.user(self.headers)
             if user is None:
                 self.answer(401, error("Unauthorized", "Who are you?"), [("WWW-Authenticate", "Basic")])
+                return
+            refuse = application.config.get("refuse")
+            if refuse and re.search(refuse["where"], f"{self.command} {path}"):
+                self.answer(refuse["status"], error(refuse.get("code", ""), refuse["message"]))
                 return
             special = application.special(self.command, unquote(f"{path}?{query}" if query else path), user)
             if special is not None:

@@ -106,7 +106,9 @@ def test_tables_of_a_document(document: bytes) -> None:
     plain = entity_set(schema, "accounts", lookups=False, generated_guids=False)
     assert "parentid_account" not in plain.properties
     assert (plain.table.generates_keys, plain.table.fields["accountid"].required) == (False, True)
-    assert entity_set(schema, "pairs", lookups=True, generated_guids=True).table.key is None
+    pairs = entity_set(schema, "pairs", lookups=True, generated_guids=True)
+    assert (pairs.table.key, pairs.table.generates_keys) == ("a,b", True)
+    assert (pairs.table.fields["a,b"].read_only, pairs.table.fields["a"].required) == (True, True)
     with pytest.raises(SideFailed):
         entity_set(schema, "nothing", lookups=True, generated_guids=True)
 

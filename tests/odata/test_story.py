@@ -11,12 +11,13 @@ from service.connectors.base import Result, Update
 from service.connectors.odata import write
 from service.connectors.odata.plan import Plan
 from service.core.records import Side
-from service.operations import checks
+from service.operations import checks, connections
 from service.store.database import connection, migrate, open_database
 from tests.cutting import wire_to
 from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import FIELDS, NAMES, USERS, ODataWorld, tables
-from tests.world import errors, tally
+from tests.setup_checks import assert_complete
+from tests.world import World, errors, tally
 
 SHAPES = ("dataverse", "businessCentral")
 
@@ -171,6 +172,11 @@ def test_setup_checks(services: dict[str, Counterpart], tmp_path: Path, shape: s
     assert told[("credentials", None)] == told[("clock_distance", None)] == "pass"
     assert told[("read_access", table)] == told[("conditional_updates", table)] == "pass"
     assert told[("exchange_rates", None)] == "unknown"
+    assert told[("password_change", None)] == "pass"
+    why = {one.code: one.params["why"] for one in found if one.status == "unknown"}
+    assert why["exchange_rates"] == "no_currency_mapped"
+    unknown = {"dataverse": set(), "businessCentral": {"user_is_administrator", "write_access", "rate_limits"}}
+    assert_complete(found, {"exchange_rates"} | unknown[shape])
     if shape == "dataverse":
         assert told[("user_is_administrator", None)] == ("warn" if user == "boss" else "pass")
         assert told[("modified_on_precision", table)] == "warn"
@@ -199,3 +205,50 @@ def test_a_bulk_call_whose_answer_is_lost_doubles_nothing(tmp_path: Path) -> Non
         assert world.run("full").status == "succeeded"
         assert not [target for method, target, _ in service.requests() if method == "POST" and "Multiple" in target]
         assert len(service.control("all", table="accounts")) == 20
+
+
+def test_records_whose_keys_have_two_parts(tmp_path: Path) -> None:
+    """An order's lines: made, edited on both sides and deleted by a key of an order and a number."""
+    fields = {
+        "order": {"type": "String", "length": 10, "nullable": False},
+        "line": {"type": "Int32", "nullable": False},
+        "text": {"type": "String", "length": 50},
+        "changed": {"type": "DateTimeOffset", "precision": 6, "computed": True},
+    }
+    lines = {"lines": {"type": "Line", "key": ["order", "line"], "stamp": "changed", "fields": fields}}
+    with counterpart("odata", lines) as service:
+        world = World(tmp_path)
+        world.connection_ids[Side.INTEGRATION] = connections.create(
+            world.context, name="orders", kind="odata", settings={"url": service.url}, credentials=None, enabled=True,
+            actor="test",
+        ).id  # fmt: skip
+        named = {"number": "order", "blocked": "line", "name": "text"}
+        world.map(
+            [
+                {"local_field": own, "integration_field": other, "match_key": 1 if own != "name" else None}
+                for own, other in named.items()
+            ],
+            integration={"table": "lines", "modified_on": "changed"},
+            deletion_conflict_resolution="deletePartner",
+            max_delete_percent=100,
+        )
+        service.control("put", table="lines", rows=[[["A", 2], None, {"text": "theirs"}]])
+        ours = world.add("local", number="A", blocked="10", name="ours")
+        run = world.run()
+        assert (run.status, errors()) == ("succeeded", [])
+        assert world.partner("local", ours) == "A,10"
+        assert {(row["number"], row["blocked"], row["name"]) for row in world.all("local")} == {
+            ("A", "2", "theirs"),
+            ("A", "10", "ours"),
+        }
+        world.edit("local", ours, name="ours, edited")
+        service.control("put", table="lines", rows=[[["A", 2], None, {"text": "theirs, edited"}]])
+        assert world.run().status == "succeeded"
+        assert {row["name"] for row in world.all("local")} == {"ours, edited", "theirs, edited"}
+        assert {row["text"] for row in service.control("all", table="lines")} == {"ours, edited", "theirs, edited"}
+        world.delete("local", ours)
+        assert world.run("findDeleted").status == "succeeded"
+        assert [(row["order"], row["line"]) for row in service.control("all", table="lines")] == [("A", 2)]
+        service.requests()
+        assert world.run().status == "succeeded"
+        assert all(method == "GET" for method, _, _ in service.requests())

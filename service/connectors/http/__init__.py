@@ -8,10 +8,11 @@ share (a pause that the application asked for, access tokens) is in `sharing`.
 
 from service.connectors.http.addresses import Reach, read_networks
 from service.connectors.http.auth import Basic, Bearer, ClientCredentials, NoAuth
-from service.connectors.http.client import Answer, Auth, HttpClient, Timeouts, encode_query, shorten
+from service.connectors.http.client import PASSWORD_ENDED, Answer, Auth, HttpClient, Timeouts, encode_query, shorten
 from service.connectors.http.sharing import Shared, shared
 
 __all__ = [
+    "PASSWORD_ENDED",
     "Answer",
     "Auth",
     "Basic",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -225,7 +226,8 @@ class HttpClient:
         """SideFailed for what no caller can do anything about."""
         detail = _first_words(answer)
         if answer.status == 401:
-            raise SideFailed(Failure("credentials_rejected", {"detail": detail}))
+            code = "password_change_required" if PASSWORD_ENDED.search(detail) else "credentials_rejected"
+            raise SideFailed(Failure(code, {"detail": detail}))
         if 300 <= answer.status < 400 and answer.status != 304:
             raise _elsewhere(answer.headers.get("location", ""))
         if answer.status in _TOO_SLOW:
@@ -255,6 +257,12 @@ def encode_query(parameters: Mapping[str, str]) -> str:
 
 
 _SAFE = "-._~!$'()*,:@/"
+
+PASSWORD_ENDED = re.compile(
+    "password (has |is )?expired|must change.{0,20}password|password must be changed|password change (is )?required",
+    re.IGNORECASE,
+)
+"""How services say that a password is right and must be changed first."""
 
 
 def shorten(text: str) -> str:

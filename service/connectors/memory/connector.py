@@ -26,6 +26,9 @@ from service.core.compare import parse_datetime
 from service.core.failures import Failure, SideFailed
 from service.core.records import Page, Record, Scalar, Selection, Stamp, Table, stamp_of
 
+_NOT_HERE = ("credentials", "user_is_administrator", "password_change", "exchange_rates", "rate_limits")
+"""What a store of this process has nothing of."""
+
 
 class MemoryConnector(Connector):
     """One connection to a store of this process. See base.py for what each method promises."""
@@ -67,7 +70,7 @@ class MemoryConnector(Connector):
             return [Check("reachable", "fail", "administrator", failed.failure.params)]
         return [
             Check("reachable", "pass", "none"),
-            *(Check(code, "unknown", "none") for code in ("credentials", "user_is_administrator", "exchange_rates")),
+            *(Check(code, "unknown", "none", {"why": "in_process"}) for code in _NOT_HERE),
             Check("conditional_updates", "pass", "none"),
         ]
 

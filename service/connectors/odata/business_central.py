@@ -57,6 +57,7 @@ class BusinessCentralDialect(EntraDialect):
     always_stamped = True
     joins_fields = False
     blank_guids = True
+    reasons: Mapping[str, str] = {"exchange_rates": "no_currency_mapped"}
 
     def required(self, settings: Mapping[str, Any]) -> Sequence[str]:
         return (*super().required(settings), "company")
@@ -106,8 +107,8 @@ class BusinessCentralDialect(EntraDialect):
         within = "" if company is None or _is_guid(company) else f"company={quote(company, safe='')}&"
         return f"https://businesscentral.dynamics.com/{place}?{within}page={_CARDS[table]}&filter={wanted}"
 
-    def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:
-        return list(_checks(ask, tables))
+    def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:
+        return list(_checks(ask, gather, tables))
 
 
 def _is_guid(text: str) -> bool:
@@ -144,10 +145,15 @@ def _rate(code: str, latest: Mapping[str, Mapping[str, Any]], by: tuple[str, ...
 _AMOUNTS = ("exchangeRateAmount", "relationalExchangeRateAmount")
 
 
-def _checks(ask: Ask, tables: Sequence[Selection]) -> Iterator[Check]:  # noqa: ARG001
-    """Which companies the user sees; what else the user may do is told by the tables."""
+def _checks(ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Iterator[Check]:
+    """Which companies the user sees, and whether every currency has a rate; what else the user may do is told by the
+    tables."""
     companies = [str(row.get("name")) for row in ask("companies").get("value", []) if isinstance(row, dict)]
     yield Check("company", "pass" if companies else "fail", "administrator", {"companies": companies})
+    if any(one.table == "currencies" or {"currencyId", "currencyCode"} & set(one.fields) for one in tables):
+        codes = {str(row["code"]) for row in gather("currencies?$select=code")}
+        missing = sorted(codes - exchange_rates(gather).keys())
+        yield Check("exchange_rates", "fail" if missing else "pass", "administrator", {"currencies": missing})
 
 
 class BusinessCentralConnector(ODataConnector):

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from service.connectors.base import Changes
 from service.connectors.odata.failures import failure_of
+from service.connectors.odata.keys import sources
 from service.connectors.odata.plan import Plan
 from service.connectors.odata.read import context_of
 from service.connectors.odata.service import address, key_in, next_link, opened, rows_of, said
@@ -49,7 +50,7 @@ def changes(plan: Plan, token: str | None) -> Changes | None:
 
 
 def _fields(plan: Plan) -> str:
-    return ",".join(dict.fromkeys([plan.key.source, *([plan.stamp.source] if plan.stamp else [])]))
+    return ",".join(dict.fromkeys([*sources(plan.key), *([plan.stamp.source] if plan.stamp else [])]))
 
 
 def _part(plan: Plan, page: Mapping[str, Any], following: str, *, more: bool) -> Changes:

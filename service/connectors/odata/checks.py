@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from math import gcd
 
 from service.connectors.base import Check, Clock
+from service.connectors.check_list import completed
 from service.connectors.odata.failures import Context, Refused
 from service.connectors.odata.plan import Plan, etag_of
 from service.connectors.odata.service import Service, address
@@ -30,6 +31,17 @@ _OF_TABLE = ("read_access", "write_access", "modified_on_precision", "conditiona
 _LEFT = ("x-ms-ratelimit-burst-remaining-xrm-requests", "ratelimit-remaining", "x-ratelimit-remaining")
 """Headers that say how many requests are left for now."""
 
+_REASONS: Mapping[str, str] = {
+    "credentials": "no_credentials",
+    "password_change": "no_credentials",
+    "user_is_administrator": "no_user_told",
+    "exchange_rates": "no_currency_told",
+    "rate_limits": "no_limits",
+    "write_access": "no_rights_told",
+    "modified_on_precision": "no_stamps",
+}
+"""Why the standard cannot tell."""
+
 _FEW_LEFT = 100
 _BY_CREDENTIALS = ("credentials_rejected", "password_change_required")
 
@@ -41,14 +53,7 @@ def check(
 ) -> list[Check]:
     """Every check, `unknown` where it could not be made. Never raises for what the service says."""
     found = list(_made(service, plan, selections))
-    made = {(one.code, one.params.get("table")) for one in found}
-    wanted: list[tuple[str, str | None]] = [(code, None) for code in _OF_CONNECTION]
-    wanted += [(code, selection.table) for selection in selections for code in _OF_TABLE]
-    return found + [
-        Check(code, "unknown", "none", {"table": table} if table else {})
-        for code, table in wanted
-        if (code, table) not in made
-    ]
+    return completed(found, selections, _OF_CONNECTION, _OF_TABLE, {**_REASONS, **service.dialect.reasons})
 
 
 def _made(service: Service, plan: Callable[[Selection], Plan], selections: Collection[Selection]) -> Iterator[Check]:
@@ -62,6 +67,7 @@ def _made(service: Service, plan: Callable[[Selection], Plan], selections: Colle
     yield Check("reachable", "pass", "none")
     if service.settings.auth.identity:
         yield Check("credentials", "pass", "none")
+        yield Check("password_change", "pass", "none")  # One that has to be changed lets nobody in.
     status = "pass" if abs(distance) <= _CLOCK_LIMIT else "warn"
     yield Check("clock_distance", status, "administrator", {"seconds": round(abs(distance) / 1_000_000, 3)})
     left = next((headers[name] for name in _LEFT if headers.get(name, "").isdigit()), None)
@@ -69,7 +75,7 @@ def _made(service: Service, plan: Callable[[Selection], Plan], selections: Colle
         status = "pass" if int(left) > _FEW_LEFT else "warn"
         yield Check("rate_limits", status, "administrator", {"left": int(left)})
     try:
-        yield from service.dialect.checks(service.ask, list(selections))
+        yield from service.dialect.checks(service.ask, service.gather, list(selections))
     except (SideFailed, Refused) as failed:
         yield Check(failed.failure.code, "fail", failed.failure.responsibility.value, failed.failure.params)
     for selection in selections:
@@ -80,9 +86,11 @@ def _unreachable(failure: Failure) -> Iterator[Check]:
     """The service does not answer, or it answers and refuses the user."""
     if failure.code in _BY_CREDENTIALS:
         yield Check("reachable", "pass", "none")
-        yield Check("credentials", "fail", "administrator", failure.params)
         if failure.code == "password_change_required":
+            yield Check("credentials", "pass", "none")
             yield Check("password_change", "fail", "administrator", failure.params)
+        else:
+            yield Check("credentials", "fail", "administrator", failure.params)
     else:
         yield Check("reachable", "fail", "administrator", {"code": failure.code, **failure.params})
 

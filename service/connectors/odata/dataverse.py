@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
 from service.connectors.odata.connector import ODataConnector
-from service.connectors.odata.dialect import Ask, Dialect
+from service.connectors.odata.dialect import Ask, Dialect, Gather
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
 from service.connectors.odata.option_tables import OptionTable, is_option_table
 from service.connectors.odata.options import option_sets
@@ -19,8 +19,10 @@ from service.core.failures import Failure
 from service.core.records import Option, Page, Record, Scalar, Selection, Stamp, Table
 
 _API = "/api/data/v9.2/"
-_CURRENCIES = "transactioncurrencies"
+_CURRENCIES, _CURRENCY = "transactioncurrencies", "transactioncurrencyid"
 _ADMINISTRATORS = ("system administrator",)
+_ADMINISTRATOR = "627090ff-40a3-4053-8790-584edc5be201"
+"""The template of the role System Administrator, whose name is in the language of the environment."""
 
 _CHOICES: Mapping[str, str] = {
     "Picklist": "OptionSet($select=Options),GlobalOptionSet($select=Options)",
@@ -50,6 +52,7 @@ class DataverseDialect(EntraDialect):
     always_stamped = True
     lookups = True
     largest_count = 5_000
+    reasons: Mapping[str, str] = {"exchange_rates": "no_currency_mapped"}
 
     def root(self, url: str) -> str:
         """The service below an environment's address, when only that is given."""
@@ -87,7 +90,7 @@ class DataverseDialect(EntraDialect):
         parts = urlsplit(service_url)
         return f"{parts.scheme}://{parts.netloc}/main.aspx?pagetype=entityrecord&etn={_logical_name(table)}&id={key}"
 
-    def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:
+    def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
         return list(_checks(ask, tables))
 
 
@@ -101,11 +104,14 @@ def _logical_name(table: str) -> str:
 def _checks(ask: Ask, tables: Sequence[Selection]) -> Iterator[Check]:
     """Who the user is, and what the user's roles are; `unknown` where the user may not even see those."""
     user = str(ask("WhoAmI").get("UserId", ""))
-    roles = _names(ask(f"systemusers({user})/systemuserroles_association?$select=name"))
-    administrator = any(name.lower() in _ADMINISTRATORS for name in roles)
+    found = ask(f"systemusers({user})/systemuserroles_association?$select=name,_roletemplateid_value")
+    roles = _names(found)
+    rows = [row for row in found.get("value", []) if isinstance(row, dict)]
+    templates = {str(row.get("_roletemplateid_value")).lower() for row in rows}
+    administrator = _ADMINISTRATOR in templates or any(name.lower() in _ADMINISTRATORS for name in roles)
     yield Check("user_is_administrator", "warn" if administrator else "pass", "administrator", {"roles": roles})
     yield from _rights(ask, user, tables)
-    if any(selection.table == _CURRENCIES for selection in tables):
+    if any(selection.table == _CURRENCIES or _CURRENCY in selection.fields for selection in tables):
         yield from _rates(ask)
 
 

@@ -66,6 +66,9 @@ class Dialect:
     joins_fields: bool = True
     """Whether a condition may have an `or` between different fields."""
 
+    reasons: Mapping[str, str] = {}
+    """Why a setup check cannot be made, by its code, where that is not as with the standard."""
+
     blank_guids: bool = False
     """Whether a GUID of zeros stands for none."""
 
@@ -123,7 +126,7 @@ class Dialect:
         """Where a person opens a record, as far as the address and the company tell."""
         return None
 
-    def checks(self, ask: Ask, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
+    def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
         """The setup checks that only this dialect can make."""
         return []
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.connectors.http import shorten
+from service.connectors.http import PASSWORD_ENDED, shorten
 from service.core.failures import Failure
 
 
@@ -68,7 +68,14 @@ _NO_RIGHT = _pattern(
     r"(do(es)? not have|missing|lacks?|insufficient|no).{0,40}(permission|privilege|authori[sz]ation|right)",
     r"permission denied", r"not authori[sz]ed", r"access (is )?denied", "read-only user",
 )  # fmt: skip
-_PASSWORD = _pattern("password (has )?expired", "must change.{0,20}password", "password must be changed")
+_ADMINISTRATOR = _pattern(
+    r"(integration|synchroni[sz]ation|application) user.{0,60}(is an? |has the |must not be an? ).{0,30}administrator",
+    r"administrators? (can|may|must) ?not.{0,40}(integrat|synchroni)",
+)
+_RATE = _pattern(
+    r"(no|without an?|lacks? an?|missing) exchange rate",
+    r"exchange rate.{0,40}(is missing|is not defined|not found|must be)",
+)
 _MOVED = _pattern(
     "EntityChanged", "0x80060882", "RowVersion", "already changed", "concurren", "has been (modified|changed)",
 )  # fmt: skip
@@ -99,10 +106,14 @@ def failure_of(said: Said, context: Context) -> Failure:
     status, text = said.status, said.text
     named = {"table": context.table, "key": context.key} if context.key is not None else {"table": context.table}
     detail = _detail(said, context)
+    if PASSWORD_ENDED.search(text):
+        return Failure("password_change_required", {"detail": detail})
     if status == 401:
         return Failure("credentials_rejected", {"detail": detail})
-    if _PASSWORD.search(text):
-        return Failure("password_change_required", {"detail": detail})
+    if status >= 400 and _ADMINISTRATOR.search(text):
+        return Failure("integration_user_is_administrator", {"detail": detail})
+    if status >= 400 and _RATE.search(text):
+        return Failure("exchange_rate_missing", {"detail": detail}, (context.table,))
     if status == 403 or (status >= 400 and status != 409 and _NO_RIGHT.search(text)):
         params = {"table": context.table, "privilege": context.privilege, "detail": detail}
         return Failure("permission_denied", params, (context.table, context.privilege))

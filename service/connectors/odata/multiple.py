@@ -54,7 +54,9 @@ def _calls(plan: Plan, message: str, bodies: Mapping[int, bytes]) -> Iterator[tu
     known = f"{message} {plan.selection.table}"
     if not service.dialect.multiple or service.settings.more.get("bulk") == "off" or len(bodies) < 2:
         return
-    if _ELASTIC in plan.table.properties or not service.shared.keep(known, lambda: (True, METADATA_LIFE)):
+    if plan.own_key is not plan.key or plan.key.parts or _ELASTIC in plan.table.properties:
+        return
+    if not service.shared.keep(known, lambda: (True, METADATA_LIFE)):
         return
     left = list(_portions(bodies))
     while left:

@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import Any
 
 from service.connectors.filters import passes
+from service.connectors.odata.keys import said_in, text_of
 from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again
 from service.connectors.odata.service import Service
 from service.connectors.odata.tables import EntitySet, Property
@@ -38,7 +39,7 @@ class Plan:
         self._again = looked_at_again(self.table, selection.filter)
         asked = [self.key, self.own_key, *([self.stamp] if self.stamp else []), *self.properties]
         asked += [self.table.property(line.field) for line in self._again]
-        self._made = [one for one in self.properties if one.made_of]
+        self._made = [one for one in self.properties if one.made_of and not one.parts]
         self.select = list(dict.fromkeys(name for one in asked for name in one.made_of or (one.source,)))
         self._blank = BLANK_GUID if service.dialect.blank_guids else None
         self.exact = any(_may_lose_digits(one) for one in asked)
@@ -93,9 +94,15 @@ class Plan:
 
     def key_said(self, segment: str) -> str:
         """The key that stands between the brackets of a record's address."""
-        if segment.startswith("'") and segment.endswith("'"):
-            return segment[1:-1].replace("''", "'")
-        return str(self._read_key(segment.rpartition("=")[2]))
+        return said_in(segment, self.key)
+
+    def place_of(self, row: Mapping[str, Any]) -> Any:
+        """Where a row stands in the order of keys: what comes after it is asked for by that."""
+        return self.key_of(row) if self.key.parts else row[self.key.source]
+
+    def is_same(self, row: Mapping[str, Any]) -> str:
+        """What tells a row from others, without looking at its values."""
+        return self.key_of(row) if self.key.parts else str(row.get(self.key.source))
 
     def is_complete(self, row: Mapping[str, Any]) -> bool:
         """Whether an answer to a write has everything that a record is made of."""
@@ -125,6 +132,8 @@ def etag_of(row: Mapping[str, Any]) -> str | None:
 
 def _of(row: Mapping[str, Any], one: Property) -> Any:
     """A property's value; a lookup that leads to another type than this one is empty."""
+    if one.parts:
+        return text_of(row, one)
     value = row.get(one.source)
     if one.target is not None and value is not None and row.get(one.source + _LOOKUP_TYPE, one.target) != one.target:
         return None

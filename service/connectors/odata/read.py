@@ -10,8 +10,9 @@ import orjson
 
 from service.connectors.odata.batch import Request, said_of, send_all
 from service.connectors.odata.failures import Context, Refused, failure_of
+from service.connectors.odata.keys import beyond, one_is, sources
 from service.connectors.odata.plan import Plan
-from service.connectors.odata.query import any_of, found_by, literal_of, one_of
+from service.connectors.odata.query import any_of, found_by, one_of
 from service.connectors.odata.service import address, next_link, rows_of
 from service.connectors.odata.values import literal, stamp_in, stamp_literal
 from service.core.failures import Failure, SideFailed
@@ -51,24 +52,24 @@ def read_page(plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -
 def _unstamped(plan: Plan, key: str | None, top: int) -> list[Mapping[str, Any]]:
     """Records without a stamp, or all records where nothing is a stamp, after a key."""
     conditions = [f"{plan.stamp.source} eq null"] if plan.stamp else []
-    conditions += [f"{plan.key.source} gt {literal_of(plan.key, key)}"] if key is not None else []
-    return _ask(plan, [*conditions, *plan.filter], [plan.key.source], top)
+    conditions += [beyond(key, plan.key)] if key is not None else []
+    return _ask(plan, [*conditions, *plan.filter], sources(plan.key), top)
 
 
 def _stamped(plan: Plan, since: Stamp | None, stamp: str | None, key: str | None, top: int) -> list[Mapping[str, Any]]:
     """Records after a position. Where their page ended inside a group of one stamp, first the rest of the group."""
     assert plan.stamp is not None
-    name, order = plan.stamp.source, [plan.stamp.source, plan.key.source]
+    name, order = plan.stamp.source, [plan.stamp.source, *sources(plan.key)]
     if stamp is None:
         low = [f"{name} ge {stamp_literal(since, plan.stamp.edm, plan.stamp.field.scale)}"] if since is not None else []
         some = low or ([] if plan.stamped else [f"{name} ne null"])
         return _ask(plan, [*some, *plan.filter], order, top)
     if key is None:
         return _ask(plan, [f"{name} gt {stamp}", *plan.filter], order, top)
-    beyond = f"{name} eq {stamp} and {plan.key.source} gt {literal_of(plan.key, key)}"
+    rest = f"{name} eq {stamp} and {beyond(key, plan.key)}"
     if plan.service.dialect.joins_fields:
-        return _ask(plan, [f"({name} gt {stamp} or ({beyond}))", *plan.filter], order, top)
-    rows = _ask(plan, [beyond, *plan.filter], [plan.key.source], top)
+        return _ask(plan, [f"({name} gt {stamp} or ({rest}))", *plan.filter], order, top)
+    rows = _ask(plan, [rest, *plan.filter], sources(plan.key), top)
     if len(rows) < top:
         rows += _ask(plan, [f"{name} gt {stamp}", *plan.filter], order, top - len(rows))
     return rows
@@ -83,8 +84,7 @@ def _ask(plan: Plan, conditions: Sequence[str], order: Sequence[str], top: int) 
 
 def _page(plan: Plan, rows: Sequence[Mapping[str, Any]], limit: int, stamp: str | None, since: Stamp | None) -> Page:
     """The page and where the next one begins: after a stamp where the next record has another, else after a key."""
-    keys = [row.get(plan.key.source) for row in rows]
-    if len(set(map(str, keys))) < len(keys):
+    if len({plan.is_same(row) for row in rows}) < len(rows):
         raise SideFailed(Failure("connection_failed", {"detail": "its pages repeat records"}))
     kept = rows[:limit]
     records = plan.records(kept, filtered=True)
@@ -95,9 +95,9 @@ def _page(plan: Plan, rows: Sequence[Mapping[str, Any]], limit: int, stamp: str 
     last, after = kept[-1], rows[limit]
     at = None if stamp is None else last.get(stamp)
     if at is None:
-        return Page(records, _cursor("unstamped", None, last[plan.key.source]))
+        return Page(records, _cursor("unstamped", None, plan.place_of(last)))
     within = after.get(stamp or "") == at
-    return Page(records, _cursor("stamped", at, last[plan.key.source] if within else None))
+    return Page(records, _cursor("stamped", at, plan.place_of(last) if within else None))
 
 
 def _cursor(phase: str, stamp: str | None, key: Any) -> str:
@@ -122,7 +122,7 @@ def count(plan: Plan, since: Stamp, until: Stamp) -> int | None:
     # What is finer than the property was cut off: a moment inside a tick is after it.
     least = "ge" if stamp_in(low) == since else "gt"
     conditions = [f"{plan.stamp.source} {least} {low}", f"{plan.stamp.source} le {high}", *plan.filter]
-    query = {"$select": plan.key.source, "$filter": " and ".join(conditions), "$top": "1", "$count": "true"}
+    query = {"$select": sources(plan.key)[0], "$filter": " and ".join(conditions), "$top": "1", "$count": "true"}
     target = address(plan.place, query)
     page = _page_at(plan, target)
     found = page.get("@odata.count", page.get("@count"))
@@ -164,9 +164,12 @@ def _rows_of(
     wanted: list[str] = []
     for key in keys:
         try:
-            wanted.append(literal(key, plan.key.edm))
+            wanted.append(one_is(key, plan.key) if plan.key.parts else literal(key, plan.key.edm))
         except ValueError:
             continue
+    if plan.key.parts:
+        weight = len(plan.key.parts)
+        return _in_portions(plan, wanted, lambda some: [any_of(some), *conditions], weight=weight, more=more)
     return _in_portions(plan, wanted, lambda some: [one_of(plan.key.source, some), *conditions], more=more)
 
 
@@ -188,7 +191,7 @@ def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...
             continue
     weight = 2 * len(places)
     rows = _in_portions(plan, list(conditions), lambda some: [any_of(some), *plan.filter], weight=weight)
-    unique = {str(row.get(plan.key.source)): row for row in rows}
+    unique = {plan.is_same(row): row for row in rows}
     return plan.records(list(unique.values()), filtered=True)
 
 
@@ -257,7 +260,7 @@ def _replies(
 
 
 def _collected(plan: Plan, target: str, top: int) -> _Found:
-    headers, key = plan.service.dialect.row_headers, plan.key.source
+    headers, key = plan.service.dialect.row_headers, plan.is_same
     try:
         rows = plan.service.collect(target, context_of(plan), top, headers=headers, exact=plan.exact, key=key)
         return list(rows), None

@@ -133,7 +133,7 @@ class Service:
         *,
         headers: Mapping[str, str] | None = None,
         exact: bool = False,
-        key: str = "",
+        key: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> list[dict[str, Any]]:
         """Up to `limit` rows from a target, by as many links as the service insists on; no row twice by its `key`."""
         rows: list[dict[str, Any]] = []
@@ -150,7 +150,7 @@ class Service:
             seen.add(url)
             page = self.get(url, context, headers=headers, exact=exact)
             found = rows_of(page)
-            keys = {str(row.get(key)) for row in found} if key else set()
+            keys = set() if key is None else set(map(key, found))
             if known & keys:
                 raise SideFailed(Failure("connection_failed", {"detail": "its pages repeat records"}))
             known |= keys

@@ -19,7 +19,8 @@ _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Ed
 class Property:
     """A field, and what it is called where it is read (`source`). `bind` is the entity set that a lookup leads to: it
     is written as "name@odata.bind". `target` is the type of what it leads to, where the same source has several.
-    `made_of`: what the dialect makes the value of, for a field that the service itself does not have."""
+    `made_of`: what the dialect makes the value of, for a field that the service itself does not have. `parts`: the
+    properties that a key is made of, where it has several."""
 
     field: Field
     source: str
@@ -27,6 +28,7 @@ class Property:
     bind: str | None = None
     target: str | None = None
     made_of: tuple[str, ...] = ()
+    parts: tuple[Property, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     if raw is None or raw.type not in schema.types:
         raise SideFailed(Failure("table_not_found", {"table": name}, (name,)))
     keys = schema.key(raw.type)
-    key = keys[0] if len(keys) == 1 else None
+    key = ",".join(keys) or None
     declared = {one.name: one for one in schema.properties(raw.type)}
     properties = {
         one.name: _property(schema, one, is_key=one.name in keys)
@@ -72,8 +74,10 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     }
     if lookups:
         properties |= _lookups(raw, schema.navigations(raw.type), properties)
-    made = key is not None and _is_made(declared[key], generated_guids)
-    if made and key is not None:
+    made = len(keys) > 1 or (len(keys) == 1 and _is_made(declared[keys[0]], generated_guids))
+    if len(keys) > 1 and key is not None:
+        properties[key] = _several(key, tuple(properties[one] for one in keys))
+    elif made and key is not None:
         properties[key] = _optional(properties[key])
     stamps = [name for name, one in properties.items() if one.edm in STAMPS]
     fields = {name: one.field for name, one in properties.items()}
@@ -141,6 +145,12 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
         raw.name,
         edm,
     )
+
+
+def _several(name: str, parts: tuple[Property, ...]) -> Property:
+    """A key of several properties as a field, which nobody writes: new records have it by their parts."""
+    sources = tuple(part.source for part in parts)
+    return Property(Field(name, FieldType.STRING, read_only=True), name, "Edm.String", made_of=sources, parts=parts)
 
 
 def _optional(key: Property) -> Property:

@@ -9,9 +9,10 @@ from urllib.parse import unquote
 import orjson
 
 from service.connectors.base import Deletion, Insert, Result, Update
-from service.connectors.odata import multiple
+from service.connectors.odata import keys, multiple
 from service.connectors.odata.batch import Reply, Request, said_of, send_all
 from service.connectors.odata.failures import Context, Refused, failure_of
+from service.connectors.odata.keys import segment, sources
 from service.connectors.odata.plan import BLANK_GUID, Plan, etag_of
 from service.connectors.odata.read import fetch, fetch_made
 from service.connectors.odata.service import key_in
@@ -108,7 +109,7 @@ def _address(plan: Plan, record: Record) -> str | None:
     if known is None:
         return None
     try:
-        return plan.place + key_segment(known.raw[0] if known.raw is not None else known.key, plan.own_key.edm)
+        return plan.place + segment(known.raw[0] if known.raw is not None else known.key, plan.own_key)
     except ValueError:
         return None
 
@@ -156,10 +157,11 @@ def _etag(record: Record) -> str | None:
 
 def _changes(plan: Plan, key: str, values: Mapping[str, Scalar]) -> bytes | Failure:
     """The body of an update. The key of a record cannot be changed."""
-    name = plan.selection.key
-    if name in values and str(values[name]) != key:
-        return Failure("value_rejected", {"field": name, "rule": "key_cannot_change"}, (name, "key_cannot_change"))
-    return _body(plan, {field: value for field, value in values.items() if field != name}, new=False)
+    known = {plan.selection.key: key, **dict(zip(sources(plan.key), keys.values_of(key, plan.key), strict=True))}
+    for name in known:
+        if name in values and str(values[name]) != known[name]:
+            return Failure("value_rejected", {"field": name, "rule": "key_cannot_change"}, (name, "key_cannot_change"))
+    return _body(plan, {field: value for field, value in values.items() if field not in known}, new=False)
 
 
 def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Failure:
@@ -293,8 +295,8 @@ def _unmoved(plan: Plan, record: Record | None, key: str, reply: Reply) -> Resul
 
 def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]) -> str | None:
     """The key of a new record: as the answer says it, in its body or in its address; else the one we chose."""
-    if body.get(plan.key.source) is not None:
-        return str(body[plan.key.source])
+    if all(body.get(source) is not None for source in sources(plan.key)):
+        return plan.is_same(body)
     if plan.own_key is not plan.key:
         return known
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")

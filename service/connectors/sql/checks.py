@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from math import gcd
 
 from service.connectors.base import Check
+from service.connectors.check_list import completed
 from service.connectors.sql.database import Database
 from service.connectors.sql.failures import Refused
 from service.connectors.sql.plan import Plan
@@ -19,22 +20,29 @@ _SAMPLE = 200
 _CLOCK_LIMIT = 5_000_000
 """Microseconds by which the clocks of two machines may differ before it is worth a warning."""
 
-_OF_CONNECTION = ("credentials", "user_is_administrator", "password_change", "clock_distance")
+_OF_CONNECTION = (
+    "credentials",
+    "user_is_administrator",
+    "password_change",
+    "clock_distance",
+    "exchange_rates",
+    "rate_limits",
+)
 _OF_TABLE = ("read_access", "write_access", "modified_on_index", "modified_on_precision", "conditional_updates")
-_NEVER_KNOWN = ("exchange_rates", "rate_limits")
+_REASONS: Mapping[str, str] = {
+    "exchange_rates": "no_currencies",
+    "rate_limits": "no_limits",
+    "user_is_administrator": "no_user_told",
+    "modified_on_precision": "no_stamps",
+    "write_access": "no_rights_told",
+}
+"""Why a database cannot tell."""
 
 
 def check(database: Database, plan: Callable[[Selection], Plan], selections: Collection[Selection]) -> list[Check]:
     """Every check, `unknown` where it could not be made. Never raises for what the database says."""
     found = list(_made(database, plan, selections))
-    made = {(one.code, one.params.get("table")) for one in found}
-    wanted: list[tuple[str, str | None]] = [(code, None) for code in (*_OF_CONNECTION, *_NEVER_KNOWN)]
-    wanted += [(code, selection.table) for selection in selections for code in _OF_TABLE]
-    return found + [
-        Check(code, "unknown", "none", {"table": table} if table else {})
-        for code, table in wanted
-        if (code, table) not in made
-    ]
+    return completed(found, selections, _OF_CONNECTION, _OF_TABLE, {**_REASONS, **database.REASONS})
 
 
 def _made(database: Database, plan: Callable[[Selection], Plan], selections: Collection[Selection]) -> Iterator[Check]:

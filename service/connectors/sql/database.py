@@ -65,6 +65,9 @@ class Database(ABC):
     KNOWS_RIGHTS: ClassVar[bool] = True
     """Whether `checks` tells what the user may do with each table."""
 
+    REASONS: ClassVar[Mapping[str, str]] = {}
+    """Why a setup check cannot be made, by its code, where that is not as with other databases."""
+
     @abstractmethod
     def __init__(self, settings: Settings) -> None:
         """Make the session, without connecting."""

@@ -13,6 +13,8 @@ from service.core.records import Selection, SideTable
 _GRANT = re.compile(r"GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)+`)\.(\*|`(?:[^`]|``)+`) TO ", re.DOTALL)
 _ADMINISTRATES = {"ALL PRIVILEGES", "SUPER", "CREATE USER"}
 
+_FEW_LEFT = 5
+
 Rows = Callable[..., list[Any]]
 
 
@@ -39,8 +41,16 @@ def check_user(rows: Rows, schema: str | None, selections: Collection[Selection]
         Check("user_is_administrator", "warn" if administrator else "pass", "administrator"),
         Check("password_change", "pass", "none"),
         Check("open_transactions", "pass" if sees_all else "warn", "administrator"),
+        _connections_left(rows),
         *(check for selection in selections for check in _of_table(grants, database, selection)),
     ]
+
+
+def _connections_left(rows: Rows) -> Check:
+    """How many more connections the server accepts."""
+    used = int(rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
+    left = int(rows("SELECT @@max_connections")[0][0]) - used
+    return Check("rate_limits", "pass" if left > _FEW_LEFT else "warn", "administrator", {"left": left})
 
 
 def _read(line: str) -> _Grant | None:

@@ -20,6 +20,15 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relname = :table AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
 """
+_LEFT = """
+SELECT least(
+    CAST(current_setting('max_connections') AS int) - CAST(current_setting('superuser_reserved_connections') AS int)
+        - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    (SELECT CASE WHEN r.rolconnlimit >= 0 THEN
+         r.rolconnlimit - (SELECT count(*) FROM pg_stat_activity AS a WHERE a.usename = r.rolname) END
+     FROM pg_roles AS r WHERE r.rolname = current_user))
+"""
+_FEW_LEFT = 5
 _PASSWORD_DAYS = 14
 """A password that ends within this many days is worth a warning."""
 
@@ -33,9 +42,15 @@ def check_user(rows: Rows, schema: str | None, selections: Collection[Selection]
     if found:
         administrator, days, sees_all = found[0]
         checks += [_administrator(administrator), _password(days), _horizon(sees_all)]
+    checks.append(connections_left(int(rows(_LEFT)[0][0])))
     for selection in selections:
         checks += _rights(rows, schema, selection)
     return checks
+
+
+def connections_left(left: int) -> Check:
+    """How many more connections the server accepts from this user; a few are for those who have to look why."""
+    return Check("rate_limits", "pass" if left > _FEW_LEFT else "warn", "administrator", {"left": left})
 
 
 def _administrator(administrator: bool) -> Check:

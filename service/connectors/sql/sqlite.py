@@ -61,6 +61,9 @@ class SqliteDatabase(Database):
 
     UPDATES_COUNT_ON_VIEWS: ClassVar[bool] = False
     KNOWS_RIGHTS: ClassVar[bool] = False
+    REASONS: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("credentials", "user_is_administrator", "password_change", "write_access", "rate_limits"), "no_users"
+    )
 
     def __init__(self, settings: Settings) -> None:
         path = Path(settings.url.database or "")
@@ -231,11 +234,7 @@ class SqliteDatabase(Database):
 
     def checks(self, selections: Collection[Selection]) -> Sequence[Check]:  # noqa: ARG002
         """A file has no users: whoever may write to it may do everything."""
-        return [
-            Check("credentials", "unknown", "none"),
-            Check("user_is_administrator", "unknown", "none"),
-            Check("password_change", "unknown", "none"),
-        ]
+        return []
 
     def _rows(self, text: str, table: str) -> list[Row]:
         return self.session.rows(self.session.compile(sa.text(text), Context(table)), {"table": table})

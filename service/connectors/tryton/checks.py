@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from service.connectors.base import Check, Clock
+from service.connectors.check_list import completed
 from service.connectors.tryton.rpc import Refused, Rpc
 from service.core.failures import SideFailed
 from service.core.records import Selection
@@ -16,6 +17,15 @@ _CLOCK_LIMIT = 5_000_000
 
 _OF_CONNECTION = ("credentials", "user_is_administrator", "password_change", "clock_distance", "exchange_rates")
 _OF_TABLE = ("read_access", "write_access", "modified_on_precision", "conditional_updates")
+_REASONS: Mapping[str, str] = {
+    "rate_limits": "no_limits",
+    "exchange_rates": "no_currency_told",
+    "user_is_administrator": "no_user_told",
+    "read_access": "no_rights_told",
+    "write_access": "no_rights_told",
+}
+"""Why a server cannot tell."""
+
 _FIRST_USER = 1
 """The id of the user that Tryton makes first, an administrator."""
 
@@ -23,14 +33,7 @@ _FIRST_USER = 1
 def check(rpc: Rpc, clock: Callable[[Selection], Clock], selections: Collection[Selection]) -> Sequence[Check]:
     """Every check, `unknown` where it could not be made. Never raises for what the server says."""
     found = list(_made(rpc, clock, selections))
-    made = {(one.code, one.params.get("table")) for one in found}
-    wanted: list[tuple[str, str | None]] = [(code, None) for code in (*_OF_CONNECTION, "rate_limits")]
-    wanted += [(code, selection.table) for selection in selections for code in _OF_TABLE]
-    return found + [
-        Check(code, "unknown", "none", {"table": table} if table else {})
-        for code, table in wanted
-        if (code, table) not in made
-    ]
+    return completed(found, selections, (*_OF_CONNECTION, "rate_limits"), _OF_TABLE, _REASONS)
 
 
 def rights(rpc: Rpc, models: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -57,6 +60,7 @@ def _made(rpc: Rpc, clock: Callable[[Selection], Clock], selections: Collection[
         return
     yield Check("reachable", "pass", "none")
     yield Check("credentials", "pass", "none")
+    yield Check("password_change", "pass", "none")  # Tryton has none that must be changed before it is used.
     distance = max(before - now, now - after, 0)
     status = "pass" if distance <= _CLOCK_LIMIT else "warn"
     yield Check("clock_distance", status, "administrator", {"seconds": round(distance / 1_000_000, 3)})

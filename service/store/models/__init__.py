@@ -18,6 +18,7 @@ from service.store.models.records import (
     Intent,
     PendingChange,
     Retry,
+    Tally,
     Watermark,
 )
 from service.store.models.runs import RunPredecessor, RunRange, RunRecord, SyncRun
@@ -49,6 +50,7 @@ __all__ = [
     "State",
     "SyncError",
     "SyncRun",
+    "Tally",
     "Token",
     "Watermark",
     "Webhook",
@@ -66,6 +68,7 @@ MODELS: tuple[type[State], ...] = (
     RunPredecessor,
     RunRange,
     Coupling,
+    Tally,
     RunRecord,
     ErrorGroup,
     SyncError,

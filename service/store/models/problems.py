@@ -8,13 +8,15 @@ from service.store.models.base import JsonField, State
 
 
 class ErrorGroup(State):
-    """All errors of one mapping with one cause."""
+    """All errors of one mapping with one cause. Triggers keep how many there are, and how many of them are open."""
 
     id = pw.BigAutoField()
     mapping_id = pw.BigIntegerField()
     fingerprint = pw.TextField()
     code = pw.TextField()
     first_seen = pw.BigIntegerField()
+    errors = pw.BigIntegerField(default=0)
+    open_errors = pw.BigIntegerField(default=0)
 
     class Meta:
         table_name = "error_groups"

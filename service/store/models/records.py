@@ -67,6 +67,16 @@ class Coupling(State):
         table_name = "couplings"
 
 
+class Tally(State):
+    """How many couplings a mapping has. Triggers keep it: counting a million of them takes a tenth of a second."""
+
+    mapping_id = pw.BigIntegerField(primary_key=True)
+    couplings = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "tallies"
+
+
 class Retry(State):
     """A record that failed, or was coupled and not yet synchronized, and is looked at by the next run.
 

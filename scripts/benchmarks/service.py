@@ -1,0 +1,68 @@
+"""The items that are not about one run: lists and pages of a full state, and many mappings due at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from scripts.benchmarks.asking import CONSTANT, Asking
+from scripts.benchmarks.databases import Databases
+from scripts.benchmarks.filled import SKIPPED
+from scripts.benchmarks.rounds import in_own_process
+
+TIMES = {"A1": 50, "console": 10}
+"""How often each is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one address, or one pass over all mappings, took: milliseconds of wall as median and 99th of a hundred, and
+    of CPU."""
+
+    databases: str
+    item: str
+    rows: int
+    what: str
+    median: float
+    p99: float
+    cpu: float
+
+
+def ask(found: Databases, items: Iterable[str], rows: int, runs: int) -> list[Answered]:
+    """Measure those of the items that are asked for."""
+    answers = []
+    for item in items:
+        if item in TIMES:
+            with found.place(0, False) as place:
+                asking = Asking(item, rows, min(SKIPPED, rows // 10), TIMES[item], place.document())
+                told: list[tuple[str, dict[str, float]]] = in_own_process("asking", asdict(asking))
+            answers += [Answered(found.kind, item, rows, path, **costs) for path, costs in told]
+        elif item == "A2":
+            answers.append(_due(found, runs))
+    return answers
+
+
+def _due(found: Databases, runs: int) -> Answered:
+    costs: list[dict[str, Any]] = []
+    for _ in range(runs):
+        with found.place(0, False) as place:
+            costs.append(in_own_process("due", place.document()))
+    walls = [one["wall"] * 1000 for one in costs]
+    cpu = median(one["cpu"] for one in costs) * 1000
+    return Answered(found.kind, "A2", 0, "all mappings", median(walls), max(walls), cpu)
+
+
+def report(answers: Sequence[Answered]) -> list[str]:
+    """A line for each address; what takes longer than it should is marked."""
+    if not answers:
+        return []
+    constants = [one.cpu for one in answers if one.what == CONSTANT]
+    lines = [f"{'':11}{'item':8} {'':58}{'median ms':>10}{'p99 ms':>10}{'CPU ms':>10}   CPU against a constant"]
+    for one in answers:
+        ratio = f"{one.cpu / median(constants):8.1f}" if one.item == "A1" else ""
+        lines.append(
+            f"{one.databases:11}{one.item:8} {one.what:58}{one.median:10.1f}{one.p99:10.1f}{one.cpu:10.1f}   {ratio}"
+        )
+    return lines

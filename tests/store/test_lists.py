@@ -1,0 +1,192 @@
+"""Lists and counts that cost the same however much there is: the indexes they go by, and counts that triggers keep."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import peewee as pw
+import pytest
+from playhouse.pool import PooledPostgresqlDatabase
+
+from scripts.benchmarks.filled import Extent, fill
+from service.core.records import Side
+from service.store import couplings, errors, mappings, runs, skipped, sql
+from service.store.database import connection, database, is_postgresql, migrate, open_database
+from tests.servers import PostgresServer
+from tests.world import new_context
+
+EXTENT = Extent(rows=3_000, skipped=300, mappings=3)
+NOBODY: dict[str, Any] = {"before": None, "limit": 50}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pw.Database]:
+    """A state with something of everything in it, and a connection open."""
+    folder: Path = tmp_path_factory.mktemp("lists")
+    url = f"sqlite:///{folder / 'state.db'}"
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        url = server.create_database("lists")
+    opened = open_database(url)
+    migrate()
+    with connection():
+        fill(new_context(), folder, EXTENT)
+        if is_postgresql():
+            # A planner that reads small tables whole would show nothing of large ones.
+            database.execute_sql("SET enable_seqscan = off; SET enable_sort = off")
+        yield opened
+    if isinstance(opened, PooledPostgresqlDatabase):
+        opened.close_all()
+
+
+@pytest.fixture
+def plans(filled: pw.Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The plans of all queries that a test lets happen."""
+    found: list[str] = []
+    execute = filled.execute_sql
+
+    def explained(statement: str, parameters: Any = None) -> Any:
+        if statement.lstrip().upper().startswith("SELECT"):
+            explain = "EXPLAIN" if is_postgresql() else "EXPLAIN QUERY PLAN"
+            rows = execute(f"{explain} {statement}", parameters).fetchall()
+            found.append(f"{statement}\n" + "\n".join(str(row) for row in rows))
+        return execute(statement, parameters)
+
+    monkeypatch.setattr(filled, "execute_sql", explained)
+    return found
+
+
+def assert_by_index(plans: list[str]) -> None:
+    """No table is read whole, and nothing is sorted to find the newest."""
+    large = ("errors", "couplings", "run_records", "skipped_records", "sync_runs")
+    for one in plans:
+        words = one.partition("\n")[2]
+        assert "TEMP B-TREE FOR ORDER BY" not in words, one
+        assert "Sort" not in words, one
+        for table in large:
+            assert f"Seq Scan on {table}" not in words, one
+            # By its own index, in the order of the list, is how all of something is shown; whole otherwise.
+            assert f"SCAN {table}'" not in words or "WHERE" not in one.partition("\n")[0], one
+
+
+@pytest.mark.parametrize(
+    "equals",
+    [
+        {"mapping_id": 2},
+        {"run_id": 7},
+        {"code": "mass_deletion"},
+        {"category": "setup"},
+        {"responsibility": "administrator"},
+        {"status": "open"},
+        {"mapping_id": 1, "code": "mass_deletion"},
+        {"mapping_id": 1, "category": "setup"},
+        {"mapping_id": 1, "status": "open"},
+    ],
+    ids=str,
+)
+def test_errors_by_each_filter(plans: list[str], equals: dict[str, Any]) -> None:
+    errors.page(equals, None, None, 50)
+    assert_by_index(plans)
+
+
+def test_errors_after_a_moment_are_looked_up_by_it(plans: list[str]) -> None:
+    assert errors.page({}, 2**60, None, 50) == []
+    assert_by_index([one for one in plans if "ORDER BY occurred_at" in one])
+
+
+def test_groups(plans: list[str]) -> None:
+    for status in (None, "open", "resolved"):
+        assert errors.groups(None, status, None, 50)
+    assert_by_index(plans)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"mapping_id": 1},
+        {"reason": "deleted"},
+        {"status": "resolving"},
+        {"mapping_id": 1, "status": "open"},
+        {"mapping_id": 1, "reason": "ambiguous"},
+    ],
+    ids=str,
+)
+def test_skipped_records_by_each_filter(plans: list[str], given: dict[str, Any]) -> None:
+    skipped.list_skipped(**{"mapping_id": None, "reason": None, "status": None, **NOBODY, **given})
+    assert_by_index(plans)
+
+
+@pytest.mark.parametrize("given", [{"mapping_id": 1}, {"status": "failed"}, {"kind": "match"}], ids=str)
+def test_runs_by_each_filter(plans: list[str], given: dict[str, Any]) -> None:
+    nothing = {"mapping_id": None, "status": None, "kind": None, "created_after": None, "group_id": None}
+    runs.list_runs(**{**nothing, **NOBODY, **given})
+    assert_by_index(plans)
+
+
+def test_rare_outcomes_of_a_large_run(plans: list[str]) -> None:
+    assert runs.list_records(EXTENT.runs, outcome="deleted", **NOBODY) == []
+    assert_by_index(plans)
+    assert any("run_records_rare" in one for one in plans)
+
+
+@pytest.mark.parametrize("given", [{"local_key": "k7"}, {"integration_key": "c7"}], ids=str)
+def test_couplings_by_a_key_alone(plans: list[str], given: dict[str, Any]) -> None:
+    nothing = {"mapping_id": None, "local_key": None, "integration_key": None, "aside": None}
+    found = couplings.list_couplings(**{**nothing, **NOBODY, **given})
+    assert [pair.local_key for pair in found] == ["k7"]
+    for one in plans:
+        assert "SCAN t1" not in one, one
+        assert "Seq Scan on couplings" not in one, one
+
+
+@pytest.mark.parametrize("mapping_id", [None, 1, 2])
+def test_couplings_that_are_set_aside(filled: pw.Database, mapping_id: int | None) -> None:
+    wanted: dict[str, Any] = {"mapping_id": mapping_id, "local_key": None, "integration_key": None}
+    aside = {item.coupling_id or 0 for item in skipped.list_skipped(
+        mapping_id=mapping_id, reason=None, status="open", before=None, limit=10_000)}  # fmt: skip
+    newest = couplings.list_couplings(**wanted, aside=True, before=None, limit=20)
+    assert [pair.id for pair in newest] == sorted(aside, reverse=True)[:21]
+    following = couplings.list_couplings(**wanted, aside=True, before=newest[19].id, limit=20)
+    assert [pair.id for pair in following] == sorted(aside, reverse=True)[20:41]
+    others = couplings.list_couplings(**wanted, aside=False, before=None, limit=10_000)
+    assert not aside & {pair.id for pair in others}
+    assert len(others) + len(aside) == (mappings.couplings(mapping_id) if mapping_id else EXTENT.rows)
+
+
+def counted(mapping_id: int) -> tuple[int, int, int]:
+    """What a mapping has, counted one by one: couplings, errors, and open ones."""
+    (pairs,) = sql.rows("SELECT count(*) FROM couplings WHERE mapping_id = ?", mapping_id)
+    (found,) = sql.rows("SELECT count(*) FROM errors WHERE mapping_id = ?", mapping_id)
+    (still_open,) = sql.rows("SELECT count(*) FROM errors WHERE mapping_id = ? AND status = 'open'", mapping_id)
+    return pairs[0], found[0], still_open[0]
+
+
+def kept(mapping_id: int) -> tuple[int, int, int]:
+    """The same as it is kept."""
+    standing = mappings.standings([mapping_id])[mapping_id]
+    groups = errors.groups(mapping_id, None, None, 500)
+    assert sum(group.open for group in groups) == standing.open_errors
+    return standing.coupled, sum(group.count for group in groups), standing.open_errors
+
+
+def test_counts_are_kept_whatever_happens(filled: pw.Database) -> None:
+    for id in (1, 2, 3):
+        assert kept(id) == counted(id)
+    with sql.transaction():
+        sql.execute("UPDATE errors SET status = 'resolved' WHERE status = 'open' AND (id & 3) = 1")
+        sql.execute("UPDATE errors SET status = 'open' WHERE id BETWEEN 100 AND 130")
+        sql.execute("UPDATE errors SET params = '{}' WHERE (id & 7) = 0")
+        sql.execute("DELETE FROM errors WHERE id BETWEEN 200 AND 600")
+        sql.execute("DELETE FROM couplings WHERE id BETWEEN 700 AND 900")
+        couplings.remove([row[0] for row in sql.rows("SELECT id FROM couplings WHERE mapping_id = 2 LIMIT 5")])
+    for id in (1, 2, 3):
+        assert kept(id) == counted(id)
+    assert counted(2)[2] > 0
+    assert couplings.coupled_keys(2, Side.LOCAL, ["nobody"]) == set()
+
+
+def test_the_last_runs_of_each_mapping(filled: pw.Database) -> None:
+    for count in (1, 12, 10_000):
+        for id, latest in runs.latest([1, 2, 3], count).items():
+            every = sql.rows("SELECT id FROM sync_runs WHERE mapping_id = ? ORDER BY id DESC LIMIT ?", id, count)
+            assert [run.id for run in latest] == [number for (number,) in every]
