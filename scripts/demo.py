@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import demo_screen as screen
+from scripts.demo_console import Visitor
 from scripts.demo_databases import CUSTOMERS, DIFFERING, KNOWN, OWN, PAYMENT_TERMS, Application, make_crm, make_erp
 from scripts.live_service import Answer, Service, Unexpected, running_service
 
@@ -50,6 +51,7 @@ class Story:
         self.service, self.erp, self.crm = service, erp, crm
         self.connections: dict[str, int] = {}
         self.mapping = 0
+        self.pages: list[str] = []
 
     def ask(self, method: str, path: str, body: Any = None, status: int = 200, **headers: str) -> Answer:
         """Send a request, show it, and insist on the status of its answer."""
@@ -87,6 +89,10 @@ class Story:
     def account_of(self, number: str) -> tuple[Any, ...]:
         """Name, city and phone number of an account."""
         return self.crm.ask("SELECT name, address1_city, telephone1 FROM account WHERE accountnumber = ?", number)[0]
+
+    def key_of(self, number: str) -> str:
+        """The key of a customer."""
+        return str(self.erp.value("SELECT id FROM customer WHERE number = ?", number))
 
     def customer_of(self, number: str) -> tuple[Any, ...]:
         """Name, city and phone number of a customer."""
@@ -305,8 +311,31 @@ def health(story: Story) -> None:
     expect([row[2:] for row in rows] == [(len(PAYMENT_TERMS), 0, 0), (CUSTOMERS + OWN, 0, 0)], "all is in step", rows)
 
 
+def look(story: Story) -> None:
+    """See it all in the console."""
+    visitor = Visitor(story.service)
+    pair = story.service.get(f"/couplings?mappingId={story.mapping}&localKey={story.key_of('C10020')}")["items"][0][
+        "id"
+    ]
+    pages = (
+        ("/console", "Nobody needs to do anything.", "every mapping, and that nobody needs to do anything"),
+        (f"/console/couplings/{pair}", "a person: merge", "the pair that was decided, and that a person did it"),
+        (
+            f"/console/mappings/{story.mapping}",
+            "customertypecode always 3",
+            "the mapping with its rules and field mappings",
+        ),
+        ("/console/skipped", "No record waits for a decision.", "that no record waits for a decision"),
+        ("/console/errors", "There are no errors.", "that there are no errors"),
+    )
+    for path, sentence, claim in pages:
+        text = visitor.look(path)
+        expect(sentence in text, f"{story.service.url}{path} shows {claim}", text)
+    story.pages = [path for path, _, _ in pages]
+
+
 STEPS: tuple[Callable[[Story], None], ...] = (
-    connect, map_tables, match, synchronize, rest, edit, disagree, decide, overwrite, clean_up, health
+    connect, map_tables, match, synchronize, rest, edit, disagree, decide, overwrite, clean_up, health, look
 )  # fmt: skip
 
 
@@ -337,9 +366,12 @@ def _demonstrate(given: Path | None, once: bool) -> None:
         crm = make_crm(folder, erp)
         with running_service(folder) as service:
             print(f"Accord listens on {service.url}; the ERP is {erp.file}, the CRM is {crm.file}.")
-            tell(Story(service, erp, crm))
+            story = Story(service, erp, crm)
+            tell(story)
             print(f"\nThat took {time.monotonic() - started:.1f} seconds.")
-            print(f"The console has the story in it: {service.url}/console; sign in with the token {service.token}")
+            print(f"The console shows the story. Sign in with the token {service.token}")
+            for path in story.pages:
+                print(f"  {service.url}{path}")
             print(f"The API is described on {service.url}/docs")
             if not once:
                 print("Accord keeps serving; Ctrl-C ends it.")

@@ -45,6 +45,7 @@ MOMENTS = ("tests/engine/test_crash_moments.py",)
 SEEDS = ("tests/simulation/test_simulation.py::test_the_first_seeds",)
 JOB = ("tests/engine/test_main_job.py",)
 MATCH = ("tests/engine/test_match.py",)
+RANGES = ("tests/engine/test_ranges.py",)
 
 BUGS: Sequence[Bug] = (
     # The decision
@@ -343,6 +344,70 @@ BUGS: Sequence[Bug] = (
         "    if task.dry_run:\n        return\n    writing",
         "    writing",
         FAILURES,
+    ),
+    # Runs that several workers share
+    Bug(
+        "a page of a range does not say which match values it is about",
+        "service/engine/rivals.py",
+        "    ranges.tell_others(task.lease, said)\n",
+        "",
+        RANGES,
+    ),
+    Bug(
+        "a twin that was coupled meanwhile is taken all the same",
+        "service/engine/rivals.py",
+        "        if marks[key] in others or twin.key not in free\n",
+        "        if marks[key] in others\n",
+        RANGES,
+    ),
+    Bug(
+        "a run ends while others are at work on its ranges",
+        "service/operations/sharing.py",
+        "        raise StillShared\n",
+        "        return\n",
+        RANGES,
+    ),
+    Bug(
+        "a range that goes on settles nothing",
+        "service/engine/sync.py",
+        '    patiently(task, lambda: settle(task))\n    while not task.checkpoint.get("finished"):\n        with',
+        '    while not task.checkpoint.get("finished"):\n        with',
+        RANGES,
+    ),
+    Bug(
+        "the whole mapping is settled by whoever takes the run",
+        "service/store/intents.py",
+        " AND {sql.same('range_id')} ORDER BY id\",\n        mapping_id,\n        side,\n        range_id,\n",
+        ' ORDER BY id",\n        mapping_id,\n        side,\n',
+        RANGES,
+    ),
+    Bug(
+        "the counters of ranges are not summed up",
+        "service/engine/ranges.py",
+        "                counts[way][outcome] += number\n",
+        "                counts[way][outcome] += 0\n",
+        RANGES,
+    ),
+    Bug(
+        "the watermark stays after a shared reading",
+        "service/engine/ranges.py",
+        "        if latest and not task.dry_run:\n",
+        "        if False:\n",
+        RANGES,
+    ),
+    Bug(
+        "who helps does not let go for a run that waits",
+        "service/operations/execution.py",
+        "Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None",
+        "None",
+        RANGES,
+    ),
+    Bug(
+        "deleted partners are counted by every range",
+        "service/engine/guards.py",
+        '    return any(progress.get("deletionsCounted") for progress in ranges.progress_of(task.lease.run_id))\n',
+        "    return False\n",
+        RANGES,
     ),
     # New records
     Bug(

@@ -29,6 +29,7 @@ def listing() -> Any:
     return show(
         "errors",
         groups=groups,
+        trends={id: _bars(counts) for id, counts in errors.trends(context(), [one.id for one in groups]).items()},
         kinds=FAILURES,
         names=mappings.names(),
         ages=_AGES,
@@ -44,13 +45,31 @@ def clean_up() -> Any:
     if age != "all" and not re.match(errors.AGE_PATTERN, age):
         age = "7d"
     confirmed = request.form.get("confirmed") == "yes"
+    older_than = None if age == "all" else age
+    # Before it is done: afterwards there is nothing left to be told about.
+    rows = errors.what_would_go(context(), older_than=older_than, mapping_id=number("mapping"))
     deleted, kept = errors.clean_up(
         context(),
-        older_than=None if age == "all" else age,
+        older_than=older_than,
         all=age == "all",
         mapping_id=number("mapping"),
         include_open=False,
         dry_run=not confirmed,
         actor=actor(),
     )
-    return show("clean_up", age=age, deleted=deleted, kept=kept, confirmed=confirmed, mapping_id=number("mapping"))
+    return show(
+        "clean_up",
+        age=age,
+        deleted=deleted,
+        kept=kept,
+        rows=rows,
+        confirmed=confirmed,
+        mapping_id=number("mapping"),
+        names=mappings.names(),
+    )
+
+
+def _bars(counts: list[int]) -> list[tuple[int, int]]:
+    """For each day how many errors there were, and how high its bar is of 24: by its share of the worst day."""
+    most = max(counts, default=0)
+    return [(count, max(2, round(24 * count / most)) if count else 0) for count in counts]

@@ -181,27 +181,30 @@ def _refused(given: Given, mapping: Document | None, error: AccordError) -> Any:
 
 def _others(mine: Document, mapping: Document) -> list[tuple[str, str, str]]:
     """What is stored now and differs from what was typed: what it is called, what is stored, and what was typed."""
-    theirs, found = stated(mapping), []
-    for name in theirs:
-        if theirs[name] == mine[name]:
-            continue
-        if name == "field_mappings":
-            found += _other_lines(mine[name], theirs[name])
-        elif name in {*Side}:
-            inner = [key for key in theirs[name] if theirs[name][key] != mine[name][key]]
-            found += [(f"{name}: {key}", _plain(theirs[name][key]), _plain(mine[name][key])) for key in inner]
+    theirs = stated(mapping)
+    lines = [_by_fields(document["field_mappings"]) for document in (theirs, mine)]
+    found = _differences("", *({**one, "field_mappings": None} for one in (theirs, mine)))
+    for fields in dict.fromkeys([*lines[0], *lines[1]]):
+        stored, typed = lines[0].get(fields), lines[1].get(fields)
+        if stored is None or typed is None:
+            found.append((fields, "" if stored is None else "✓", "" if typed is None else "✓"))
         else:
-            found.append((name, _plain(theirs[name]), _plain(mine[name])))
+            found += _differences(f"{fields}: ", stored, typed)
     return found
 
 
-def _other_lines(mine: Sequence[Document], theirs: Sequence[Document]) -> list[tuple[str, str, str]]:
-    by_fields = [{(one["local_field"], one["integration_field"]): one for one in lines} for lines in (theirs, mine)]
-    found = []
-    for fields in dict.fromkeys([*by_fields[0], *by_fields[1]]):
-        stored, typed = (lines.get(fields) for lines in by_fields)
-        if stored != typed:
-            found.append((" – ".join(name or "" for name in fields), _plain(stored), _plain(typed)))
+def _by_fields(lines: Sequence[Document]) -> dict[str, Document]:
+    return {f"{one['local_field'] or ''} – {one['integration_field'] or ''}": one for one in lines}
+
+
+def _differences(place: str, stored: Document, typed: Document) -> list[tuple[str, str, str]]:
+    """The members that differ, those inside the two sides for themselves."""
+    found: list[tuple[str, str, str]] = []
+    for name in dict.fromkeys([*stored, *typed]):
+        here, there = stored.get(name), typed.get(name)
+        if here != there:
+            inside = name in {*Side} and isinstance(here, dict) and isinstance(there, dict)
+            found += _differences(f"{name}: ", here, there) if inside else [(place + name, _plain(here), _plain(there))]  # type: ignore[arg-type]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,10 @@ AGE_PATTERN = (
 )
 """An age: `<n>s|m|h|d|w`, or a duration of ISO 8601 in weeks, days, hours, minutes and seconds."""
 
+DAYS = 14
+"""So many days are in a trend."""
+
+_DAY = 86_400_000_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"([0-9]+)([A-Za-z])")
 
@@ -63,6 +67,23 @@ def list_groups(
     groups = store.groups(mapping_id, status, before, limit)
     _linked(context, [error for group in groups for error in group.samples])
     return groups
+
+
+def trends(context: Context, group_ids: Collection[int]) -> dict[int, list[int]]:
+    """How many errors each of these causes has had on each of the last DAYS days, the last of which ends now."""
+    since = context.now() - DAYS * _DAY
+    found = store.trend(group_ids, since, _DAY)
+    return {id: [found.get(id, {}).get(place, 0) for place in range(DAYS)] for id in group_ids}
+
+
+def what_would_go(
+    context: Context, *, older_than: str | None, mapping_id: int | None
+) -> list[tuple[str, int, int, int]]:
+    """What `clean_up` would do, by code: how many errors go, how many are kept because they explain why a record is set
+    aside, and how many because one waits for its retry."""
+    until = None if older_than is None else context.now() - microseconds(older_than)
+    found = store.reasons(until, mapping_id)
+    return [(code, number - aside - waiting, aside, waiting) for code, number, aside, waiting in found]
 
 
 def delete(context: Context, id: int, actor: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -19,10 +19,9 @@ FEW = 1_000
 """So many errors are looked up by their ids, rather than looked for among all."""
 
 # What still explains to somebody why a record waits.
-_NEEDED = (
-    "EXISTS (SELECT 1 FROM skipped_records s WHERE s.error_id = errors.id AND s.status <> 'resolved')"
-    " OR EXISTS (SELECT 1 FROM retries r WHERE r.error_id = errors.id)"
-)
+_EXPLAINS_SKIPPED = "EXISTS (SELECT 1 FROM skipped_records s WHERE s.error_id = errors.id AND s.status <> 'resolved')"
+_EXPLAINS_RETRY = "EXISTS (SELECT 1 FROM retries r WHERE r.error_id = errors.id)"
+_NEEDED = f"{_EXPLAINS_SKIPPED} OR {_EXPLAINS_RETRY}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +67,47 @@ def delete(id: int) -> bool:
     return bool(SyncError.delete().where(SyncError.id == id).execute())
 
 
-def clean_up(older_than: Stamp | None, mapping_id: int | None, keep_needed: bool, dry_run: bool) -> tuple[int, int]:
-    """Delete what occurred before `older_than` (None: all); how many went, and how many were kept as still needed."""
+def trend(group_ids: Collection[int], since: Stamp, step: Stamp) -> dict[int, dict[int, int]]:
+    """How many errors each of these groups has had since then, by the place of the step in which they occurred."""
+    found = sql.rows(
+        f"SELECT group_id, (occurred_at - ?) / ? AS place, count(*) FROM errors WHERE occurred_at >= ?"
+        f" AND {sql.among('group_id')} GROUP BY group_id, place",
+        since,
+        step,
+        since,
+        sql.values(group_ids),
+    )
+    counted: dict[int, dict[int, int]] = {}
+    for group_id, place, number in found:
+        counted.setdefault(group_id, {})[int(place)] = number
+    return counted
+
+
+def reasons(older_than: Stamp | None, mapping_id: int | None) -> list[tuple[str, int, int, int]]:
+    """For each code, most first: how many errors were chosen, and how many of them still explain why a record is set
+    aside, or why one waits for its retry."""
+    where, parameters = _chosen(older_than, mapping_id)
+    found = sql.rows(
+        f"SELECT code, count(*) AS number, sum(CASE WHEN {_EXPLAINS_SKIPPED} THEN 1 ELSE 0 END),"
+        f" sum(CASE WHEN NOT {_EXPLAINS_SKIPPED} AND {_EXPLAINS_RETRY} THEN 1 ELSE 0 END)"
+        f" FROM errors WHERE {where} GROUP BY code ORDER BY number DESC, code",
+        *parameters,
+    )
+    return [(code, int(number), int(aside), int(waiting)) for code, number, aside, waiting in found]
+
+
+def _chosen(older_than: Stamp | None, mapping_id: int | None) -> tuple[str, list[int]]:
     where, parameters = "1 = 1", []
     for column, value in (("occurred_at <", older_than), ("mapping_id =", mapping_id)):
         if value is not None:
             where += f" AND {column} ?"
             parameters.append(value)
+    return where, parameters
+
+
+def clean_up(older_than: Stamp | None, mapping_id: int | None, keep_needed: bool, dry_run: bool) -> tuple[int, int]:
+    """Delete what occurred before `older_than` (None: all); how many went, and how many were kept as still needed."""
+    where, parameters = _chosen(older_than, mapping_id)
     chosen = f"FROM errors WHERE {where}"
     total = _count(chosen, parameters)
     kept = _count(f"{chosen} AND ({_NEEDED})", parameters) if keep_needed else 0

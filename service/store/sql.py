@@ -51,7 +51,12 @@ def values(items: Collection[Any]) -> Any:
 
 
 class Clash(Exception):
-    """Somebody else wrote the same thing first: a record coupled twice, a key used twice. Nothing was written."""
+    """Somebody else wrote the same thing first: a record coupled twice, a key used twice; or two waited for each other,
+    and this one was chosen to give in. Nothing was written."""
+
+
+DEADLOCK = "40P01"
+"""What PostgreSQL calls it when workers of one run write down the same things in different orders."""
 
 
 @contextmanager
@@ -62,6 +67,10 @@ def transaction() -> Iterator[None]:
             yield
     except pw.IntegrityError as error:
         raise Clash(str(error)[:200]) from error
+    except pw.OperationalError as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) != DEADLOCK:
+            raise
+        raise Clash("two transactions waited for each other") from error
 
 
 def _dialect(statement: str) -> str:

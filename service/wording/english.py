@@ -96,6 +96,11 @@ _FAILURES = {
         ),
         "Shorten the text in the source record, or change the transformation in the mapping.",
     ),
+    "value_rejected.not_a_currency": Words(
+        "A value was refused",
+        "{value} in {field} is no code of a currency.",
+        "Correct the value in the source record.",
+    ),
     "value_rejected.parts_change": Words(
         "Parts would change",
         "The parts of {field} would not come back as they are: {part} would be {back} instead of {held}.",
@@ -781,6 +786,9 @@ _MAPPING_PROBLEMS = {
         "Wrong type",
         "The transformation {name} cannot work on values of type {type}; it takes: {takes}.",
         "Put another transformation before it, or leave it out.",
+    ),
+    "currency_wrong": Words(
+        "No currency", "{code} is no code of a currency.", "Write the three letters of ISO 4217, such as `NOK`."
     ),
     "pattern_wrong": Words(
         "Wrong pattern", "This is no regular expression: {detail}.", "The syntax is that of RE2: without look-around."

@@ -72,6 +72,20 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
 """Every form that changes something, filled in."""
 
 
+POSTED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("/console/connections/1/check", {}),
+    ("/console/errors/clean-up", {"age": "all"}),
+    ("/console/skipped/1", {"resolution": "merge"}),
+    ("/console/skipped/many", {"id": "999", "resolution": "keepLocal"}),
+    ("/console/couplings/new", {"mapping": "1", "local_key": "c1", "integration_key": "a9"}),
+    ("/console/couplings/1/uncouple", {"version": "99"}),
+    ("/console/mappings/1/edit", {"action": "save", "version": "0", "name": "other", "line.0.local_field": "nix"}),
+    ("/console/mappings/1/edit", {"action": "suggest", "suggesting": "yes", "line.0.local_field": "nix"}),
+    ("/console/runs", {"mapping": "1", "kind": "nix"}),
+)
+"""Forms that are answered by a page of their own, and change nothing."""
+
+
 # Coming in
 
 
@@ -258,6 +272,59 @@ def test_errors_are_cleaned_up_after_a_look(lively: World) -> None:
     assert "There are no errors" in person.look("/console/errors")
 
 
+def test_the_clean_up_says_what_goes_and_what_is_kept_and_why(lively: World) -> None:
+    person = Person(lively)
+    names = ", ".join(row[1] for row in lively.sql("accord", "PRAGMA table_info(errors)") if row[1] != "id")
+    for _ in range(3):
+        lively.sql("accord", f"INSERT INTO errors ({names}) SELECT {names} FROM errors WHERE id = 1")
+    rate_limited = names.replace(" code,", " 'rate_limited',")
+    lively.sql("accord", f"INSERT INTO errors ({names}) SELECT {rate_limited} FROM errors WHERE id = 1")
+    retried = lively.sql("accord", "SELECT max(id) FROM errors")[0][0]
+    lively.sql(
+        "accord",
+        "INSERT INTO retries (mapping_id, side, key, attempts, error_id, since) VALUES (1, 'local', 'c1', 1, ?, 1)",
+        retried,
+    )
+    preview = person.send("/console/errors/clean-up", age="all").text
+    rows = re.findall(r'<th scope="row">(.*?)</th>' + r'<td class="number"[^>]*>(\d+)</td>' * 3, preview)
+    assert rows == [("Both records were changed", "3", "1", "0"), (rows[1][0], "0", "0", "1")]
+    assert "3 errors would be deleted" in preview
+    assert "2 errors are kept" in preview
+    done = person.send("/console/errors/clean-up", age="all", confirmed="yes").text
+    assert re.findall(r'<td class="number"[^>]*>(\d+)</td>', done)[:3] == ["3", "1", "0"]
+    assert len(lively.get("/errors")["items"]) == 2
+
+
+def test_a_cause_has_a_trend_by_day(lively: World) -> None:
+    person = Person(lively)
+    names = ", ".join(row[1] for row in lively.sql("accord", "PRAGMA table_info(errors)") if row[1] != "id")
+    for days in (1, 3, 3, 20):
+        earlier = names.replace("occurred_at", f"occurred_at - {days} * 86400000000")
+        lively.sql("accord", f"INSERT INTO errors ({names}) SELECT {earlier} FROM errors WHERE id = 1")
+    text = person.look("/console/errors")
+    assert "Errors on each of the last 14 days: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1" in text
+    assert re.findall(r'height="(\d+)"><title>(\d+)</title>', text) == [("24", "2"), ("12", "1"), ("12", "1")]
+
+
+def test_how_old_an_unsynchronized_change_may_be(lively: World) -> None:
+    person = Person(lively)
+    assert "Synchronized up to" in person.look("/console")
+    lively.sql("accord", "UPDATE sync_runs SET started_at = started_at - 7200000000, kind = kind")
+    assert re.search(r"Synchronized up to</dt><dd[^>]*>2 hours ago", person.look("/console"))
+    assert re.search(r"Synchronized up to</dt><dd[^>]*>2 hours ago", person.look("/console/mappings/1"))
+
+
+def test_a_run_tells_when_it_will_be_done(lively: World) -> None:
+    person = Person(lively)
+    started = person.send("/console/runs", mapping="1", kind="full")
+    progress = '{"read": 1500, "rate": 10.0, "estimate": 3000, "remainingSeconds": 150}'
+    lively.sql("accord", "UPDATE sync_runs SET status = 'running', progress = ? WHERE status = 'queued'", progress)
+    text = person.look(started.location)
+    assert "1,500 records, 10 a second" in text
+    assert "will be done in 2 minutes" in text or "will be done in 3 minutes" in text
+    assert '<progress max="3000" value="1500"' in text
+
+
 def test_a_run_is_started_watched_and_cancelled(lively: World) -> None:
     person = Person(lively)
     started = person.send("/console/runs", mapping="1", kind="full", dry_run="yes")
@@ -308,6 +375,19 @@ def test_the_language_is_that_of_the_browser_until_one_is_chosen(lively: World) 
     assert "Změnily se oba záznamy" in person.look("/console/errors")
     person.client.post("/console/language", data={"language": "en"})
     assert "waits for a decision" in person.look("/console")
+
+
+@pytest.mark.parametrize(("path", "form"), POSTED)
+def test_what_answers_a_form_changes_nothing_and_keeps_the_policy(
+    lively: World, path: str, form: dict[str, str]
+) -> None:
+    person = Person(lively)
+    before = lively.contents()
+    answer = person.send(path, **form)
+    assert answer.status_code < 500
+    assert "<h1>" in answer.text
+    assert not re.search(r"<[^>]+\s(style|on\w+)=|<style|<script(?![^>]*src=)|javascript:", answer.text)
+    assert lively.contents() == before
 
 
 @pytest.mark.parametrize("language", ["nb", "cs", "fr"])

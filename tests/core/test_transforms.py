@@ -20,6 +20,7 @@ from service.core.transforms import TRANSFORMS, chain, steps_back, steps_of, unf
 TEXT, NUMBER = Field("text", FieldType.STRING), Field("number", FieldType.DECIMAL)
 DATE, MOMENT = Field("date", FieldType.DATE), Field("moment", FieldType.DATETIME)
 LIST = Field("first + last", FieldType.LIST, parts=(Field("first", FieldType.STRING), Field("last", FieldType.STRING)))
+AMOUNT = Field("amount + currency", FieldType.LIST, parts=(NUMBER, Field("currency", FieldType.STRING)))
 TIME, WHOLE, FLAG = Field("time", FieldType.TIME), Field("whole", FieldType.INTEGER), Field("flag", FieldType.BOOLEAN)
 
 
@@ -36,6 +37,11 @@ def done(steps: Sequence[Any], value: Scalar, source: Field = TEXT, target: Fiel
 MAP = {"NO": "Norway", "SE": "Sweden", "": "nowhere"}
 EXAMPLES: list[tuple[Any, Scalar, Scalar, Field]] = [
     ("concat", '["Ann","Berg"]', "Ann Berg", LIST),
+    ({"currencyRound": {"currency": "JPY", "mode": "halfUp"}}, "1999.5", "2000", NUMBER),
+    ({"currencyRound": {"currency": "nok"}}, "19.995", "20", NUMBER),
+    ("currencyRound", '["1.00051","KWD"]', "1.001", AMOUNT),
+    ({"currencyRound": {"currency": "NOK"}}, '["1.005",null]', "1", AMOUNT),
+    ("currencyRound", '[null,"KWD"]', None, AMOUNT),
     ("concat", '[null,"Berg"]', "Berg", LIST),
     ("concat", None, None, LIST),
     ({"concat": {"separator": ", ", "keepEmpty": True}}, '[null,"Berg"]', ", Berg", LIST),
@@ -128,6 +134,8 @@ REFUSED: list[tuple[Any, Scalar, Field, str, dict[str, Any]]] = [
     ({"timeZone": {"from": "Asia/Tokyo"}}, "0001-01-01T00:00:00Z", MOMENT, "value_rejected", {"expected": "datetime"}),
     ({"replace": {"from": "a", "to": "a" * 1000}}, "a" * 2000, TEXT, "value_rejected", {"rule": "grew_too_long"}),
     ({"expression": "1 / (value == 0 ? 0 : 1)"}, 0, WHOLE, "value_rejected", {"rule": "expression_failed"}),
+    ("currencyRound", '["1","crown"]', AMOUNT, "value_rejected", {"rule": "not_a_currency", "value": "“crown”"}),
+    ("currencyRound", '["much","NOK"]', AMOUNT, "value_rejected", {"rule": "not_a"}),
     ({"expression": "value"}, "a" * 4001, TEXT, "value_rejected", {"rule": "grew_too_long"}),
     ({"expression": 'duration("1s")'}, "", TEXT, "value_rejected", {"rule": "expression_failed"}),
 ]
@@ -170,6 +178,9 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"valueMap": {"map": {"a": []}}}, "/0/valueMap/map", "transform_parameter_wrong"),
     ({"valueMap": {"map": {"a": 1, "a ": 2}}}, "/0/valueMap/map", "map_key_twice"),
     ({"valueMap": {"map": {"a": 1}, "unmapped": "default"}}, "/0/valueMap/default", "transform_parameter_missing"),
+    ({"currencyRound": {"currency": "12a"}}, "/0/currencyRound/currency", "currency_wrong"),
+    ({"split": {"pattern": "("}}, "/0/split/pattern", "pattern_wrong"),
+    ({"split": {"separator": ""}}, "/0/split/separator", "transform_parameter_wrong"),
     ({"expression": 5}, "/0/expression", "transform_parameter_wrong"),
     ({"expression": 'value.replace("a", "b").replace("c", "d")'}, "/0/expression", "expression_grows"),
 ]
@@ -189,6 +200,9 @@ def test_everything_wrong_is_found_at_once() -> None:
     ("step", "source", "code"),
     [
         ({"multiply": {"by": 2}}, DATE, "transform_type_wrong"),
+        ("concat", TEXT, "transform_type_wrong"),
+        ("split", TEXT, "split_needs_parts"),
+        ("currencyRound", NUMBER, "transform_parameter_missing"),
         ({"expression": "nix + 1"}, TEXT, "expression_wrong"),
         ({"expression": "value +"}, TEXT, "expression_wrong"),
         ({"expression": "value + 1"}, TEXT, "expression_wrong"),
@@ -369,6 +383,7 @@ def test_every_claim_is_put_to_the_proof() -> None:
         "expression": "value",
         "concat": {},
         "split": {},
+        "currencyRound": {},
     }
     assert tried.keys() == TRANSFORMS.keys()
     claiming = {name for name, params in tried.items() if steps_back(steps_of([{name: params}]))}

@@ -270,6 +270,7 @@ def main() -> int:
     parser.add_argument("--way", choices=WAYS, default="kill", help="what happens to the process")
     parser.add_argument("--name", default="crash", help="what its databases are called")
     parser.add_argument("--every", type=int, default=1, help="only every so many moments")
+    parser.add_argument("--long", type=int, default=1, help="and of those of long stages again only every so many")
     arguments = parser.parse_args()
     gc.freeze()  # What all the processes share stays shared.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -290,7 +291,8 @@ def main() -> int:
 
         well(ground, people)
         ground.keep(str(number))
-        tally = enumerate_stage(ground, stage, str(number), arguments.every, WAYS[arguments.way])
+        every = arguments.every * (arguments.long if stage.long else 1)
+        tally = enumerate_stage(ground, stage, str(number), every, WAYS[arguments.way])
         print(f"{stage.name}: {tally.calls} calls, {2 * tally.calls} boundaries; {arguments.way} at {tally.tried}")
         total, tried, wrong = total + tally.calls, tried + tally.tried, wrong + tally.wrong
     where = "SQLite" if ground.server is None else "PostgreSQL"

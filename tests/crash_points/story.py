@@ -1,10 +1,11 @@
 """What goes on while processes are killed: a first load with a twin, new records and edits both ways with a conflict
-and a record that is refused, deletions that travel with the refused record's retry, and a person's resolution."""
+and a record that is refused, deletions that travel with the refused record's retry, a person's resolution, and a full
+run in ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,12 @@ class Place(World):
 @dataclass(frozen=True)
 class Stage:
     """A part of the story. `people`: what they do before it. `work`: what may die at every moment; it is told again
-    by whoever finds that nothing of it was noted."""
+    by whoever finds that nothing of it was noted. `long`: it has so many moments that some will do by day."""
 
     name: str
     people: Callable[[Place], None]
     work: Callable[[Place], None]
+    long: bool = False
 
 
 def first_records(place: Place) -> None:
@@ -118,9 +120,25 @@ def resolve(place: Place) -> None:
     place.work()
 
 
+def many(place: Place) -> None:
+    """Enough for some ranges; one of the new ones has a twin."""
+    for number, name in (("20", "Twenty"), ("21", "Twenty-one"), ("22", "Twenty-two")):
+        place.add(LOCAL, number=number, name=name, city="Oslo")
+    place.add(INTEGRATION, accountid="a22", accountnumber="22", name="Twenty-two", address1_city="Oslo")
+    place.edit(LOCAL, place.key(LOCAL, "2"), city="Drammen")
+
+
+def shared(place: Place) -> None:
+    """A full run whose readings are cut."""
+    place.ask_for("full")
+    place.context = replace(place.context, range_size=4)
+    place.work()
+
+
 STAGES: Sequence[Stage] = (
     Stage("first load", first_records, load),
     Stage("edits, new records, a conflict, a refusal", edits, load),
     Stage("deletions, a retry", deletions, delete),
     Stage("a resolution", nobody, resolve),
+    Stage("a full run in ranges", many, shared, long=True),
 )

@@ -14,9 +14,9 @@ import pytest
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[2]
-EVERY = "1" if os.environ.get("ACCORD_EVERY_MOMENT") else "4"
+EVERY, LONG = ("1", "1") if os.environ.get("ACCORD_EVERY_MOMENT") else ("4", "6")
 """Only the nightly tests go through all moments on PostgreSQL, where each needs new databases, and through all at which
-a process may be stopped."""
+a process may be stopped, and at all of the run that is worked on in ranges."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def memory() -> Iterator[Path]:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-    command = [sys.executable, "-m", "tests.crash_points", *arguments]
+    command = [sys.executable, "-m", "tests.crash_points", *arguments, "--long", LONG]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     with capsys.disabled():
         print(f"\n{done.stdout}", end="")

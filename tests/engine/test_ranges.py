@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +16,11 @@ from service.engine.task import Stop
 from service.operations import execution, runs, sharing
 from service.store import couplings, ranges, sql, watermarks
 from service.store import runs as run_rows
+from service.store.database import database, open_database
 from service.store.models import RunRange, SyncRun
 from service.store.runs import Lease
 from tests.faults import Fault, Faults, VirtualClock
+from tests.servers import PostgresServer
 from tests.world import LINES, World, errors, records, tally
 
 KEYLESS = [{**item, "match_key": None} for item in LINES]
@@ -316,21 +320,41 @@ def test_cancelling_stops_everybody_at_their_next_page(team: Team) -> None:
 
 
 def test_a_run_waits_for_others_before_it_is_cancelled(team: Team) -> None:
+    """Whoever has the run hands it over; nobody takes it while a page of it is under way."""
     team.world.map(KEYLESS)
     customers(team.world, 40)
     run_id, lease = team.cut()
 
     def meanwhile() -> None:
         runs.cancel(team.context, run_id, "anna")
-        run_rows.hand_over(lease)
-        team.lead(lambda: Stop.CANCEL, owner="second")
+        execution.carry_out(team.context, lease, lambda: Stop.CANCEL, lambda _: None, PAGE)
         assert runs.get(run_id).status == "running", "a page is still under way"
+        assert not team.lead(owner="second")
 
     team.before_first("insert", meanwhile)
     assert team.help(lambda: Stop.CANCEL if run_rows.cancel_wanted(run_id) else None)
     assert runs.get(run_id).status == "running"
     assert team.lead(lambda: Stop.CANCEL, owner="third")
     assert runs.get(run_id).status == "cancelled"
+
+
+def test_who_takes_the_run_leaves_alone_what_others_are_about_to_send(team: Team) -> None:
+    """Whoever takes a run settles what a crash left; what belongs to a range is for whoever has that."""
+    team.world.map(KEYLESS)
+    customers(team.world, 40)
+    run_id, lease = team.cut()
+    noted = "SELECT source_key FROM intents WHERE range_id IS NOT NULL ORDER BY id"
+
+    def meanwhile() -> None:
+        before = sql.rows(noted)
+        run_rows.hand_over(lease)
+        assert team.lead(lambda: Stop.HAND_OVER, owner="second")
+        assert len(before) == PAGE
+        assert sql.rows(noted) == before
+
+    team.before_first("insert", meanwhile)
+    assert team.help()
+    assert tally(team.finish(run_id), "toIntegration") == {"read": 40, "inserted": 40}
 
 
 def test_a_side_that_fails_in_one_range_fails_the_run(team: Team) -> None:
@@ -479,3 +503,32 @@ def test_a_lease_tells_of_its_range(team: Team) -> None:
     run_rows.hand_over(lease)
     with pytest.raises(run_rows.LeaseLost):
         execution.keep_lease(team.context, lease)
+
+
+def test_who_gives_in_to_another_tries_again(postgres: PostgresServer) -> None:
+    """Two workers write down the same causes in different orders: PostgreSQL lets one of them fail, as a clash."""
+    name = f"deadlock_{uuid.uuid4().hex[:12]}"
+    open_database(postgres.create_database(name))
+    with database.connection_context():
+        sql.execute("CREATE TABLE cause (id BIGINT PRIMARY KEY, count BIGINT)")
+        sql.execute("INSERT INTO cause VALUES (1, 0), (2, 0)")
+    met, clashes = threading.Barrier(2), []
+
+    def write(*ids: int) -> None:
+        with database.connection_context():
+            try:
+                with sql.transaction():
+                    sql.execute("UPDATE cause SET count = count + 1 WHERE id = ?", ids[0])
+                    met.wait(10)
+                    sql.execute("UPDATE cause SET count = count + 1 WHERE id = ?", ids[1])
+            except sql.Clash:
+                clashes.append(ids)
+
+    both = [threading.Thread(target=write, args=ids) for ids in ((1, 2), (2, 1))]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(30)
+    database.obj.close_all()
+    postgres.drop_database(name)
+    assert len(clashes) == 1

@@ -122,6 +122,11 @@ class Installation:
         with psycopg.connect(self.application) as opened:
             return opened.execute(said(statement), parameters).fetchall()
 
+    def change(self, statement: str) -> None:
+        """What people, or a test, do in the applications."""
+        with psycopg.connect(self.application) as opened:
+            opened.execute(said(statement))
+
     def runs(self, columns: str, condition: str = "TRUE") -> list[tuple[Any, ...]]:
         """What the state says about runs."""
         with psycopg.connect(self.state) as opened:

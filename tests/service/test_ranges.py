@@ -49,6 +49,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServ
         postgres.drop_database(database_name)
 
 
+@pytest.mark.slow
 def test_workers_are_killed_in_the_midst_of_ranges(place: Installation) -> None:
     (mapping_id,) = place.map(1, RECORDS)
     chance = random.Random(SEED)

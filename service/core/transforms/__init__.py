@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from service.core.records import Field, FieldType, Scalar
 from service.core.transforms.base import Function, Given, Parameter, Step, Transform
+from service.core.transforms.currencies import CURRENCY_TRANSFORMS
 from service.core.transforms.expressions import EXPRESSION
 from service.core.transforms.lists import LIST_TRANSFORMS
 from service.core.transforms.moments import MOMENT_TRANSFORMS
@@ -27,6 +28,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     **MOMENT_TRANSFORMS,
     **VALUE_TRANSFORMS,
     **LIST_TRANSFORMS,
+    **CURRENCY_TRANSFORMS,
     "expression": EXPRESSION,
 }
 """Every transformation, by the name that a mapping uses."""

@@ -24,42 +24,42 @@ from service.core.transforms.base import (
     whole,
 )
 
-_EXACT = Context(prec=120)
+EXACT = Context(prec=120)
 """More digits than any application stores, so that multiplying loses none."""
-_MODES = {"halfEven": ROUND_HALF_EVEN, "halfUp": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+MODES = {"halfEven": ROUND_HALF_EVEN, "halfUp": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
 
 
-def _decimal(given: Given, value: Any) -> Decimal:
+def decimal(given: Given, value: Any) -> Decimal:
     """The number that a value is. Raises Unconvertible."""
     if not isinstance(value, bool):
         try:
             found = Decimal(value.strip() if isinstance(value, str) else repr(value))
         except InvalidOperation:
             raise refuse(given, "not_a", expected="number") from None
-        if found.is_finite() and abs(found.adjusted()) < _EXACT.prec:
+        if found.is_finite() and abs(found.adjusted()) < EXACT.prec:
             return found
     raise refuse(given, "not_a", expected="number")
 
 
 def _round(given: Given, params: Params) -> Function:
-    step, mode = Decimal(1).scaleb(-params["scale"]), _MODES[params["mode"]]
+    step, mode = Decimal(1).scaleb(-params["scale"]), MODES[params["mode"]]
 
     def rounded(value: Scalar) -> Scalar:
         if value is None or value == "":
             return value
-        return decimal_text(_decimal(given, value).quantize(step, rounding=mode, context=_EXACT))
+        return decimal_text(decimal(given, value).quantize(step, rounding=mode, context=EXACT))
 
     return rounded
 
 
 def _multiply(given: Given, params: Params) -> Function:
     by = Decimal(str(params["by"]))
-    return lambda value: value if value in (None, "") else decimal_text(_EXACT.multiply(_decimal(given, value), by))
+    return lambda value: value if value in (None, "") else decimal_text(EXACT.multiply(decimal(given, value), by))
 
 
 def _divide(given: Given, params: Params) -> Function:
     by = Decimal(str(params["by"]))
-    return lambda value: value if value in (None, "") else decimal_text(_EXACT.divide(_decimal(given, value), by))
+    return lambda value: value if value in (None, "") else decimal_text(EXACT.divide(decimal(given, value), by))
 
 
 def _dividing(params: Params) -> Step:
@@ -91,7 +91,7 @@ def _format(given: Given, params: Params) -> Function:
     def formatted(value: Scalar) -> Scalar:
         if value is None or value == "":
             return value
-        number = _decimal(given, value).quantize(step, rounding=ROUND_HALF_EVEN, context=_EXACT)
+        number = decimal(given, value).quantize(step, rounding=ROUND_HALF_EVEN, context=EXACT)
         plain = f"{number or abs(number):,f}"
         return plain.replace(",", "\0").replace(".", point).replace("\0", group)
 
@@ -107,7 +107,7 @@ def _parse(given: Given, params: Params) -> Function:
         plain = value.strip().replace(group, "") if group else value.strip()
         if point != "." and "." in plain:
             raise refuse(given, "not_a", expected="number")
-        return decimal_text(_decimal(given, plain.replace(point, "."))) if plain else None
+        return decimal_text(decimal(given, plain.replace(point, "."))) if plain else None
 
     return parsed
 
@@ -130,7 +130,7 @@ _TO_DECIMAL = always(FieldType.DECIMAL)
 
 NUMBER_TRANSFORMS = {
     "round": Transform(
-        _round, {"scale": whole(0, 20, default=2), "mode": choice(*_MODES, default="halfEven")}, NUMBERS, _TO_DECIMAL
+        _round, {"scale": whole(0, 20, default=2), "mode": choice(*MODES, default="halfEven")}, NUMBERS, _TO_DECIMAL
     ),
     "multiply": Transform(_multiply, _BY, NUMBERS, _TO_DECIMAL, _dividing, _wrong_factor),
     "divide": Transform(_divide, _BY, NUMBERS, _TO_DECIMAL, _multiplying, _wrong_factor),
