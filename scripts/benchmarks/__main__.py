@@ -15,20 +15,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import check, report, service
+from scripts.benchmarks import check, forms, page, peers, report, service
 from scripts.benchmarks.contenders import NAMES
 from scripts.benchmarks.databases import KINDS, databases
 from scripts.benchmarks.rounds import Figures, Results, play
 from scripts.benchmarks.story import STORIES
 
 TOLD = tuple(item for told in STORIES.values() for item in told)
-ALONE = ("A1", "console", "A2")
+ALONE = ("W6", "A1", "console", "A2", "forms")
 ITEMS = (*TOLD, *ALONE)
 
 
 def main() -> None:
     given = arguments()
-    if given.check or given.accept:
+    if given.document:
+        page.write(given.document)
+    elif given.check or given.accept:
         hold_against_accepted(given)
     else:
         measure(given)
@@ -59,10 +61,21 @@ def measure(given: argparse.Namespace) -> None:
                     found, given.sizes, given.contenders, told, given.runs, given.repeats, given.count
                 ):
                     results.setdefault(key, Figures()).add(costs)
+                    keep(results, answers, given)
+                for size in given.sizes if given.peers else ():
+                    for key, costs in peers.measure(found, size, given.runs):
+                        results.setdefault(key, Figures()).add(costs)
                 answers += service.ask(found, given.items, max(given.sizes), given.runs)
+    if "forms" in given.items:
+        forms.measure(given.sizes)
     results = dict(sorted(results.items(), key=_order))
     lines = report.counts(results) if given.count else report.costs(results) + report.growth(results)
     print("\n".join((lines if results else []) + service.report(answers)))
+    keep(results, answers, given)
+
+
+def keep(results: Results, answers: list[service.Answered], given: argparse.Namespace) -> None:
+    """Write down what is known so far, so that nothing is lost of a measurement that is ended early."""
     if given.json:
         given.json.write_text(json.dumps(document(results, answers, given), indent=1))
 
@@ -76,9 +89,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="how often everything is measured")
     parser.add_argument("--repeats", type=int, default=3, help="how often the short items are measured in each run")
     parser.add_argument("--count", action="store_true", help="count the work instead of measuring the time")
+    parser.add_argument("--peers", action="store_true", help="also dlt, on PostgreSQL: W1 and W3, one way")
     parser.add_argument("--check", action="store_true", help="count the work of small tables; fail where it grew")
     parser.add_argument("--accept", action="store_true", help="take what --check counts for what counts from now on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every run there")
+    parser.add_argument(
+        "--document", type=Path, nargs="+", metavar="FILE", help="renew docs/performance.md from files of --json"
+    )
     parser.add_argument("--folder", type=Path, help="where the databases are made; needs about 3 GB for a million rows")
     return parser.parse_args(words)
 

@@ -9,7 +9,7 @@ import structlog
 from cryptography.fernet import Fernet
 
 from scripts.benchmarks.databases import Place
-from scripts.benchmarks.tables import ERP, SHAPES, Shape
+from scripts.benchmarks.tables import CRM, ERP, SHAPES, Shape
 from service.core.records import Direction
 from service.operations import connections, mappings, runs
 from service.operations.context import Context, SecretBox
@@ -22,7 +22,9 @@ from service.worker import run_until_idle
 class AccordContender:
     """Runs are queued, claimed and carried out as by the worker."""
 
-    def __init__(self, place: Place, matching: bool, integration: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, place: Place, matching: bool, integration: dict[str, Any] | None = None, shape: Shape = CRM
+    ) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         open_database(place.state)
         migrate()
@@ -31,13 +33,15 @@ class AccordContender:
         self._context = Context(SecretBox(Fernet.generate_key().decode()), lease=3_600_000_000)
         erp = self._connection("erp", "sql", {"url": place.erp})
         crm = self._connection("crm", **(integration or {"kind": "sql", "settings": {"url": place.crm}}))
-        document = mapping_document((erp, crm), matching)
+        document = mapping_document((erp, crm), matching, (ERP, shape))
         self._mapping: int = mappings.create(self._context, document, "bench")["id"]
         self._run = 0
 
-    def _connection(self, name: str, kind: str, settings: dict[str, Any]) -> int:
-        given: dict[str, Any] = {"credentials": None, "enabled": True, "actor": "bench"}
-        made: int = connections.create(self._context, name=name, kind=kind, settings=settings, **given).id
+    def _connection(
+        self, name: str, kind: str, settings: dict[str, Any], credentials: dict[str, Any] | None = None
+    ) -> int:
+        given: dict[str, Any] = {"settings": settings, "credentials": credentials, "enabled": True, "actor": "bench"}
+        made: int = connections.create(self._context, name=name, kind=kind, **given).id
         return made
 
     def ask(self, what: str) -> None:

@@ -27,7 +27,7 @@ def costs(results: Results) -> list[str]:
     head = f"{'':11}{'rows':>10}  {'item':10}{'':8}" + "".join(f"{name:>10}" for name in ("CPU s", *COSTS[1:4], "MB"))
     lines = [head + "   CPU against plain        against tuned"]
     for (kind, size, item, name), figures in results.items():
-        shown = "".join(f"{_short(figures.median(cost)):>10}" for cost in COSTS)
+        shown = "".join(f"{short(figures.median(cost)):>10}" for cost in COSTS)
         ratios = ""
         if name == "accord":
             rivals = [results.get((kind, size, item, loop)) for loop in LOOPS]
@@ -49,7 +49,7 @@ def ratios(ours: Figures, theirs: Figures, cost: str = "cpu") -> list[float]:
     return [one / other for one, other in pairs if other > 0.0005]
 
 
-def _short(seconds: float) -> str:
+def short(seconds: float) -> str:
     return f"{seconds:.4f}" if seconds < 1 else f"{seconds:.2f}" if seconds < 100 else f"{seconds:.0f}"
 
 

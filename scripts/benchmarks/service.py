@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from scripts.benchmarks import odata
 from scripts.benchmarks.asking import CONSTANT, Asking
 from scripts.benchmarks.databases import Databases
 from scripts.benchmarks.filled import SKIPPED
@@ -41,6 +42,8 @@ def ask(found: Databases, items: Iterable[str], rows: int, runs: int) -> list[An
             answers += [Answered(found.kind, item, rows, path, **costs) for path, costs in told]
         elif item == "A2":
             answers.append(_due(found, runs))
+        elif item == "W6":
+            answers += _odata(found, runs)
     return answers
 
 
@@ -52,6 +55,20 @@ def _due(found: Databases, runs: int) -> Answered:
     walls = [one["wall"] * 1000 for one in costs]
     cpu = median(one["cpu"] for one in costs) * 1000
     return Answered(found.kind, "A2", 0, "all mappings", median(walls), max(walls), cpu)
+
+
+def _odata(found: Databases, runs: int) -> list[Answered]:
+    told: list[dict[str, dict[str, float]]] = []
+    for _ in range(runs):
+        with found.place(odata.ROWS, False) as place:
+            told.append(in_own_process("odata", place.document()))
+    answers = []
+    for name, title in odata.TITLES.items():
+        walls = [one[name]["wall"] * 1000 for one in told]
+        what = f"{title}, {told[0][name]['requests']:.0f} requests"
+        cpu = median(one[name]["cpu"] for one in told) * 1000
+        answers.append(Answered(found.kind, "W6", odata.ROWS, what, median(walls), max(walls), cpu))
+    return answers
 
 
 def report(answers: Sequence[Answered]) -> list[str]:

@@ -109,6 +109,9 @@ class Connector(ABC):
     accepts_keys: ClassVar[bool] = True
     """Whether the application takes a key of our choice for a new record of a table without generated keys."""
 
+    has_feeds: ClassVar[bool] = False
+    """Whether a table of this kind may have a feed; else `changes` is never called."""
+
     overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
 

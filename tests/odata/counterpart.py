@@ -231,10 +231,13 @@ class Processor(InMemoryProcessor):
 
     def _bind(self, name, existing, incoming):
         """Lookups that are given as links become the keys that they lead to."""
-        for nav, (source, _) in self.tables[name].get("lookups", {}).items():
+        for nav, (source, target) in self.tables[name].get("lookups", {}).items():
             for link in incoming.navigation_links:
                 if link.title == nav:
                     [where] = link.bind_links
+                    known = ("systemusers", "teams") if target == "owners" else (target,)
+                    if where != "None" and where.strip("/").partition("(")[0] not in known:
+                        raise ODataApplicationException(f"{nav} leads to {known}.", HttpStatusCode.BAD_REQUEST)
                     set_value(existing, source, None if where == "None" else uuid.UUID(where[-37:-1]), "Guid")
 
     def _check_rules(self, name, existing, incoming):

@@ -139,7 +139,7 @@ ADDRESS = {
     "emailaddress1": text(100),
     "websiteurl": text(200),
 }
-OWNER = {"ownerid": ("_ownerid_value", "systemusers")}
+OWNER = {"ownerid": ("_ownerid_value", "owners")}
 DATAVERSE = {
     "accounts": dataverse(
         "account",
@@ -178,6 +178,7 @@ DATAVERSE = {
         currencyprecision={"type": "Int32"},
         exchangerate={"type": "Decimal", "precision": 23, "scale": 10},
     ),
+    "owners": dataverse("principal", "ownerid"),
     "systemusers": dataverse(
         "systemuser",
         "systemuserid",

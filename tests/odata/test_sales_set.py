@@ -147,6 +147,7 @@ def test_records_travel_both_ways(sales: Sales) -> None:
         creditLimit="1500",
     )
     sales.add("local", "customers", number="20000", displayName="Blocked", blocked="All")
+    sales.add("local", "customers", number="30000", displayName="Plain & Ltd")  # Refers to nothing: GUIDs of zeros.
     sales.add("local", "vendors", number="V1", displayName="Wood & Sons", paymentTermsId=net30)
     bob = sales.add("integration", "accounts", name="Bob's", customertypecode=3, paymenttermscode=1)
     sales.add("integration", "accounts", name="Inactive", customertypecode=3, statecode=1)
@@ -187,14 +188,14 @@ def test_records_travel_both_ways(sales: Sales) -> None:
     assert sales.rows("local", "salespeoplePurchasers", "code")["JR"]["displayName"] == "John Roberts"
     # Customers and vendors, with what they refer to.
     accounts = sales.rows("integration", "accounts", "name")
-    assert accounts.keys() == {"Ærlig Ås & Co", "Bob's", "Wood & Sons", "Inactive"}
+    assert accounts.keys() == {"Ærlig Ås & Co", "Bob's", "Wood & Sons", "Inactive", "Plain & Ltd"}
     first = accounts["Ærlig Ås & Co"]
     assert (first["accountnumber"], first["customertypecode"], first["_ownerid_value"]) == ("10000", 3, user)
     assert first["_transactioncurrencyid_value"] == currency["transactioncurrencyid"]
     assert options[str(first["paymenttermscode"])] == "NET 60"
     assert accounts["Wood & Sons"]["customertypecode"] == 11
     customers = sales.rows("local", "customers", "displayName")
-    assert customers.keys() == {"Ærlig Ås & Co", "Blocked", "Bob's"}
+    assert customers.keys() == {"Ærlig Ås & Co", "Blocked", "Bob's", "Plain & Ltd"}
     assert (customers["Bob's"]["paymentTermsId"], customers["Bob's"]["currencyId"]) == (net30, BLANK)
     # Contacts with their customer.
     contacts = sales.rows("integration", "contacts", "fullname")
@@ -225,6 +226,7 @@ def test_records_travel_both_ways(sales: Sales) -> None:
         name="Bob & Sons",
         _transactioncurrencyid_value=currency["transactioncurrencyid"],
     )
+    sales.edit("integration", "accounts", bob, paymenttermscode=None)
     sales.edit("integration", "contacts", carl, jobtitle="Buyer")
     ended = sales.run_all()
     assert {run.status for run in ended.values()} == {"succeeded"}
@@ -233,7 +235,7 @@ def test_records_travel_both_ways(sales: Sales) -> None:
         "Bergen",
         None,
     )
-    assert customers["Bob & Sons"]["currencyId"] == euro
+    assert (customers["Bob & Sons"]["currencyId"], customers["Bob & Sons"]["paymentTermsId"]) == (euro, BLANK)
     assert sales.rows("local", "contacts", "displayName")["Carl Bo"]["jobTitle"] == "Buyer"
 
 

@@ -1,8 +1,12 @@
 """The counted work of the engine: what `scripts/bench --check` says, on small tables."""
 
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
 import pytest
 
-from scripts.benchmarks import check
+from scripts.benchmarks import check, page
 from scripts.benchmarks.check import Counts
 from scripts.benchmarks.databases import KINDS
 from tests.servers import PostgresServer
@@ -42,3 +46,30 @@ def test_work_that_grows_with_the_table_is_told() -> None:
     assert [str(one) for one in check.growing(found)] == [
         "sqlite W3 of 10,000 rows against 2,000: statements 100 -> 500 (5.00 times)"
     ]
+
+
+def test_figures_become_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`scripts/bench --document`: ratios of each run as median, least and most; other text of the page stays."""
+    costs = {"cpu": 3.0, "service": 1.0, "database": 2.0, "wall": 4.0, "memory": 50.0}
+    figures = [
+        {"databases": "sqlite", "rows": rows, "item": "W1", "contender": name, "runs": runs}
+        for rows in (1_000, 100_000)
+        for name, runs in (("accord", [costs] * 3), ("plain", [costs | {"cpu": cpu} for cpu in (1.0, 1.5, 3.0)]))
+    ]
+    answer = {"databases": "sqlite", "item": "A1", "rows": 1, "what": "/errors", "median": 1.0, "p99": 2.0, "cpu": 1.0}
+    measured = tmp_path / "figures.json"
+    measured.write_text(json.dumps({"figures": figures, "answers": [answer]}))
+    shown, drawn = tmp_path / "performance.md", tmp_path / "performance.svg"
+    shown.write_text(f"Before.\n\n{page.BEGIN}\nold\n{page.END}\n\nAfter.\n")
+    monkeypatch.setattr(page, "PAGE", shown)
+    monkeypatch.setattr(page, "PICTURE", drawn)
+    page.write([measured])
+    text = shown.read_text()
+    assert "| sqlite | 100,000 | first load one way | 3.00 | 2.00 | 4.00 | 50 | 3 | 2.0 (1.0 to 3.0) | – |" in text
+    assert "| sqlite | A1 `/errors` | 1.0 | 2.0 | 1.0 |" in text
+    assert text.startswith("Before.")
+    assert text.endswith("After.\n")
+    assert "old" not in text
+    lines = ElementTree.fromstring(drawn.read_text()).iter("{http://www.w3.org/2000/svg}polyline")
+    # CPU and memory of each contender, and the accepted round trips of three items on both kinds of databases.
+    assert len(list(lines)) == 4 + 6

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from service.worker import run_until_idle
 from tests.companies import KEYS, Truth, map_companies, write
 from tests.world import new_context
 
-SIZES = (10_000,)
 LEVEL = 4
 MOST_GROWTH = 1.5
 """So much more memory may the largest size take than the smallest."""
@@ -59,7 +59,9 @@ def match(folder: Path, size: int) -> dict[str, Any]:
 
 def _make(folder: Path, size: int) -> tuple[dict[Side, Path], Path]:
     """The two databases and the truth, made by another process, so that its memory is not counted here."""
-    done = subprocess.run([sys.executable, "-m", "scripts.bench_match", "--make", str(size), str(folder)], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.benchmarks.forms", "--make", str(size), str(folder)], check=True
+    )
     done.check_returncode()
     files = {side: folder / f"companies_{side}.db" for side in Side}
     return files, folder / "truth.json"
@@ -73,27 +75,29 @@ def make(size: int, folder: Path) -> None:
 
 
 def in_own_process(size: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "scripts.bench_match", "--only", str(size)]
+    command = [sys.executable, "-m", "scripts.benchmarks.forms", "--only", str(size)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+def measure(sizes: Sequence[int]) -> None:
+    """Measure each size in a process of its own, and print the table."""
+    report({size: in_own_process(size) for size in sizes})
+
+
 def main() -> None:
+    """What one of these processes does."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="records of each side")
-    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--only", type=int)
+    parser.add_argument("--make", nargs=2)
     given = parser.parse_args()
     if given.make:
         make(int(given.make[0]), Path(given.make[1]))
         return
-    if given.only:
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(match(Path(folder), given.only)))
-        return
-    report({size: in_own_process(size) for size in given.sizes})
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(match(Path(folder), given.only)))
 
 
 def report(found: dict[int, dict[str, Any]]) -> None:
