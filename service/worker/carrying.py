@@ -125,8 +125,6 @@ class Heart:
         self.given_back = False
 
     def __enter__(self) -> Heart:
-        if run_rows.cancel_wanted(self._lease.run_id):
-            self._cancelled.set()
         self._thread.start()
         return self
 

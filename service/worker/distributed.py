@@ -175,7 +175,9 @@ class QueueWorker:
             if lease is None:
                 self._come_back(run_id)
                 return
-            place = Place(self._stopping, lambda _: _wish(job), short=job.additional_context["short"])
+            # Who asked while nobody had the run asked the state alone.
+            asked = cancelled(lease)
+            place = Place(self._stopping, lambda _: asked or _wish(job), short=job.additional_context["short"])
             over = carry_out(self._context, lease, place)
         if not over:
             raise Later(to=self._queue_of(run_id), priority=going_on(job.job.priority))
