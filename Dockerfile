@@ -13,7 +13,7 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/accord accord
 # Only what accord-sync needs is taken from the wheels: the build backend stays behind.
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels "accord-sync[mariadb,postgres]" \
+    pip install --no-cache-dir --no-index --find-links /wheels "accord-sync[mariadb,postgres,procrastinate]" \
     && pip uninstall --yes pip
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

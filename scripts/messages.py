@@ -23,9 +23,17 @@ from service.wording.terms import TERMS
 from service.wording.words import Counted
 
 SERVICE = Path(shell.__file__).parent
-CALLS = {"tell": 1, "tell_count": 2, "DatabaseRefused": 1, "QueueUnavailable": 1, "TracingUnavailable": 1, "Wrong": 1}
+CALLS = {
+    "tell": 1,
+    "tell_count": 2,
+    "DatabaseRefused": 1,
+    "QueueUnavailable": 1,
+    "StillWorking": 1,
+    "TracingUnavailable": 1,
+    "Wrong": 1,
+}
 """What is called with a text, and how many of its first arguments are forms of it."""
-_PYTHON = ("cli/*.py", "settings.py", "store/database.py", "telemetry.py", "worker/*.py")
+_PYTHON = ("cli/*.py", "operations/upgrading.py", "settings.py", "store/database.py", "telemetry.py", "worker/*.py")
 _WIDTH = 116
 
 

@@ -151,7 +151,11 @@ def _name(settings: Mapping[str, Any]) -> str:
 
 def around(inner: Connector, name: str, faults: Faults) -> Connector:
     """A connector in front of another, to which everything goes that gets through."""
-    kind = type("FaultyConnector", (_FaultyConnector,), {"kind": inner.kind, "accepts_keys": inner.accepts_keys})
+    kind = type(
+        "FaultyConnector",
+        (_FaultyConnector,),
+        {"kind": inner.kind, "accepts_keys": inner.accepts_keys, "has_feeds": inner.has_feeds},
+    )
     made: Connector = kind(inner, name, faults)
     return made
 

@@ -7,9 +7,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, LiteralString
@@ -47,6 +48,7 @@ class PostgresServer:
 
     port: int
     password: str  # Whoever else is on this machine could otherwise run programs through it.
+    restart: Callable[[], None]  # Without a word to whoever is connected, and without saying goodbye to the disk.
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
@@ -172,7 +174,8 @@ def _start(programs: Path, home: Path, as_user: dict[str, Any]) -> PostgresServe
         except CannotStart:
             if not tries_left:
                 raise
-    return PostgresServer(port, password)
+    again: list[str | Path] = ["restart", "--wait", "--silent", "--mode=immediate", "-D", data, "-o", f"-p {port}"]
+    return PostgresServer(port, password, partial(_call, [programs / "pg_ctl", *again], home, as_user))
 
 
 def _call(command: Sequence[str | Path], home: Path, as_user: dict[str, Any]) -> None:

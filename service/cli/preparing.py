@@ -16,6 +16,7 @@ from service.core.errors import AccordError, Explained, Invalid, Problem
 from service.operations import restored, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
+from service.operations.upgrading import upgrade
 from service.settings import (
     LONG_ENOUGH,
     Settings,
@@ -28,7 +29,8 @@ from service.settings import (
     with_secrets,
 )
 from service.shell import explain, tell, tell_count
-from service.store.database import connection, is_postgresql, migrate, open_database, pending_migrations
+from service.store import levels
+from service.store.database import connection, is_postgresql, open_database, pending_migrations
 from service.worker.parts import part
 
 ACTOR = "cli"
@@ -36,9 +38,13 @@ ACTOR = "cli"
 
 
 class Refused(click.ClickException):
-    """What stops a command; the text says why."""
+    """What stops a command; the text says why, and the code is that of a finding of `accord check`."""
 
     exit_code = 2
+
+    def __init__(self, message: str, code: str = "installation_unusable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def context_of(settings: Settings, **more: Any) -> Context:
@@ -97,11 +103,19 @@ def prepared(*, migrating: bool) -> Settings:
 
 def bring_up_to_date(settings: Settings) -> list[str]:
     """Migrate our tables and those of the queue; returns the names of what was applied."""
-    done = migrate()
+    done = upgrade()
     return done if settings.queue_url is None else done + part("queue_schema").migrate()
 
 
+def newer(level: str) -> str:
+    """What is said where this version cannot work."""
+    return tell("The database was brought to {level} by a newer version; this one cannot work beside it.", level=level)
+
+
 def _assert_up_to_date(settings: Settings) -> None:
+    level = levels.closed_to_us()
+    if level is not None:
+        raise Refused(newer(level), "version_too_old")
     pending = pending_migrations()
     if pending:
         raise Refused(
@@ -109,11 +123,13 @@ def _assert_up_to_date(settings: Settings) -> None:
                 "The database lacks {number} migration; run `accord migrate` first.",
                 "The database lacks {number} migrations; run `accord migrate` first.",
                 len(pending),
-            )
+            ),
+            "migrations_missing",
         )
     if settings.queue_url is not None and part("queue_schema").missing():
         raise Refused(
-            tell("The database lacks tables of the queue; run `accord migrate` first, with ACCORD_QUEUE_URL.")
+            tell("The database lacks tables of the queue; run `accord migrate` first, with ACCORD_QUEUE_URL."),
+            "queue_tables_missing",
         )
 
 
@@ -144,14 +160,15 @@ def sentences(*, pointers: bool = False) -> Iterator[None]:
     try:
         yield
     except SettingsWrong as error:
-        raise Refused(" ".join(map(explain, error.problems))) from error
+        raise Refused(" ".join(map(explain, error.problems)), "settings_wrong") from error
     except UNREACHABLE as error:
-        raise Refused(tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)) from error
+        said = tell("The database of ACCORD_DATABASE_URL cannot be used: {detail}", detail=error)
+        raise Refused(said, "database_unusable") from error
     except Invalid as error:
         if pointers:
             raise Refused("\n".join(_problem(one) for one in error.problems)) from error
-        said = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
-        raise Refused(" ".join(said)) from error
+        told = (wording.say(one.code, one.params, shell.language()).message for one in error.problems)
+        raise Refused(" ".join(told)) from error
     except (Explained, AccordError) as error:
         raise Refused(explain(error)) from error
 

@@ -15,7 +15,7 @@ from prometheus_client import start_http_server
 from service import __version__, telemetry
 from service.api import events
 from service.app import create_app
-from service.cli.preparing import context_of, prepared, sentences
+from service.cli.preparing import Refused, context_of, newer, prepared, sentences
 from service.operations.context import Context
 from service.operations.figures import counted
 from service.settings import Settings
@@ -23,6 +23,7 @@ from service.shell import tell
 from service.store.database import open_database
 from service.worker import Worker
 from service.worker.parts import part
+from service.worker.presence import Presence
 
 GRACE = 25
 """Seconds that requests and runs have to come to a good end after SIGTERM; a supervisor waits 30 or so."""
@@ -63,12 +64,22 @@ def work() -> None:
         telemetry.start(os.environ)
         if settings.metrics_port is not None:
             start_http_server(settings.metrics_port, settings.host, counted().registry)
+        closed: list[str] = []
+
+        def leave(level: str) -> None:
+            closed.append(level)
+            stop.set()
+
+        presence = Presence(context, "worker", leave)
+        presence.start()
         worker.start()
         click.echo(tell("Accord {version} works on runs.", version=__version__), err=True)
         stop.wait()
         worker.stop(GRACE)
+        presence.stop()
         telemetry.stop()
-        del context
+        if closed:
+            raise Refused(newer(closed[0]))
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -77,6 +88,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, *, working: bool) -> None:
         self._settings, self._working = settings, working
         self._worker: Working | None = None
+        self._presence: Presence | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -101,10 +113,14 @@ class Server(BaseApplication):  # type: ignore[misc]
         """In the process that serves: open the database there, since connections do not survive a fork."""
         open_database(self._settings.database_url)
         telemetry.start(os.environ)
-        if not self._working:
-            return create_app(self._settings, context_of(self._settings))
-        context, self._worker = working_context(self._settings)
-        self._worker.start()
+        if self._working:
+            context, self._worker = working_context(self._settings)
+        else:
+            context = context_of(self._settings)
+        self._presence = Presence(context, "both" if self._working else "web", _leave)
+        self._presence.start()
+        if self._worker is not None:
+            self._worker.start()
         return create_app(self._settings, context)
 
     def _announce(self, _server: Any) -> None:
@@ -124,7 +140,15 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _ended(self, _server: Any, _process: Any) -> None:
         if self._worker is not None:
             self._worker.stop(GRACE)
+        if self._presence is not None:
+            self._presence.stop()
         telemetry.stop()
+
+
+def _leave(level: str) -> None:
+    """In the process that serves: have the server end as if somebody had asked for it."""
+    click.echo(newer(level), err=True)
+    os.kill(os.getppid(), signal.SIGTERM)
 
 
 def working_context(settings: Settings) -> tuple[Context, Working]:

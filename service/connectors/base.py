@@ -109,6 +109,9 @@ class Connector(ABC):
     accepts_keys: ClassVar[bool] = True
     """Whether the application takes a key of our choice for a new record of a table without generated keys."""
 
+    has_feeds: ClassVar[bool] = False
+    """Whether a table of this kind may have a feed; else `changes` is never called."""
+
     overlap: Stamp = 1_000_000
     """Microseconds behind the watermark that are read again: how late a stamp may appear by a foreign clock."""
 
@@ -125,6 +128,11 @@ class Connector(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back connections and files. May be called twice."""
+
+    def rest(self) -> bool:
+        """Told when nobody needs the connector for now; returns whether it may serve somebody else later. One that may
+        looks for itself, when it is used again, whether what it holds open still leads where it should."""
+        return False
 
     def fence(self, permit: Callable[[], None]) -> None:
         """From now on ask `permit` at the last moment before a write takes effect; it raises where it must not."""

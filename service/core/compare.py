@@ -60,8 +60,8 @@ def canonical(value: Any, type: FieldType) -> Scalar:
 def equal(one: Scalar, other: Scalar) -> bool:
     """Whether two canonical values of one field are the same; trailing blanks of a text do not count."""
     if one is other or one == other:
-        return isinstance(one, bool) == isinstance(other, bool)
-    if isinstance(one, str) and isinstance(other, str):
+        return (one is True or one is False) == (other is True or other is False)
+    if type(one) is str and type(other) is str:
         return one.rstrip(" ") == other.rstrip(" ")
     return False
 

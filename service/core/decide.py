@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from service.core.columns import new_rows
 from service.core.compare import Unconvertible
 from service.core.failures import Failure
 from service.core.flow import (
@@ -96,6 +97,14 @@ def decide_new(flows: Mapping[Side, Flow], source: Side, record: Record) -> Deci
     return _waiting(insert, flows, missing(flows, None, {source: record}))
 
 
+def decide_all_new(flows: Mapping[Side, Flow], source: Side, records: Sequence[Record]) -> list[Decision]:
+    """`decide_new` for many records."""
+    rows = new_rows(flows[source], records)
+    if rows is None:
+        return [decide_new(flows, source, record) for record in records]
+    return [Decision(Do.INSERT, Outcome.INSERTED, {source.other: row}) for row in rows]
+
+
 def waiting(decide_rest: Callable[[Mapping[Side, Flow]], Decision], flows: Mapping[Side, Flow], pair: Pair) -> Decision:
     """The decision about a pair without the references that are left for a later visit."""
     records = {pair.source: pair.record, pair.source.other: pair.destination}
@@ -123,7 +132,7 @@ def _waiting(
 def _decide_by_record(mapping: SyncMapping, flows: Mapping[Side, Flow], pair: Pair, destination: Record) -> Decision:
     flow, coupled = flows[pair.source], pair.coupled
     different = differences(flow, pair.record, destination, coupled)
-    agreed = frozenset(line.id for line in flow.lines) - withheld(flow, pair.record, destination, coupled)
+    agreed = flow.ids - withheld(flow, pair.record, destination, coupled)
     if not different:
         return Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=agreed)
     source_changed = flow.changed(pair.record, coupled.known[pair.source])
@@ -152,6 +161,8 @@ def _destination_changed(
     back, known = flows[pair.source.other], pair.coupled.known[pair.source.other]
     if known.base is None and known.modified_on is not None:
         return back.stamp_is_later(destination, known)
+    if back.as_in_base(destination, known):
+        return False
     base = known.base or {}
     return any(
         differs_from_base(destination, base, id, position)

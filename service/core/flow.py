@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from service.core.compare import Unconvertible, coerce, equal
 from service.core.failures import Failure
@@ -48,6 +49,9 @@ class Known:
 
 NOTHING_KNOWN = Known()
 
+_NOTHING = object()
+"""What no field holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coupled:
@@ -65,6 +69,7 @@ class Flow:
     `watched` are (line id, position) of every field of the source side whose value flows out of it: a difference from
     the base there is a change of the source. `remembered` are those of every mapped field of the source side.
     `lookup`: the couplings of the records that those at hand refer to. `templates`: default values for new records.
+    `ids`: those of the lines. `refers`: whether one of them leads to another record.
     """
 
     source: Side
@@ -73,6 +78,47 @@ class Flow:
     remembered: tuple[tuple[str, int], ...]
     lookup: Lookup = field(default_factory=dict)
     templates: tuple[Defaults, ...] = ()
+    _ids: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _pick: Callable[[Sequence[Scalar]], Sequence[Scalar]] = field(init=False, repr=False, compare=False)
+    _ways: tuple[tuple[Line, str, int, int], ...] = field(init=False, repr=False, compare=False)
+    ids: frozenset[str] = field(init=False, repr=False, compare=False)
+    refers: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ids", tuple(id for id, _ in self.remembered))
+        object.__setattr__(self, "_pick", _picker([position for _, position in self.remembered]))
+        ways = [(line, line.id, line.source, line.destination) for line in self.lines if line.source is not None]
+        object.__setattr__(self, "_ways", tuple(ways))
+        object.__setattr__(self, "ids", frozenset(line.id for line in self.lines))
+        object.__setattr__(self, "refers", any(line.pointer is not None for line in self.lines))
+
+    def unsettled(self, source: Record, destination: Record, coupled: Coupled) -> list[Line]:
+        """The lines that are not `settled`: something is new on one of the sides, or was never synchronized."""
+        here, there = coupled.known[self.source].base, coupled.known[self.source.other].base
+        if here is None or there is None or len(self._ways) < len(self.lines):
+            return [line for line in self.lines if not settled(line, source, destination, coupled, self.source)]
+        mine, theirs = source.values, destination.values
+        return [
+            line
+            for line, id, place, other in self._ways
+            if id not in there
+            or id not in here
+            # Nearly all are of one type and the same, and need no call.
+            or not (((now := theirs[other]) == (then := there[id]) and type(now) is type(then)) or equal(now, then))
+            or not (((now := mine[place]) == (then := here[id]) and type(now) is type(then)) or equal(now, then))
+        ]
+
+    def as_in_base(self, record: Record, known: Known) -> bool:
+        """Whether every mapped field surely is as the base has it, told at one look; False does not mean that one is
+        not."""
+        if known.base is None:
+            return False
+        now, then = list(self._pick(record.values)), [known.base.get(id, _NOTHING) for id in self._ids]
+        return now == then and list(map(type, now)) == list(map(type, then))
+
+    def base_of(self, record: Record) -> dict[str, Scalar]:
+        """What the base is to be while the record is as it is: the values of its mapped fields by line id."""
+        return dict(zip(self._ids, self._pick(record.values), strict=True))
 
     def desired(self, line: Line, record: Record) -> Scalar:
         """What the line wants the destination to hold. Raises Unconvertible."""
@@ -112,7 +158,7 @@ class Flow:
     def values_differ(self, record: Record, known: Known) -> bool:
         """Whether a value that flows out of the source is not that of the base, or has no base yet."""
         base = known.base
-        if base is None:
+        if base is None or self.as_in_base(record, known):
             return False
         return any(differs_from_base(record, base, id, position) for id, position in self.watched)
 
@@ -133,6 +179,13 @@ class Flow:
             and record.version == known.version
             and not self.values_differ(record, known)
         )
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[Scalar]], Sequence[Scalar]]:
+    """The values at these positions, at the speed of the interpreter's own."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda values: [values[position] for position in positions]
 
 
 def differs_from_base(record: Record, base: Mapping[str, Scalar], id: str, position: int) -> bool:
@@ -214,7 +267,8 @@ def missing(
     flows: Mapping[Side, Flow], coupled: Coupled | None, records: Mapping[Side, Record | None]
 ) -> tuple[Missing, ...]:
     """The references of these records that cannot be translated and would have to be, of both directions."""
-    return tuple(found for side, flow in flows.items() for found in _missing_of(flow, coupled, records, side))
+    refer = [(side, flow) for side, flow in flows.items() if flow.refers]
+    return tuple(found for side, flow in refer for found in _missing_of(flow, coupled, records, side))
 
 
 def _missing_of(
@@ -306,11 +360,13 @@ def differences(
     Unconvertible, also for a key that would have to change: the application would make another record of it.
     """
     found: dict[str, tuple[Line, Scalar]] = {}
-    for line in flow.lines:
+    open_ones = flow.unsettled(source, destination, coupled)
+    if flow.lookup:
+        ids = {line.id for line in open_ones}
+        open_ones = [line for line in flow.lines if line.id in ids or repointed(flow, line, source, destination)]
+    for line in open_ones:
         present = destination.values[line.destination]
         if line.returns and not returning and line.id not in besides:
-            continue
-        if settled(line, source, destination, coupled, flow.source) and not repointed(flow, line, source, destination):
             continue
         wanted = flow.desired(line, source)
         if equal(wanted, present) or (line.not_null and is_empty(wanted)):
@@ -322,14 +378,14 @@ def differences(
     return found
 
 
-def remember(flow: Flow, record: Record, known: Known, agreed: Sequence[str] | None, echo: bool) -> Known:
+def remember(flow: Flow, record: Record, known: Known, agreed: Set[str] | None, echo: bool) -> Known:
     """What a coupling is to remember of `flow.source` after a visit that left `record` there.
 
     The base of the lines in `agreed` (None: of all) is renewed; the others keep what they had, so that a change that
     did not travel yet still counts as one.
     """
-    fresh = {id: record.values[position] for id, position in flow.remembered}
-    if agreed is not None:
+    fresh = flow.base_of(record)
+    if agreed is not None and not fresh.keys() <= agreed:
         old = known.base or {}
         fresh = {id: fresh[id] if id in agreed else old[id] for id in fresh if id in agreed or id in old}
     return Known(record.modified_on, record.version, fresh, echo)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.core.decide import Do
 from service.core.failures import Failure, SideFailed
-from service.core.flow import NOTHING_KNOWN, Coupled
+from service.core.flow import NOTHING_KNOWN, Coupled, Known
 from service.core.outcomes import Outcome
 from service.core.records import FieldType, Record, Side
 from service.engine.decisions import decide_again, recoupled
@@ -58,7 +58,8 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     side = source.other
-    items = [Insert(visit.decision.writes[side], _choose_key(task, side, visit)) for visit in visits]
+    choose = _key_chooser(task, side)
+    items = [Insert(visit.decision.writes[side], choose(visit)) for visit in visits]
     noted = [Intent(visit.record.key, item.key, item.values) for visit, item in zip(visits, items, strict=True)]
     with sql.transaction():
         runs.assert_held(task.lease)
@@ -86,25 +87,33 @@ def _look_for_arrived(task: Task, side: Side, items: Sequence[Insert], results: 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
     if visit.coupled is not None:
         return recoupled(visit.coupled, source.other, made.key)
-    keys = {source: visit.record.key, source.other: made.key}
-    return Coupled(0, keys, dict.fromkeys(Side, NOTHING_KNOWN))
+    return Coupled(0, {source: visit.record.key, source.other: made.key}, _UNKNOWN)
 
 
-def _choose_key(task: Task, side: Side, visit: Visit) -> str | None:
-    """A key of our own, so that after a crash the record can be found by it; None where the application, or one of the
-    written values, makes the key."""
+_UNKNOWN: Mapping[Side, Known] = dict.fromkeys(Side, NOTHING_KNOWN)
+
+
+def _key_chooser(task: Task, side: Side) -> Callable[[Visit], str | None]:
+    """What gives a key of our own to a new record of `side`, so that after a crash it can be found by it; None where
+    the application, or one of the written values, makes the key."""
     target = task.mapping.side(side)
-    field = target.fields[target.selection.key]
-    if target.selection.key in visit.decision.writes[side] or field.read_only or not task.connectors[side].accepts_keys:
-        return None
-    if (sent := task.chosen.get((side, visit.record.key))) is not None:
-        return sent
-    if field.type is FieldType.UUID:
-        return str(task.new_key())
-    if field.type is FieldType.STRING and not target.generates_keys and (field.length is None or field.length >= 32):
+    name, field = target.selection.key, target.fields[target.selection.key]
+    if field.read_only or not task.connectors[side].accepts_keys:
+        return lambda _: None
+    short = field.length is not None and field.length < 36
+    open_to_us = field.type is FieldType.STRING and not target.generates_keys
+    ours = field.type is FieldType.UUID or (open_to_us and (field.length is None or field.length >= 32))
+
+    def choose(visit: Visit) -> str | None:
+        if name in visit.decision.writes[side]:
+            return None
+        sent = task.chosen.get((side, visit.record.key)) if task.chosen else None
+        if sent is not None or not ours:
+            return sent
         key = task.new_key()
-        return str(key) if field.length is None or field.length >= 36 else key.hex
-    return None
+        return key.hex if short and field.type is FieldType.STRING else str(key)
+
+    return choose
 
 
 def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.core.decide import Decision, Do, Pair, decide, decide_new
+from service.core.decide import Decision, Do, Pair, decide, decide_all_new
 from service.core.flow import NOTHING_KNOWN, Coupled
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side
@@ -60,6 +60,7 @@ def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         return
     twins = twins_beside_others(task, source, [visit.record for visit in visits])
     flows = look_up(task.flows, {source: [visit.record for visit in visits]})
+    lone = []
     for visit in visits:
         key = visit.record.key
         if key in twins.found:
@@ -68,7 +69,10 @@ def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         elif key in twins.ambiguous:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=twins.ambiguous[key])
         else:
-            visit.decision = decide_new(flows, source, visit.record)
+            lone.append(visit)
+    made = decide_all_new(flows, source, [visit.record for visit in lone])
+    for visit, decision in zip(lone, made, strict=True):
+        visit.decision = decision
     decide_pairs(task, source, [visit for visit in visits if visit.first])
 
 

@@ -262,15 +262,12 @@ def _unknown(
     """The records without those that are, to the letter, as their coupling left them: the cheap half of `_is_known`,
     which decides about the rest. Most of what a reading finds again behind the watermark ends here."""
     states = couplings.states(task.mapping.id, source, [record.key for record in records])
-    remembered = task.flows[source].remembered
-    rest = []
+    flow, rest = task.flows[source], []
     for record in records:
         state = states.get(record.key)
         if state is not None and record.key not in waiting and state[:2] == (record.modified_on, record.version):
             base, echo = state[2:]
-            if (echo or not _is_past(record, past)) and base == sql.dump(
-                {id: record.values[at] for id, at in remembered}
-            ):
+            if (echo or not _is_past(record, past)) and base == sql.dump(flow.base_of(record)):
                 continue
         rest.append(record)
     return rest

@@ -21,9 +21,9 @@ from service.store import couplings, feeds, retries
 
 def take_up(task: Task, source: Side) -> None:
     """At the beginning of a pass: note in the checkpoint how the feed of its side, if there is one, is followed."""
-    if task.kind not in SYNCHRONIZING or task.revisiting or task.dry_run:
-        return
     connector, selection = task.connectors[source], task.mapping.side(source).selection
+    if not connector.has_feeds or task.kind not in SYNCHRONIZING or task.revisiting or task.dry_run:
+        return
     token = feeds.get(task.mapping.id, source)
     feed: dict[str, Any] = {"token": token, "listing": False, "compare": False, "known": retries.last_id()}
     if token is None or connector.changes(selection, token) is None:

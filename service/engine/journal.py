@@ -37,7 +37,8 @@ SKIP_REASONS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Entries:
-    """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids."""
+    """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids.
+    `sent`: inserts were noted before they were sent."""
 
     saved: list[Saved] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Entries:
     healed: list[str] = field(default_factory=list)
     waits_no_more: list[str] = field(default_factory=list)
     partners: list[str] = field(default_factory=list)
-    settled: list[str] = field(default_factory=list)
+    sent: bool = False
     inserted: list[Coupled] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skips: list[tuple[Visit, str, int]] = field(default_factory=list)
@@ -74,15 +75,16 @@ def write_down(
             _save(task, source, entries)
             if task.noted:
                 pending.clear(task.mapping.id, task.lease.range_id)
-            if mark is not None:
-                watermarks.advance(task.mapping.id, source, mark)
+            for side, reached in {**task.marks, **({} if mark is None else {source: mark})}.items():
+                watermarks.advance(task.mapping.id, side, reached)
     task.noted = False
+    task.marks.clear()
 
 
 def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
     """Note one visit, and say what became of it."""
     if visit.decision.do is Do.INSERT:
-        entries.settled.append(visit.record.key)
+        entries.sent = True
     if visit.failure is not None:
         return _enter_failure(task, source, visit, visit.failure, entries)
     problem = None
@@ -128,7 +130,7 @@ def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) ->
 
 def _covers(back: Flow, agreed: frozenset[str] | None) -> bool:
     """Whether nothing is left that would have to flow back, so that the partner need not wait for its own visit."""
-    return agreed is None or all(line.id in agreed for line in back.lines)
+    return agreed is None or back.ids <= agreed
 
 
 def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
@@ -138,8 +140,7 @@ def renewed(task: Task, visit: Visit, agreed: frozenset[str] | None) -> Coupled:
     for side, record in visit.after.items():
         before = visit.coupled.known[side]
         echo = side in visit.written or (before.echo and task.flows[side].knows(record, before))
-        ids = None if agreed is None else list(agreed)
-        known[side] = remember(task.flows[side], record, before, ids, echo)
+        known[side] = remember(task.flows[side], record, before, agreed, echo)
     return Coupled(visit.coupled.id, visit.coupled.keys, known)
 
 
@@ -231,15 +232,16 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     skipped.close_for_couplings(mapping_id, entries.removed, resolution, task.requested_by, now)
     couplings.remove(entries.removed)
     retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
-    couplings.save(mapping_id, run_id, entries.saved)
+    ids_of_saved = couplings.save(mapping_id, run_id, entries.saved)
     if any(coupled.id for coupled in entries.inserted):
         mappings.read_referring_in_full(mapping_id)
     couplings.mark(run_id, "failure", entries.failed)
-    intents.remove(mapping_id, source.other, entries.settled)
+    if entries.sent:
+        intents.remove(mapping_id, source.other, task.lease.range_id)
     ids = problems.save(mapping_id, run_id, now, entries.problems)
     for visit, _, at in entries.done:
         visit.error_id = None if at is None else ids[at]
-    made = _new_ids(task, source, entries)
+    made = _new_ids(source, entries, ids_of_saved)
     skipped.save(
         mapping_id,
         task.mapping.direction,
@@ -251,7 +253,7 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)
     retries.remove(mapping_id, source.other, entries.partners)
     problems.resolve(mapping_id, source, entries.healed)
-    if any(line.pointer is not None for flow in task.flows.values() for line in flow.lines):
+    if any(flow.refers for flow in task.flows.values()):
         problems.resolve_waits(mapping_id)
     runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
 
@@ -285,10 +287,10 @@ def retire(task: Task, side: Side, made: Mapping[str, int]) -> None:
     _set_aside(task)
 
 
-def _new_ids(task: Task, source: Side, entries: Entries) -> dict[str, int]:
+def _new_ids(source: Side, entries: Entries, ids: Sequence[int]) -> dict[str, int]:
     """The ids of the couplings that this page made, by source key."""
-    keys = [saved.coupled.keys[source] for saved in entries.saved if not saved.coupled.id]
-    return couplings.ids_by_key(task.mapping.id, source, keys) if keys else {}
+    pairs = zip(entries.saved, ids, strict=True)
+    return {saved.coupled.keys[source]: id for saved, id in pairs if not saved.coupled.id}
 
 
 def _coupling_id(source: Side, visit: Visit, made: Mapping[str, int]) -> int | None:
@@ -354,6 +356,8 @@ def _changes(task: Task, source: Side, visit: Visit) -> list[dict[str, Any]] | N
     changes = []
     for side, values in visit.decision.writes.items():
         if visit.decision.do is Do.INSERT:
+            if not task.flows[source].templates:
+                continue
             given = defaults(task.flows[source].templates, visit.record)
             values = {name: value for name, value in values.items() if name in given and given[name] == value}
         elif not task.dry_run and side not in visit.written:

@@ -40,8 +40,9 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
         hits = _hits(task, source, lines, set(wanted.values()))
         free = free_keys(task, source.other, [hit.key for hit in hits])
         claims = _claims(wanted)
+        alike = _by_values(lines, hits)
         for key, values in wanted.items():
-            candidates = [hit for hit in hits if _agrees(lines, hit, values)]
+            candidates = [hit for hit in alike.get(values, ()) if _agrees(lines, hit, values)]
             uncoupled = [hit for hit in candidates if hit.key in free]
             if len(claims[values]) > 1 and (claims[values][0] != key or uncoupled):
                 # Two new records with one key: neither may take the twin, and only the first may make one.
@@ -150,6 +151,14 @@ def _claims(wanted: Mapping[str, tuple[Scalar, ...]]) -> dict[tuple[Scalar, ...]
     for key, values in wanted.items():
         claims.setdefault(values, []).append(key)
     return claims
+
+
+def _by_values(lines: Sequence[Line], hits: Sequence[Record]) -> dict[tuple[Scalar, ...], list[Record]]:
+    """The hits by what they hold in the match fields, so that no record of a page is compared with all of them."""
+    found: dict[tuple[Scalar, ...], list[Record]] = {}
+    for hit in hits:
+        found.setdefault(tuple(bare(hit.values[line.destination]) for line in lines), []).append(hit)
+    return found
 
 
 def _agrees(lines: Sequence[Line], hit: Record, values: tuple[Scalar, ...]) -> bool:

@@ -15,6 +15,8 @@ from service.engine.task import Task
 
 def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> None:
     """Do with a page of candidates what is to be done; `checkpoint` says where the run stands after it."""
+    if postponed(task, source, batch, checkpoint):
+        return
     decide_page(task, source, batch.visits)
     if task.restored:
         adopt(task, source, batch.visits)
@@ -24,6 +26,19 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
     task.checkpoint = checkpoint
     count_progress(task, max(len(batch.read), len(batch.visits)))
     write_down(task, source, visits, batch.mark, batch.gone)
+
+
+def postponed(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> bool:
+    """Whether a page has nothing to write down but how far was read, and nothing would be lost by doing that with the
+    next one: nobody waits for a retry, or a pass has ended. A worker that dies before reads that side again."""
+    idle = not batch.visits and not batch.gone and (batch.position is None or not batch.read)
+    if not idle or task.noted or task.lease.range_id is not None or checkpoint.get("finished"):
+        return False
+    if batch.mark is not None:
+        task.marks[source] = batch.mark
+    task.checkpoint = checkpoint
+    count_progress(task, len(batch.read))
+    return True
 
 
 def count_progress(task: Task, read: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
@@ -25,10 +25,11 @@ log = structlog.get_logger()
 
 def patiently(task: Task, step: Callable[[], None]) -> None:
     """Do one step, again and again while a side fails in passing."""
-    before = copy.deepcopy((task.counts, task.progress, task.checkpoint))
+    before, marks = orjson.dumps((task.counts, task.progress, task.checkpoint)), dict(task.marks)
 
     def again(state: RetryCallState) -> None:
-        task.counts, task.progress, task.checkpoint = copy.deepcopy(before)
+        task.counts, task.progress, task.checkpoint = orjson.loads(before)
+        task.marks = dict(marks)
         log.info("page_retried", run_id=task.lease.run_id, attempt=state.attempt_number, error=_reason(state))
         task.check_stop()
 

@@ -20,9 +20,10 @@ from service.store.runs import Done
 
 def note(task: Task, source: Side, side: Side, visits: Sequence[Visit], outcome: Outcome) -> None:
     """Note writes to records of `side` before they are sent, if the run is still ours. Raises LeaseLost."""
+    noted = [_pending(task, source, side, visit, outcome) for visit in visits]
     with sql.transaction():
         runs.assert_held(task.lease)
-        pending.save(task.mapping.id, task.lease, [_pending(task, source, side, visit, outcome) for visit in visits])
+        pending.save(task.mapping.id, task.lease, side, noted)
     task.noted = True
 
 

@@ -28,10 +28,8 @@ def settle(task: Task) -> None:
     if task.dry_run:
         return
     settle_pending(task)
-    for side in Side:
-        noted = intents.open_ones(task.mapping.id, side, task.lease.range_id)
-        if noted:
-            _settle_side(task, side, noted)
+    for side, noted in intents.open_ones(task.mapping.id, task.lease.range_id).items():
+        _settle_side(task, side, noted)
 
 
 def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
@@ -60,7 +58,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         if any(item.coupled.id for item in saved):
             mappings.read_referring_in_full(task.mapping.id)
         _set_aside(task, side, doubtful, made)
-        intents.remove(task.mapping.id, side, keys)
+        intents.remove(task.mapping.id, side, task.lease.range_id)
 
 
 def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:
@@ -115,7 +113,7 @@ def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record
     keys = {side.other: source.key, side: made.key}
     if item.chosen_key is None and not _holds(task, side, item, made):
         return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
-    same = [line.id for line in flow.lines if _as_written(flow, line.id, source, item)]
+    same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
     known = {
         side: _known_of(task, side, item, made),
         side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),

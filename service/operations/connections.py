@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from service.connectors import connector_class, connector_kinds
 from service.connectors.base import Connector, SettingsRefused, TableName
 from service.core.errors import Conflict, Invalid, NotFound, Problem, Stale, Unavailable
@@ -108,6 +110,17 @@ def open_connector(context: Context, row: Connection) -> Connector:
     if not row.enabled:
         raise SideFailed(Failure("connection_disabled", {"connection": row.name}, (row.name,)))
     return _open(context, row)
+
+
+@contextmanager
+def borrowed_connector(context: Context, row: Connection) -> Iterator[Connector]:
+    """A connector of an enabled connection, which rests afterwards for the next who needs it. Raises SideFailed."""
+    if not row.enabled:
+        raise SideFailed(Failure("connection_disabled", {"connection": row.name}, (row.name,)))
+    # All that it is made of, and not its number alone: a state that was restored gives numbers and versions again.
+    key = (row.id, row.version, row.kind, orjson.dumps(row.settings), row.credentials, context.connector_class)
+    with context.kept.borrowed(key, lambda: _open(context, row)) as connector:
+        yield connector
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from service.connectors import connector_class
 from service.connectors.base import Connector
 from service.core.records import Stamp
+from service.operations.kept_connectors import Kept
 
 
 class SecretBox:
@@ -88,6 +89,7 @@ class Context:
     that we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not
     installed). `lease`: microseconds after which a run whose worker is silent may be taken by another; `range_size`:
     into ranges of how many records a large reading is cut. `steady` tells how much time passed between two moments.
+    `kept`: connectors that rest.
     """
 
     secrets: SecretBox
@@ -101,4 +103,5 @@ class Context:
     new_key: Callable[[], uuid.UUID] = uuid.uuid4
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
     lease: Stamp = 30_000_000
+    kept: Kept = field(default_factory=Kept)
     range_size: int = 10_000

@@ -134,10 +134,9 @@ def create(
         raise Conflict("mapping_disabled", mapping=row.name)
     try:
         with effect():
-            store.save(mapping_id, None, [store.Saved(coupled, None)])
+            (id,) = store.save(mapping_id, None, [store.Saved(coupled, None)])
             skipped.include(mapping_id, list(keys.items()))
             skipped.close_for_records(mapping_id, keys, actor, context.now())
-            id = store.ids_by_key(mapping_id, Side.LOCAL, [local_key])[local_key]
             if chosen is not None:
                 _decide(context, row, id, records, chosen, actor)
             elif not in_step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,13 @@ class Bound:
 
 @contextmanager
 def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
-    """Bind a mapping and close its connectors afterwards.
+    """Bind a mapping, and give its connectors back afterwards.
 
     Raises SideFailed: a side cannot be reached, or lacks a table or a field that the mapping names.
     """
     lines = [line for line in mapping_rows.lines([row.id])[row.id] if line.enabled]
     with ExitStack() as opened:
-        connectors = {side: opened.enter_context(closing(_open(context, row, side))) for side in Side}
+        connectors = {side: opened.enter_context(_borrowed(context, row, side)) for side in Side}
         templates = tuple(map(template_of, row.templates))
         sides = {side: _side(row, lines, templates, side, connectors[side]) for side in Side}
         mapping = SyncMapping(
@@ -94,11 +94,11 @@ def _assert_bindable(mapping: SyncMapping) -> None:
                 raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
-def _open(context: Context, row: MappingRow, side: Side) -> Connector:
+def _borrowed(context: Context, row: MappingRow, side: Side) -> AbstractContextManager[Connector]:
     connection = connection_rows.get(getattr(row, f"{side}_connection_id"))
     if connection is None:
         raise SideFailed(Failure("connection_failed", {"detail": "the connection was deleted"}))
-    return connections.open_connector(context, connection)
+    return connections.borrowed_connector(context, connection)
 
 
 def _side(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +15,7 @@ from service.operations import audit
 from service.operations.context import Context
 from service.store import tokens as store
 from service.store.models import Token
-from service.store.sql import transaction
+from service.store.sql import Clash, transaction
 
 FIRST = "first"
 """The name of the token that the settings name."""
@@ -104,7 +105,8 @@ def ensure_first(context: Context, text: str) -> None:
     """Let the token of the settings in, with all scopes. One that was revoked stays revoked."""
     if store.by_digest(digest(text)) is None:
         columns = {"name": FIRST, "digest": digest(text), "scopes": [Scope.ADMIN.value], "expires_at": None}
-        with transaction():
+        # Several processes may start at once; one of them lets it in.
+        with suppress(Clash), transaction():
             token = store.insert({**columns, "created_at": context.now()})
             audit.record(context, "settings", "create", "token", token.id, after={"name": FIRST})
 

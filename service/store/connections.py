@@ -11,8 +11,7 @@ from service.store.models import Connection
 
 def get(id: int) -> Connection | None:
     """One connection."""
-    found: Connection | None = Connection.get_or_none(Connection.id == id)
-    return found
+    return Connection.of_id(id)
 
 
 def among(ids: Collection[int]) -> dict[int, Connection]:

@@ -41,6 +41,22 @@ _COLUMNS = (
     " local_base, integration_base, local_echo, integration_echo"
 )
 
+_WRITTEN = {
+    "local_key": "text",
+    "integration_key": "text",
+    "local_modified_on": "bigint",
+    "integration_modified_on": "bigint",
+    "local_version": "text",
+    "integration_version": "text",
+    "local_base": "text",
+    "integration_base": "text",
+    "local_echo": "boolean",
+    "integration_echo": "boolean",
+    "last_result": "text",
+    "last_run_id": "bigint",
+}
+"""The columns that `_row` fills, in its order, and their types."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -102,17 +118,23 @@ def last_id(mapping_id: int) -> int:
 
 
 def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
-    """Up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
-    first = page(mapping_id, 0, size + 1)
-    if len(first) <= size:
-        return first
-    low = first[0].id
-    high = int(sql.rows("SELECT max(id) FROM couplings WHERE mapping_id = ?", mapping_id)[0][0])
-    chance = random.Random(seed)  # noqa: S311  (a sample, no secret)
-    found: dict[int, Coupled] = {}
-    for _ in range(BLOCKS):
-        found |= {one.id: one for one in page(mapping_id, chance.randint(low - 1, high - 1), size // BLOCKS)}
-    return list(found.values())
+    """The keys of up to `size` couplings of a mapping, spread over all of them by chance; all, if there are no more."""
+    first = sql.rows(
+        "SELECT id, local_key, integration_key, (SELECT max(id) FROM couplings WHERE mapping_id = ?) FROM couplings"
+        " WHERE mapping_id = ? ORDER BY id LIMIT ?",
+        mapping_id,
+        mapping_id,
+        size + 1,
+    )
+    if len(first) > size:
+        chance = random.Random(seed)  # noqa: S311  (a sample, no secret)
+        low, high = first[0][0], first[0][3]
+        part = "SELECT * FROM (SELECT id, local_key, integration_key FROM couplings WHERE mapping_id = ? AND id > ?"
+        block = f"{part} ORDER BY id LIMIT {size // BLOCKS}) AS block"
+        places = [value for _ in range(BLOCKS) for value in (mapping_id, chance.randint(low - 1, high - 1))]
+        first = sql.rows(" UNION ALL ".join([block] * BLOCKS), *places)
+    found = {id: {Side.LOCAL: local_key, Side.INTEGRATION: key} for id, local_key, key, *_ in first}
+    return [Coupled(id, keys, {}) for id, keys in found.items()]
 
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
@@ -146,16 +168,6 @@ def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, st
     return dict(found)
 
 
-def ids_by_key(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, int]:
-    """The ids of the couplings of these records, by key."""
-    found = sql.rows(
-        f"SELECT {side}_key, id FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
-    return dict(found)
-
-
 def count(mapping_id: int, at_most: int | None = None) -> int:
     """How many couplings a mapping has; no more than `at_most` are counted."""
     if at_most is None:
@@ -177,21 +189,20 @@ def out_of_step(mapping_id: int) -> int:
     return int(found[0][0])
 
 
-def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> None:
-    """Make and renew couplings. The caller has a transaction open; the database refuses a record coupled twice."""
+def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[int]:
+    """Make and renew couplings; returns the id of each. The caller has a transaction open; the database refuses a
+    record coupled twice."""
     made = [item for item in saved if not item.coupled.id]
-    sql.execute_many(
-        "INSERT INTO couplings (local_key, integration_key, local_modified_on, integration_modified_on, local_version,"
-        " integration_version, local_base, integration_base, local_echo, integration_echo, last_result, last_run_id,"
-        " mapping_id, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-        [(*_row(item, run_id), mapping_id) for item in made],
+    fresh = sql.new_ids("couplings", len(made))
+    sql.insert_many(
+        "couplings",
+        (*_WRITTEN, "mapping_id", "version", "id"),
+        [(*_row(item, run_id), mapping_id, 1, id) for item, id in zip(made, fresh, strict=True)],
     )
-    sql.execute_many(
-        "UPDATE couplings SET local_key = ?, integration_key = ?, local_modified_on = ?, integration_modified_on = ?,"
-        " local_version = ?, integration_version = ?, local_base = ?, integration_base = ?, local_echo = ?,"
-        " integration_echo = ?, last_result = ?, last_run_id = ?, version = version + 1 WHERE id = ?",
-        [(*_row(item, run_id), item.coupled.id) for item in saved if item.coupled.id],
-    )
+    renewed = [(*_row(item, run_id), item.coupled.id) for item in saved if item.coupled.id]
+    sql.update_many("couplings", _WRITTEN, renewed, also="version = version + 1")
+    left = iter(fresh)
+    return [item.coupled.id or next(left) for item in saved]
 
 
 def stale(mapping_id: int, side: Side, made: Mapping[str, int]) -> list[Coupled]:
@@ -219,8 +230,7 @@ def remove(ids: Collection[int]) -> None:
 
 def get(id: int) -> Coupling | None:
     """One coupling."""
-    found: Coupling | None = Coupling.get_or_none(Coupling.id == id)
-    return found
+    return Coupling.of_id(id)
 
 
 def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -65,6 +65,11 @@ def sqlite_path(url: str) -> Path | None:
     return Path(unquote(url.removeprefix("sqlite:///")))
 
 
+def sqlite_file() -> Path:
+    """The file of the open SQLite database."""
+    return Path(database.obj.database)
+
+
 def _sqlite(url: str) -> pw.SqliteDatabase:
     path = sqlite_path(url)
     if path is None or not url.startswith("sqlite:///") or str(path) in (".", ":memory:"):
@@ -112,12 +117,14 @@ def is_postgresql() -> bool:
     return isinstance(database.obj, pw.PostgresqlDatabase)
 
 
-def migrate() -> list[str]:
-    """Bring the schema up to date and return the names of the migrations that were applied.
+def migrate(before: Callable[[], None] = lambda: None) -> list[str]:
+    """Bring the schema up to date and return the names of the migrations that were applied. `before` is called when
+    nobody else can change the schema any more, and may refuse.
 
     Several processes may start at once: one migrates, the others wait and find nothing to do.
     """
     with migrating():
+        before()
         return list(Runner(database.obj, str(MIGRATIONS)).up())
 
 

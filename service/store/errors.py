@@ -40,8 +40,7 @@ class Group:
 
 def get(id: int) -> SyncError | None:
     """One error."""
-    found: SyncError | None = SyncError.get_or_none(SyncError.id == id)
-    return found
+    return SyncError.of_id(id)
 
 
 def page(equals: Mapping[str, Any], occurred_after: Stamp | None, before: int | None, limit: int) -> list[SyncError]:

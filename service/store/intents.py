@@ -1,9 +1,14 @@
-"""Inserts that are about to be sent, so that a crash between sending and writing down cannot duplicate them."""
+"""Inserts that are about to be sent, so that a crash between sending and writing down cannot duplicate them.
+
+A page of them is one row: it is written, read and removed as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import orjson
 
@@ -22,45 +27,49 @@ class Intent:
 
 
 def save(mapping_id: int, lease: Lease, side: Side, now: Stamp, intents: Sequence[Intent]) -> None:
-    """Note inserts into `side` before they are sent."""
-    sql.execute_many(
-        "INSERT INTO intents (run_id, range_id, mapping_id, side, source_key, chosen_key, written, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                lease.run_id,
-                lease.range_id,
-                mapping_id,
-                side,
-                item.source_key,
-                item.chosen_key,
-                sql.dump(dict(item.values)),
-                now,
-            )
-            for item in intents
-        ],
-    )
-
-
-def open_ones(mapping_id: int, side: Side, range_id: int | None) -> list[Intent]:
-    """Inserts into `side` whose outcome nobody knows: those of a range, or those of no range that is still worked on.
-    Never more than a page of them from each worker that died."""
-    found = sql.rows(
-        "SELECT source_key, chosen_key, written FROM intents"
-        f" WHERE mapping_id = ? AND side = ? AND {sql.same('range_id')} ORDER BY id",
+    """Note a page of inserts into `side` before they are sent. The database refuses a second one of a range while one
+    is open."""
+    sql.execute(
+        "INSERT INTO intents (run_id, range_id, mapping_id, side, inserts, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        lease.run_id,
+        lease.range_id,
         mapping_id,
         side,
+        sql.dump(_document(intents)),
+        now,
+    )
+
+
+def open_ones(mapping_id: int, range_id: int | None) -> dict[Side, list[Intent]]:
+    """Inserts whose outcome nobody knows, by the side that they went into: those of a range, or those of no range that
+    is still worked on. Never more than a page of them for a side from each worker that died."""
+    found = sql.rows(
+        f"SELECT side, inserts FROM intents WHERE mapping_id = ? AND {sql.same('range_id')} ORDER BY side DESC, id",
+        mapping_id,
         range_id,
     )
-    return [Intent(source, chosen, orjson.loads(written)) for source, chosen, written in found]
+    noted: dict[Side, list[Intent]] = {}
+    for side, inserts in found:
+        noted.setdefault(Side(side), []).extend(_intents(orjson.loads(inserts)))
+    return noted
 
 
-def remove(mapping_id: int, side: Side, source_keys: Collection[str]) -> None:
-    """Inserts whose outcome is known."""
-    if source_keys:
-        sql.execute(
-            f"DELETE FROM intents WHERE mapping_id = ? AND side = ? AND {sql.among('source_key')}",
-            mapping_id,
-            side,
-            sql.values(source_keys),
-        )
+def remove(mapping_id: int, side: Side, range_id: int | None) -> None:
+    """The outcome of these inserts into `side` is known."""
+    sql.execute(
+        f"DELETE FROM intents WHERE mapping_id = ? AND side = ? AND {sql.same('range_id')}", mapping_id, side, range_id
+    )
+
+
+def _document(intents: Sequence[Intent]) -> list[Any]:
+    """The names of the fields once for all inserts in a row that write the same."""
+    return [
+        [names, [[item.source_key, item.chosen_key, *item.values.values()] for item in some]]
+        for names, some in groupby(intents, lambda item: list(item.values))
+    ]
+
+
+def _intents(document: list[Any]) -> Iterator[Intent]:
+    for names, inserts in document:
+        for source_key, chosen_key, *values in inserts:
+            yield Intent(source_key, chosen_key, dict(zip(names, values, strict=True)))

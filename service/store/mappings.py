@@ -31,8 +31,7 @@ class Standing:
 
 def get(id: int) -> MappingRow | None:
     """One mapping, without its field mappings."""
-    found: MappingRow | None = MappingRow.get_or_none(MappingRow.id == id)
-    return found
+    return MappingRow.of_id(id)
 
 
 def lines(mapping_ids: Collection[int]) -> dict[int, list[FieldMapping]]:

@@ -1,10 +1,14 @@
 """Changes and deletions that are about to be sent, so that a crash between sending and writing down does not leave a
-gap in the history: what is overwritten is nowhere else."""
+gap in the history: what is overwritten is nowhere else.
+
+What is sent together is one row, [key, before, written, told] for each record.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -26,24 +30,18 @@ class Pending:
     done: Done
 
 
-def save(mapping_id: int, lease: Lease, items: Sequence[Pending]) -> None:
-    """Note writes before they are sent."""
-    sql.execute_many(
-        "INSERT INTO pending_changes (run_id, range_id, mapping_id, side, key, before, written, told)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                lease.run_id,
-                lease.range_id,
-                mapping_id,
-                item.side,
-                item.key,
-                sql.dump(item.before),
-                sql.dump(item.written),
-                sql.dump(asdict(item.done)),
-            )
-            for item in items
-        ],
+_told = attrgetter(*(field.name for field in fields(Done)))
+
+
+def save(mapping_id: int, lease: Lease, side: Side, items: Sequence[Pending]) -> None:
+    """Note writes to records of `side` before they are sent."""
+    sql.execute(
+        "INSERT INTO pending_changes (run_id, range_id, mapping_id, side, changes) VALUES (?, ?, ?, ?, ?)",
+        lease.run_id,
+        lease.range_id,
+        mapping_id,
+        side,
+        sql.dump([[item.key, item.before, item.written, _told(item.done)] for item in items]),
     )
 
 
@@ -51,22 +49,21 @@ def open_ones(mapping_id: int, range_id: int | None) -> list[tuple[int, Pending]
     """Writes whose outcome was not written down, with the runs that sent them: those of a range, or those of no range
     that is still worked on. Never more than a page of them from each worker that died."""
     found = sql.rows(
-        "SELECT run_id, side, key, before, written, told FROM pending_changes"
+        "SELECT run_id, side, changes FROM pending_changes"
         f" WHERE mapping_id = ? AND {sql.same('range_id')} ORDER BY id",
         mapping_id,
         range_id,
     )
-    return [(row[0], _pending(*row[1:])) for row in found]
+    return [(run_id, _pending(side, *one)) for run_id, side, changes in found for one in orjson.loads(changes)]
 
 
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Writes that were refused."""
-    sql.execute(
-        f"DELETE FROM pending_changes WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-        mapping_id,
-        side,
-        sql.values(keys),
-    )
+    refused = set(keys)
+    found = sql.rows("SELECT id, changes FROM pending_changes WHERE mapping_id = ? AND side = ?", mapping_id, side)
+    for id, changes in found:
+        left = [one for one in orjson.loads(changes) if one[0] not in refused]
+        sql.execute("UPDATE pending_changes SET changes = ? WHERE id = ?", sql.dump(left), id)
 
 
 def clear(mapping_id: int, range_id: int | None) -> None:
@@ -75,7 +72,7 @@ def clear(mapping_id: int, range_id: int | None) -> None:
     sql.execute(f"DELETE FROM pending_changes WHERE mapping_id = ? AND {sql.same('range_id')}", mapping_id, range_id)
 
 
-def _pending(side: str, key: str, before: str | None, written: str, told: str) -> Pending:
-    done: dict[str, Any] = orjson.loads(told)
-    replaced = None if before is None else orjson.loads(before)
-    return Pending(Side(side), key, replaced, orjson.loads(written), Done(**done))
+def _pending(
+    side: str, key: str, before: Mapping[str, Scalar] | None, written: Mapping[str, Scalar], told: list[Any]
+) -> Pending:
+    return Pending(Side(side), key, before, written, Done(*told))

@@ -66,8 +66,7 @@ class Done:
 
 def get(run_id: int) -> SyncRun | None:
     """One run."""
-    found: SyncRun | None = SyncRun.get_or_none(SyncRun.id == run_id)
-    return found
+    return SyncRun.of_id(run_id)
 
 
 def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:
@@ -253,9 +252,21 @@ def ask_to_cancel(run_id: int) -> None:
 
 def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
-    sql.execute_many(
-        "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome, fields,"
-        " rule, error_id, waits_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    sql.insert_many(
+        "run_records",
+        (
+            "run_id",
+            "coupling_id",
+            "direction",
+            "side",
+            "source_key",
+            "destination_key",
+            "outcome",
+            "fields",
+            "rule",
+            "error_id",
+            "waits_for",
+        ),
         [
             (
                 run_id,

@@ -60,8 +60,7 @@ def save(mapping_id: int, direction: Direction, now: Stamp, skips: Sequence[Skip
 
 def get(id: int) -> SkippedRecord | None:
     """One skipped record."""
-    found: SkippedRecord | None = SkippedRecord.get_or_none(SkippedRecord.id == id)
-    return found
+    return SkippedRecord.of_id(id)
 
 
 def list_skipped(

@@ -5,7 +5,7 @@ Building such statements with Peewee costs ten times what the database needs for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,9 @@ import orjson
 import peewee as pw
 
 from service.store.database import database, is_postgresql
+
+_as_ours = pw.__exception_wrapper__  # type: ignore[attr-defined]
+"""What peewee puts around each statement of its own: errors of a driver become its errors."""
 
 
 def rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -30,7 +33,54 @@ def execute(statement: str, *parameters: Any) -> int:
 def execute_many(statement: str, parameters: Sequence[Sequence[Any]]) -> None:
     """Carry out one statement for many rows of parameters."""
     if parameters:
-        database.cursor().executemany(_dialect(statement), parameters)
+        with _as_ours:
+            database.cursor().executemany(_dialect(statement), parameters)
+
+
+def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows to a table of ours: by COPY, a third of the work of single statements, where there is one."""
+    if not rows:
+        return
+    if not is_postgresql():
+        marks = ", ".join("?" * len(columns))
+        execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+        return
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    with _as_ours, database.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def update_many(table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], also: str) -> None:
+    """Write over rows of a table of ours, whose ids come last in each of `rows`. `columns`: the SQL types by name;
+    `also`: what else is set."""
+    if not rows:
+        return
+    if not is_postgresql():
+        values = "".join(f"{name} = ?, " for name in columns)
+        execute_many(f"UPDATE {table} SET {values}{also} WHERE id = ?", rows)
+        return
+    names, given = (*columns, "id"), {**columns, "id": "bigint"}
+    execute(
+        f"UPDATE {table} SET {''.join(f'{name} = given.{name}, ' for name in columns)}{also}"
+        f" FROM json_to_recordset(?) AS given ({', '.join(f'{name} {type}' for name, type in given.items())})"
+        f" WHERE {table}.id = given.id",
+        orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode(),
+    )
+
+
+def new_ids(table: str, number: int) -> Sequence[int]:
+    """Ids for new rows, which are to be inserted with them in the transaction that the caller has open: so they are
+    known without asking for them afterwards."""
+    if not number:
+        return ()
+    if is_postgresql():
+        found = rows("SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)", table, number)
+        return [id for (id,) in found]
+    # The transaction is the only writer, and the sequence moves on with the greatest id that is inserted.
+    found = rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+    last = found[0][0] if found else 0
+    return range(last + 1, last + number + 1)
 
 
 def among(column: str) -> str:

@@ -32,8 +32,7 @@ class Due:
 
 def get(id: int) -> Webhook | None:
     """One webhook."""
-    found: Webhook | None = Webhook.get_or_none(Webhook.id == id)
-    return found
+    return Webhook.of_id(id)
 
 
 def page(before: int | None, limit: int) -> list[Webhook]:

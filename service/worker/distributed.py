@@ -92,6 +92,7 @@ class QueueWorker:
         if self._loop is not None and self._main is not None:
             self._loop.call_soon_threadsafe(self._main.cancel)
         self._thread.join(timeout)
+        self._context.kept.close_idle(0)
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:
@@ -174,7 +175,9 @@ class QueueWorker:
             if lease is None:
                 self._come_back(run_id)
                 return
-            place = Place(self._stopping, lambda _: _wish(job), short=job.additional_context["short"])
+            # Who asked while nobody had the run asked the state alone.
+            asked = cancelled(lease)
+            place = Place(self._stopping, lambda _: asked or _wish(job), short=job.additional_context["short"])
             over = carry_out(self._context, lease, place)
         if not over:
             raise Later(to=self._queue_of(run_id), priority=going_on(job.job.priority))

@@ -75,6 +75,7 @@ class Worker:
         for thread in (*self._threads, self._clock, self._teller):
             if thread.is_alive():
                 thread.join(timeout)
+        self._context.kept.close_idle(0)
 
     def _work(self, owner: str, short: bool) -> None:
         while not self._stopping.is_set():

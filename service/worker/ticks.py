@@ -10,7 +10,9 @@ from service.store import mappings
 
 
 def start_due(context: Context) -> int:
-    """Queue a run for every mapping whose schedule has come; a time that was missed is made up for once."""
+    """Queue a run for every mapping whose schedule has come; a time that was missed is made up for once. Connectors
+    that nobody needed for long are closed on that occasion."""
+    context.kept.close_idle()
     now, started = context.now(), 0
     for row in mappings.claim_due(now):
         if row.next_due and mappings.set_next_due(row.id, row.next_due, next_due(row.schedule, now, row.idle_runs)):

@@ -112,7 +112,7 @@ class Situation:
         down = decision.do in (Do.WRITE, Do.REFRESH) or (decision.do is Do.CONFLICT and decision.writes)
         if not down:
             return replace(self, records=records)
-        agreed = None if decision.agreed is None else list(decision.agreed)
+        agreed = decision.agreed
         known = {
             side: remember(self.flows[side], records[side], self.coupled.known[side], agreed, side in decision.writes)
             for side in Side

@@ -12,10 +12,10 @@ from service.operations import execution, runs
 from service.store import intents, sql
 from service.store import runs as run_rows
 from service.store.intents import Intent
-from service.store.models import Intent as IntentRow
+from service.store.models import Intents as IntentRow
 from service.store.models import SyncRun
 from service.store.runs import Lease, LeaseLost
-from service.worker import carry_out_next, free_runs_of_the_dead, start_due
+from service.worker import carry_out_next, carrying, free_runs_of_the_dead, start_due
 from tests.world import LINES, World, couple, errors, tally
 
 KEYLESS = [{**item, "match_key": None} for item in LINES]
@@ -215,3 +215,15 @@ def test_a_page_that_cannot_be_written_down_leaves_nothing_behind(world: World) 
             False,
             False,
         )
+
+
+def test_a_long_run_leaves_the_places_of_short_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer than a short run may is given back after its page, and waits for a place of long ones."""
+    monkeypatch.setattr(carrying, "SHORT", -1.0)
+    world.map()
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    assert carry_out_next(world.context, "short", threading.Event(), short=True)
+    assert (runs.get(run.id).status, runs.get(run.id).is_long) == ("running", True)
+    assert execution.claim(world.context, "short", short=True) is None
+    assert carry_out_next(world.context, "any", threading.Event())
+    assert (runs.get(run.id).status, runs.get(run.id).attempt) == ("succeeded", 2)

@@ -9,8 +9,8 @@ import pytest
 
 from service.core.records import Side
 from service.operations import execution, runs, skipped
+from service.store import intents, sql
 from service.store import runs as run_rows
-from service.store import sql
 from service.store.runs import LeaseLost
 from tests.engine.test_state_machine import MemoryWorkplace
 from tests.faults import Crash, Fault, Planned
@@ -150,7 +150,8 @@ def test_an_insert_that_arrives_after_all_is_not_there_twice(world: MemoryWorkpl
     world.map([{"local_field": "number", "integration_field": "accountnumber"}])
     key = world.add(LOCAL, number="1")
     die(world, disturb(world, ("insert", Fault.CRASH_BEFORE)), world.run)
-    ((chosen,),) = sql.rows("SELECT chosen_key FROM intents")
+    (sent,) = intents.open_ones(world.mapping_id, None)[INTEGRATION]
+    chosen = sent.chosen_key
     faults = disturb(world, ("insert", Fault.BETWEEN))
 
     def arrive(_name: str, _operation: str) -> None:

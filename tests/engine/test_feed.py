@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.connectors.memory.store import rejected
+from service.core.failures import Failure, SideFailed
 from service.core.records import Side
 from service.operations import mappings
 from service.store import feeds
@@ -218,6 +219,25 @@ def test_many_deletions_stop_the_run_and_are_told_again(world: MemoryWorkplace) 
     assert len(world.all(INTEGRATION)) == 10
     assert world.run(allow_mass_delete=True).status == "succeeded"
     assert len(world.all(INTEGRATION)) == 5
+
+
+def test_a_run_that_fails_in_the_midst_of_a_feed_is_told_all_of_it_again(world: MemoryWorkplace) -> None:
+    world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=100)
+    pairs = [couple(world, number=str(n), name=f"NAME {n}") for n in range(4)]
+    for ours, _ in pairs[:3]:
+        world.delete(LOCAL, ours)
+    asked: list[str] = []
+
+    def refuse(operation: str, _: str) -> None:
+        asked.append(operation)
+        if operation == "fetch" and asked.count("changes") == 3:  # Once whether the token is good, then two parts.
+            raise SideFailed(Failure("permission_denied", {"table": "customer", "privilege": "read"}))
+
+    world.stores[LOCAL].before = refuse
+    assert world.run().code == "permission_denied"
+    world.stores[LOCAL].before = None
+    assert world.run().status == "succeeded"
+    assert [row["accountid"] for row in world.all(INTEGRATION)] == [pairs[3][1]]
 
 
 class EveryCall(Faults):

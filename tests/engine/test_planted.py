@@ -11,7 +11,7 @@ from service.core.records import Side
 from service.operations import execution, runs
 from service.store import runs as run_rows
 from service.store import watermarks
-from service.store.models import Intent, Retry
+from service.store.models import Intents, Retry
 from service.store.watermarks import Mark
 from tests.engine.test_state_machine import MemoryWorkplace
 from tests.world import couple, errors, records, tally
@@ -75,9 +75,9 @@ def test_an_intent_is_stored_before_an_insert_is_sent_and_gone_after_it(world: M
     world.map()
     world.add(LOCAL, number="1", name="One")
     noted: list[int] = []
-    once(world, INTEGRATION, "insert", lambda: noted.append(Intent.select().count()))
+    once(world, INTEGRATION, "insert", lambda: noted.append(Intents.select().count()))
     world.run()
-    assert (noted, Intent.select().count()) == ([1], 0)
+    assert (noted, Intents.select().count()) == ([1], 0)
 
 
 def test_a_worker_that_lost_its_lease_in_a_page_sends_nothing(world: MemoryWorkplace) -> None:

@@ -28,7 +28,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Direction, Field, FieldType, Side
 from service.operations import connections, couplings, execution, runs, skipped
 from service.store.database import database, migrate, open_database
-from service.store.models import Coupling, FieldMapping, Intent, RunRecord, SkippedRecord, SyncRun
+from service.store.models import Coupling, FieldMapping, Intents, RunRecord, SkippedRecord, SyncRun
 from tests.world import TABLES, World, couple, new_context
 
 FIELDS = {Side.LOCAL: ("name", "city", "credit_limit"), Side.INTEGRATION: ("name", "address1_city", "creditlimit")}
@@ -375,7 +375,7 @@ class People(RuleBasedStateMachine):
         assert self.world.stamps() == before, "a run without edits writes nothing"
         local, integration = (self._contents(side) for side in Side)
         assert local == integration
-        assert Intent.select().count() == 0
+        assert Intents.select().count() == 0
 
     def _contents(self, side: Side) -> list[Any]:
         names = (_number(side), *FIELDS[side][:ONE_WAY])

@@ -16,6 +16,7 @@ from service.operations import checks, connections, mappings, runs, skipped
 from service.store.database import connection, migrate, open_database
 from service.store.models import SyncRun
 from service.worker import run_until_idle
+from tests.cutting import wire_to
 from tests.odata.servers import MockSap, mock_sap
 from tests.servers import PostgresServer
 from tests.world import errors, line, new_context, tally
@@ -85,8 +86,8 @@ class Both:
             cursor = database.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def run(self, **given: Any) -> SyncRun:
-        run = runs.start(self.context, runs.RunRequest(self.mapping_id, "modified", **given), "test")
+    def run(self, kind: str = "modified", **given: Any) -> SyncRun:
+        run = runs.start(self.context, runs.RunRequest(self.mapping_id, kind, **given), "test")
         run_until_idle(self.context)
         return runs.get(run.id)
 
@@ -271,3 +272,21 @@ def test_a_user_who_may_only_read_is_one_error_for_the_administrator(both: Both)
     assert [(one.code, one.responsibility) for one in errors()] == [("permission_denied", "administrator")]
     assert skipped.list_skipped(mapping_id=both.mapping_id, status=None, limit=10) == []
     assert len(both.partners()) == 24
+
+
+def test_an_answer_that_is_lost_after_an_insert_doubles_nothing(both: Both) -> None:
+    """The ERP has made the partners, and nobody heard of it."""
+    both.run()
+    with wire_to(both.sap.port) as wire:
+        settings = connections.get(both.ids[1]).settings
+        url = settings["url"].replace(str(both.sap.port), str(wire.port))
+        connections.change(both.context, both.ids[1], {"settings": {**settings, "url": url}}, None, "test")
+        for number in range(20):
+            both.sql(f"INSERT INTO partner (id, name, category) VALUES ('90000{number:02}', 'New', '2')")
+        wire.cut_after(b"9000019")
+        run = both.run()
+        assert (wire.cuts, run.status) == (1, "succeeded")
+        assert len(both.partners()) == 44
+        writes = both.writes()
+        assert both.run(kind="full").status == "succeeded"
+        assert (both.writes(), len(both.partners())) == (writes, 44)

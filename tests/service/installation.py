@@ -33,8 +33,9 @@ CREATE TABLE {name} (
 );
 CREATE INDEX ON {name} (modified, id);
 """
+ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-that-only-this-test-knows"
-PATIENCE = 90.0
+PATIENCE = float(os.environ.get("ACCORD_PATIENCE", "90"))
 ENDED = ("succeeded", "completedWithErrors", "failed", "cancelled")
 
 
@@ -105,6 +106,17 @@ class Installation:
         document["field_mappings"] = [line(local_field="name", integration_field="name")]
         return int(mappings.create(self.context, document, "test")["id"])
 
+    def slow_down(self, seconds: float) -> None:
+        """Each record that is inserted into the first destination takes so long from now on."""
+        with psycopg.connect(self.application) as opened:
+            opened.execute(
+                said(
+                    "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS"
+                    f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$"
+                )
+            )
+            opened.execute("CREATE TRIGGER be_slow BEFORE INSERT ON target_0 FOR EACH ROW EXECUTE FUNCTION be_slow()")
+
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What a query finds in the applications."""
         with psycopg.connect(self.application) as opened:
@@ -134,17 +146,19 @@ class Installation:
 
     # The processes
 
-    def start(self, *names: str) -> None:
-        """Start `web...` and `work...` processes, and wait until they do what they are there for."""
+    def start(self, *names: str, code: Path | None = None) -> None:
+        """Start `web...` and `work...` processes, and wait until they do what they are there for. `code`: a folder with
+        another version of the service."""
         for name in names:
             web = name.startswith("web")
             self.ports.setdefault(name, free_port() if web else 0)
             environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCORD_")}
             environment |= {**self.environment, "ACCORD_PORT": str(self.ports[name] or 8080)}
+            environment["PYTHONPATH"] = str(code or ROOT)
             command = [sys.executable, "-m", "tests.service.elsewhere", name, "serve" if web else "work"]
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
                 )
         for name in names:
             self.wait_for(partial(self.is_there, name))

@@ -1,5 +1,9 @@
 """Several web processes and workers on one PostgreSQL: every run is carried out once, whoever dies, and nothing is lost
-or there twice. `ACCORD_CHAOS_SECONDS=60` and `ACCORD_CHAOS_MAPPINGS=200` are how long and how much it is at night."""
+or there twice.
+
+At night it lasts longer, and there is more of it: `ACCORD_CHAOS_SECONDS=60`, `ACCORD_CHAOS_MAPPINGS=200`, and
+`ACCORD_CHAOS_LEASE=20`, which is the default of `ACCORD_LEASE_SECONDS`.
+"""
 
 import os
 import time
@@ -17,8 +21,9 @@ from service.worker import queue_schema
 from tests.servers import PostgresServer
 from tests.service.installation import Installation, installation
 
-SECONDS = float(os.environ.get("ACCORD_CHAOS_SECONDS", "8"))
+SECONDS = float(os.environ.get("ACCORD_CHAOS_SECONDS", "6"))
 MAPPINGS = int(os.environ.get("ACCORD_CHAOS_MAPPINGS", "30"))
+LEASE = os.environ.get("ACCORD_CHAOS_LEASE", "6")
 SEED = int(os.environ.get("ACCORD_SEED", "1"))
 WORKERS = [f"work{n}" for n in range(4)]
 WEBS = ["web0", "web1"]
@@ -80,3 +85,23 @@ def test_the_tables_of_the_queue_follow_its_versions(place: Installation) -> Non
     with connection():
         found = dict(sql.rows(functions))
     assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_the_run_of_a_dead_worker_goes_on_within_half_a_minute(tmp_path: Path, postgres: PostgresServer) -> None:
+    """On another machine than that of the dead one, where nobody can know that its process is gone."""
+    with installation(tmp_path, postgres, postgres, ACCORD_LEASE_SECONDS=LEASE) as place:
+        mapping_ids = place.map(1, 3_000)
+        place.slow_down(0.004)
+        place.start("web0", "work0", "work1")
+        place.trigger(["web0"], mapping_ids)
+        place.wait_for(lambda: place.runs("owner", "progress LIKE '%read%'"))
+        ((owner,),) = place.runs("owner")
+        place.kill(owner.partition(":")[0])
+        began = time.monotonic()
+        place.wait_for(lambda: place.runs("id", "attempt = 2 AND status = 'running'"))
+        took = time.monotonic() - began
+        print(f"with a lease of {LEASE} s, another worker went on {took:.1f} s after the first was killed")
+        assert took < 30
+        place.wait_for_all()
+        assert place.runs("status") == [("succeeded",)]
+        place.assert_same(1)

@@ -22,7 +22,7 @@ from service.store.models import SyncRun
 from service.worker.jobs import GOING_ON, Jobs
 from service.worker.parts import QueueUnavailable, part
 from tests.servers import PostgresServer
-from tests.service.installation import Installation, installation
+from tests.service.installation import ROOT, Installation, installation
 
 
 @pytest.fixture(scope="module")
@@ -148,12 +148,16 @@ def test_a_queue_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_queue_needs_its_tables(tmp_path: Path, postgres: PostgresServer) -> None:
     name = f"no_queue_{os.getpid()}"
-    settings = {"ACCORD_DATABASE_URL": postgres.create_database(name), "ACCORD_TOKEN": "a-token-of-this-test"}
-    environ = {**os.environ, **settings, "ACCORD_SECRET_KEY": "a-key-that-only-this-test-knows"}
+    settings = {
+        "ACCORD_DATABASE_URL": postgres.create_database(name),
+        "ACCORD_TOKEN": "a-token-of-this-test",
+        "ACCORD_SECRET_KEY": "a-key-that-only-this-test-knows",
+        "PYTHONPATH": str(ROOT),
+    }
 
     def accord(command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        call = [sys.executable, "-m", "service.cli", command]
-        return subprocess.run(call, env={**environ, **more}, capture_output=True, text=True, timeout=60, check=False)
+        call, environ = [sys.executable, "-m", "service.cli", command], {**os.environ, **settings, **more}
+        return subprocess.run(call, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     try:
         assert accord("migrate").returncode == 0

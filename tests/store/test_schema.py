@@ -46,7 +46,7 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "run_ranges": {("run_id", "number")},
     "error_groups": {("mapping_id", "fingerprint")},
     "retries": {("mapping_id", "side", "key")},
-    "intents": {("mapping_id", "side", "source_key")},
+    "intents": {("mapping_id", "side", "range_id")},
     "exclusions": {("mapping_id", "side", "key")},
     "tokens": {("digest",)},
     "idempotency_keys": {("principal", "key")},

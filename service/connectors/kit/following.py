@@ -37,6 +37,7 @@ class Following(Part):
 
     def test_a_table_says_whether_it_has_a_feed(self, connector: Connector) -> None:
         assert connector.describe(self.traits.customer).tells_changes is self.traits.tells_changes
+        assert connector.has_feeds or not self.traits.tells_changes
         if not self.traits.tells_changes:
             assert connector.changes(self.customers, None) is None
 

@@ -34,6 +34,7 @@ class MemoryConnector(Connector):
     """One connection to a store of this process. See base.py for what each method promises."""
 
     kind: ClassVar[str] = "memory"
+    has_feeds: ClassVar[bool] = True
     SETTINGS: ClassVar[Mapping[str, str]] = {
         "store": "Name of the store within the process; connections with the same name share it.",
         "linkTemplate": "Where a person opens a record: a URL with {table} and {key}.",

@@ -29,6 +29,7 @@ class ODataConnector(Connector):
     page is few requests, and several workers are what uses a service's patience."""
 
     kind: ClassVar[str] = "odata"
+    has_feeds: ClassVar[bool] = True
     SETTINGS: ClassVar[Mapping[str, str]] = SETTINGS
     DIALECT: ClassVar[Callable[[], Dialect]] = Dialect
 

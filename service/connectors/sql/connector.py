@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from service.connectors.base import Check, Clock, Connector, Deletion, Insert, Result, TableName, Update
 from service.connectors.sql import checks, ranges, read
-from service.connectors.sql.database import Database
+from service.connectors.sql.database import Database, Described
 from service.connectors.sql.failures import Refused
 from service.connectors.sql.mariadb import MariaDatabase
 from service.connectors.sql.plan import Plan
@@ -40,9 +40,15 @@ class SqlConnector(Connector):
         self.overlap = self._settings.overlap
         self._database = DATABASES[self._settings.dialect](self._settings)
         self._plans: dict[str, tuple[Plan, Write]] = {}
+        self._described: dict[str, Described] = {}
+        self._rested = False
+
+    def rest(self) -> bool:
+        self._rested = True
+        return True
 
     def close(self) -> None:
-        self._plans.clear()
+        self._forget()
         self._database.session.close()
 
     def tables(self) -> Sequence[TableName]:
@@ -51,8 +57,9 @@ class SqlConnector(Connector):
 
     def describe(self, table: str) -> Table:
         with self._working():
-            self._plans.clear()  # Whoever asks has reason to think that something is new.
-            return self._database.describe(table).table
+            found = self._database.describe(table)
+            self._look_again(found)
+            return found.table
 
     def check(self, tables: Collection[Selection]) -> Sequence[Check]:
         return checks.check(self._database, self._plan, tables)
@@ -103,6 +110,22 @@ class SqlConnector(Connector):
         with self._working():
             return self._write(selection).delete(items)
 
+    def _look_again(self, found: Described) -> None:
+        """Whoever asks for a table has reason to think that something is new: what was prepared holds only where the
+        table is as it was, and what was learnt of its values not even there."""
+        if self._described.get(found.table.name) != found:
+            self._plans.clear()
+        self._described[found.table.name] = found
+        for name, (plan, write) in list(self._plans.items()):
+            if plan.side is not None:
+                del self._plans[name]
+            else:
+                write.forget()
+
+    def _forget(self) -> None:
+        self._plans.clear()
+        self._described.clear()
+
     def _plan(self, selection: Selection) -> Plan:
         return self._prepared(selection)[0]
 
@@ -115,17 +138,21 @@ class SqlConnector(Connector):
         if name not in self._plans:
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            plan = Plan(self._database, self._settings.schema, selection)
+            described = self._described.get(selection.table)
+            plan = Plan(self._database, self._settings.schema, selection, described)
             self._plans[name] = plan, Write(self._database.session, plan, self.permit)
         return self._plans[name]
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         """A refusal that is no record's own concerns the application; after it, the tables are looked at anew."""
+        if self._rested:
+            self._rested = False
+            self._database.session.revive()
         try:
             yield
         except SideFailed:
-            self._plans.clear()
+            self._forget()
             raise
         except Refused as refused:
             raise SideFailed(refused.failure) from None

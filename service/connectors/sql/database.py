@@ -36,6 +36,8 @@ class Described:
     table: Table
     columns: Mapping[str, Column]
     is_view: bool = False
+    insert_triggers: bool = True
+    """Whether something of the application's own may run when rows are inserted."""
 
 
 def modified_on_of(columns: Mapping[str, Column], types: Collection[Any]) -> str | None:
@@ -116,6 +118,10 @@ class Database(ABC):
     @abstractmethod
     def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
         """The parameters for `among`; combinations that no record can have are left out."""
+
+    def bulk(self, plan: Any) -> Any:  # noqa: ARG002
+        """How many rows of a plan are written by one call (a `bulk.Bulk`), None: one after the other."""
+        return None
 
     @abstractmethod
     def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:

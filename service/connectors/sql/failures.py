@@ -13,15 +13,24 @@ _DETAIL_LENGTH = 200
 
 
 class Refused(Exception):
-    """A statement that the database refused; `failure` says why. Inside this package only."""
+    """A statement that the database refused; `failure` says why. `place`: which of many rows it was, where the driver
+    tells. Inside this package only."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, place: int | None = None) -> None:
         super().__init__(failure.code, dict(failure.params))
         self.failure = failure
+        self.place = place
 
 
 class Undone(Refused):
     """As `Refused`, and the database has rolled back the whole transaction."""
+
+
+class Unclear(Refused):
+    """As `Refused`, by ourselves: of many rows that were written nobody can tell which record each is."""
+
+    def __init__(self) -> None:
+        super().__init__(value_rejected("not_stored"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class MariaDatabase(Database):
             prepare=_prepare,
             classify=self._classify,
             returning_many=_returning_many,
+            lives=_lives,
             running_many=_running_many,
         )
 
@@ -237,7 +238,7 @@ class MariaDatabase(Database):
         return mariadb_failure(error, context, lambda table, index: self._unique.get((table, index)))
 
     def _rows(self, text: str, **params: Any) -> list[Row]:
-        return self.session.rows(self.session.compile(sa.text(text), Context(params.get("table", ""))), params)
+        return self.session.rows(self.session.prepared(text, Context(params.get("table", ""))), params)
 
 
 def _connect_args(url: sa.URL, driver: Any) -> dict[str, Any]:
@@ -259,6 +260,14 @@ def _in_brackets(items: Listed, mapping: Mapping[Any, Any]) -> str:
 def _prepare(driver: Any) -> None:
     with driver.cursor() as cursor:
         cursor.execute(_SESSION)
+
+
+def _lives(driver: Any) -> bool:
+    try:
+        driver.ping(reconnect=False)
+    except Exception:
+        return False
+    return True
 
 
 def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:

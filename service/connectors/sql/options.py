@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import sqlglot
@@ -26,6 +27,9 @@ _LISTED = (FieldType.STRING, FieldType.INTEGER, FieldType.DECIMAL)
 
 _MOST = 500
 """Longer lists are data, and no options."""
+
+_KEPT = 500
+"""So many texts are not parsed again: every run looks at its tables, and they are hardly ever other ones."""
 
 
 def limited(columns: dict[str, Column], found: Iterable[tuple[str, Sequence[Any]]]) -> dict[str, Column]:
@@ -60,24 +64,28 @@ def of_type(declared: str) -> list[str] | None:
     return [str(one.this) for one in type.expressions if isinstance(one, exp.Literal)]
 
 
-def of_table(create: str) -> Iterator[tuple[str, list[Any]]]:
+@lru_cache(_KEPT)
+def of_table(create: str) -> Sequence[tuple[str, list[Any]]]:
     """Columns with their values, by the CHECK constraints of a CREATE TABLE statement of SQLite."""
     try:
         table = sqlglot.parse_one(create, dialect="sqlite")
     except (SqlglotError, RecursionError):
-        return
-    for check in table.find_all(exp.CheckColumnConstraint, exp.Check):
-        yield from _of_condition(check.this)
+        return ()
+    checks = table.find_all(exp.CheckColumnConstraint, exp.Check)
+    return [found for check in checks for found in _of_condition(check.this)]
 
 
-def of_clause(clause: str, dialect: str) -> Iterator[tuple[str, list[Any]]]:
+@lru_cache(_KEPT)
+def of_clause(clause: str, dialect: str) -> Sequence[tuple[str, list[Any]]]:
     """Columns with their values, by one condition: what stands in the brackets of CHECK."""
     try:
         condition = sqlglot.parse_one(clause, dialect=dialect)
     except (SqlglotError, RecursionError):
-        return
+        return ()
+    found: list[tuple[str, list[Any]]] = []
     if condition is not None:
-        yield from _of_condition(condition)
+        found += _of_condition(condition)
+    return found
 
 
 def _of_condition(condition: Any) -> Iterator[tuple[str, list[Any]]]:

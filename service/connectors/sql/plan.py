@@ -37,10 +37,13 @@ class Part:
 class Plan:
     """Everything that is known of a selection before its rows are: raw rows are (key, stamp, *fields)."""
 
-    def __init__(self, database: Database, schema: str | None, selection: Selection) -> None:
+    def __init__(
+        self, database: Database, schema: str | None, selection: Selection, described: Described | None = None
+    ) -> None:
+        """`described`: the selection's table, if that is known already."""
         self.database = database
         self.selection = selection
-        self.described = database.describe(selection.table)
+        self.described = described or database.describe(selection.table)
         self.table = _clause(self.described, schema)
         self.key = self.column(selection.key)
         self.key_clause = self.table.c[selection.key]
@@ -123,6 +126,16 @@ class Plan:
             self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
         return self._kept[name]
 
+    def rows_where(self, condition: Expression) -> sa.Select[Any]:
+        """Raw rows that fulfil a condition, as a clause."""
+        return self._select(outer=True).where(condition)
+
+    def returned(self) -> list[Expression]:
+        """What a statement that writes returns of a row; the stamp is empty where it lives in another table."""
+        stamp = sa.null() if self.side is not None else self._readable(self.stamp_clause, self.stamp_column)
+        fields = [self._readable(self.table.c[column.field.name], column) for column in self.columns]
+        return [self._readable(self.key_clause, self.key), stamp, *fields]
+
     def finding(self, names: Sequence[str]) -> tuple[Statement, list[Column]]:
         """The statement that finds rows by values (parameters of `database.many`), and as what it compares them."""
         if tuple(names) not in self._found:
@@ -159,8 +172,11 @@ class Plan:
     def _select(self, *, outer: bool) -> sa.Select[Any]:
         wanted = [(self.key_clause, self.key), (self.stamp_clause, self.stamp_column)]
         wanted += [(self.table.c[column.field.name], column) for column in self.columns]
-        readable = [self.database.readable(clause, column) for clause, column in wanted]
+        readable = [self._readable(clause, column) for clause, column in wanted]
         return sa.select(*readable).select_from(self._from(outer=outer))
+
+    def _readable(self, clause: Expression, column: Column) -> Expression:
+        return self.database.readable(clause, column)
 
     def _make_parts(self, *, bounded: bool) -> list[Part]:
         if bounded and self.unindexed and self.stamps.whole is not None:

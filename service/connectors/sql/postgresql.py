@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, SettingsRefused, TableName
 from service.connectors.sql import options, values
+from service.connectors.sql.bulk import Bulk, ByDocument
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, postgres_failure
+from service.connectors.sql.plan import Plan
 from service.connectors.sql.postgresql_checks import check_user
 from service.connectors.sql.postgresql_types import (
     AS_THEY_ARE,
@@ -66,7 +68,8 @@ SELECT a.attname, format_type(y.type, -1),
        (SELECT array_agg(CAST(e.enumlabel AS text) ORDER BY e.enumsortorder) FROM pg_enum AS e
         WHERE e.enumtypid = y.type),
        (SELECT array_agg(pg_get_expr(k.conbin, k.conrelid)) FROM pg_constraint AS k
-        WHERE k.contype = 'c' AND k.conrelid = c.oid AND k.conkey = ARRAY[a.attnum])
+        WHERE k.contype = 'c' AND k.conrelid = c.oid AND k.conkey = ARRAY[a.attnum]),
+       c.oid
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type AS t ON t.oid = a.atttypid
@@ -76,6 +79,21 @@ CROSS JOIN LATERAL (SELECT c.relkind IN ('v', 'm') AS is_view) AS v
 WHERE c.relname = :table AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
 ORDER BY a.attnum
+"""
+
+# An index on an expression has no name there, and none on part of the rows counts.
+_INDEXES = """
+SELECT i.indisprimary, i.indisunique,
+       ARRAY(SELECT CAST(a.attname AS text) FROM unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k (number, place)
+             LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number
+             WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+FROM pg_index AS i WHERE i.indrelid = CAST(:oid AS oid) AND i.indpred IS NULL
+"""
+_INSERT_TRIGGERS = """
+SELECT c.relkind <> 'r'
+       OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 4 <> 0)
+       OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
+FROM pg_class AS c WHERE c.oid = CAST(:oid AS oid)
 """
 
 # Whoever may not see other users' activity sees no start times; then the horizon is the clock (and `check` says so).
@@ -120,7 +138,7 @@ class PostgresDatabase(Database):
             raise SettingsRefused([("url", "driver_missing", {"package": "psycopg"})]) from error
         self.session = Session(
             engine, begin="BEGIN", prepare=_prepare, classify=postgres_failure,
-            returning_many=_returning_many,
+            returning_many=_returning_many, lives=_lives,
         )  # fmt: skip
 
     def tables(self) -> Sequence[TableName]:
@@ -131,12 +149,11 @@ class PostgresDatabase(Database):
         rows = self._rows(_COLUMNS, table=table, schema=self._schema)
         if not rows:
             raise table_missing(table)
-        with self.session.inspect(Context(table)) as inspector:
-            primary: list[str] = inspector.get_pk_constraint(table, self._schema)["constrained_columns"]
-            indexes: Any = inspector.get_indexes(table, self._schema)
-        whole = [i for i in indexes if not i.get("dialect_options", {}).get("postgresql_where")]
-        unique = {i["column_names"][0] for i in whole if i["unique"] and len(i["column_names"]) == 1}
-        leading = {i["column_names"][0] for i in whole} | set(primary[:1])
+        indexes = self._rows(_INDEXES, oid=rows[0][12])
+        primary: list[str] = next((names for is_primary, _, names in indexes if is_primary), [])
+        unique = {names[0] for _, is_unique, names in indexes if is_unique and len(names) == 1 and names[0]}
+        leading = {names[0] for _, _, names in indexes}
+        triggers = self._rows(_INSERT_TRIGGERS, oid=rows[0][12])[0][0]
         columns = {row[0]: Column(field_of(row), row[1], row[0] in leading) for row in rows}
         columns = options.limited(columns, _listed(rows))
         key = key_of(columns, primary, unique)
@@ -145,7 +162,7 @@ class PostgresDatabase(Database):
         modified_on = modified_on_of(columns, {FieldType.DATETIME}) or modified_on_of(
             columns, {FieldType.DATE, FieldType.INTEGER}
         )
-        return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][9])
+        return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][9], triggers)
 
     def clock(self) -> Clock:
         now, oldest = self._rows(_CLOCK)[0]
@@ -211,6 +228,9 @@ class PostgresDatabase(Database):
     def filter_value(self, value: Any, column: Column) -> Any:
         return values.write_binary(value) if column.native == "bytea" else value
 
+    def bulk(self, plan: Plan) -> Bulk:
+        return ByDocument(plan)
+
     def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
         escaped = re.sub(r"([\\%_])", r"\\\1", value)
         return sa.cast(expression, _Named("text")).op("LIKE")(bind("", f"{escaped}%" if prefix else f"%{escaped}%"))
@@ -222,7 +242,7 @@ class PostgresDatabase(Database):
         return check_user(self._rows, self._schema, selections)
 
     def _rows(self, text: str, **params: Any) -> list[Row]:
-        return self.session.rows(self.session.compile(sa.text(text), Context(params.get("table", ""))), params)
+        return self.session.rows(self.session.prepared(text, Context(params.get("table", ""))), params)
 
 
 def _listed(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -241,6 +261,14 @@ def _is_loud(record: logging.LogRecord) -> bool:
 
 def _prepare(driver: Any) -> None:
     driver.execute(_SESSION)
+
+
+def _lives(driver: Any) -> bool:
+    try:
+        driver.execute("SELECT 1").close()
+    except Exception:
+        return False
+    return True
 
 
 def _returning_many(cursor: Any, text: str, params: Sequence[Any]) -> list[Row]:

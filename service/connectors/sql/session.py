@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -38,8 +38,9 @@ class Statement:
 class Session:
     """A connection that is opened when it is first needed, and again after it broke.
 
-    `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `classify` turns the driver's
-    errors into failures. Raises SideFailed, or `Refused` where a statement failed for what it had to say.
+    `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `lives` says of one that was not
+    used for a while whether it still can be; `classify` turns the driver's errors into failures. Raises SideFailed, or
+    `Refused` where a statement failed for what it had to say.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Session:
         prepare: Callable[[Any], None],
         classify: Callable[[Exception, Context], Failure],
         returning_many: Callable[[Any, str, Sequence[Any]], list[Row]],
+        lives: Callable[[Any], bool],
         running_many: Callable[[Any, str, Sequence[Any]], int] | None = None,
     ) -> None:
         self._engine = engine
@@ -57,7 +59,9 @@ class Session:
         self._prepare = prepare
         self._classify = classify
         self._returning_many = returning_many
+        self._lives = lives
         self._running_many = running_many or _execute_many
+        self._prepared: dict[tuple[str, Context], Statement] = {}
         self._connection: sa.Connection | None = None
         self._driver: Any = None
 
@@ -68,6 +72,12 @@ class Session:
             with self._errors(Context()):
                 connection.close()
         self._engine.dispose()
+
+    def revive(self) -> None:
+        """Before the first use after a while: a connection that broke meanwhile, or leads to a file that is gone, is
+        opened anew."""
+        if self._driver is not None and not self._lives(self._driver):
+            self._abandon()
 
     @property
     def driver(self) -> Any:
@@ -96,6 +106,12 @@ class Session:
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
         return Statement(str(compiled), names, fixed, context)
 
+    def prepared(self, text: str, context: Context) -> Statement:
+        """A statement of our own, which is prepared once; `:name` marks a parameter."""
+        if (text, context) not in self._prepared:
+            self._prepared[text, context] = self.compile(sa.text(text), context)
+        return self._prepared[text, context]
+
     def rows(self, statement: Statement, params: Params | None = None) -> list[Row]:
         """Every row of an answer."""
         cursor = self.driver.cursor()
@@ -115,6 +131,28 @@ class Session:
                 return self._running_many(cursor, statement.text, [statement.bind(one) for one in params])
             finally:
                 cursor.close()
+
+    def run_rows(self, statement: Statement, rows: Iterable[Row]) -> int:
+        """Execute once for each row of parameters, which have the statement's own order; how many rows were touched in
+        all. For a driver that goes through them itself: what it refuses has its place."""
+        cursor, sent = self.driver.cursor(), 0
+
+        def sending() -> Iterator[Row]:
+            nonlocal sent
+            for row in rows:
+                sent += 1
+                yield row
+
+        try:
+            with self._errors(statement.context):
+                cursor.executemany(statement.text, sending())
+                touched: int = cursor.rowcount
+        except Refused as refused:
+            refused.place = sent - 1
+            raise
+        finally:
+            cursor.close()
+        return touched
 
     def return_many(self, statement: Statement, params: Sequence[Params]) -> list[Row]:
         """Execute once for each set of parameters, and what each returned, in their order; one without a row in its

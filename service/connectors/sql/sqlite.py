@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
@@ -11,12 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+import orjson
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, TableName
 from service.connectors.sql import options, values
+from service.connectors.sql.bulk import Bulk, ByParameters
 from service.connectors.sql.database import Column, Database, Described, key_of, modified_on_of, table_missing
 from service.connectors.sql.failures import Context, Refused, sqlite_failure
+from service.connectors.sql.plan import Plan
 from service.connectors.sql.session import Row, Session
 from service.connectors.sql.settings import Settings
 from service.connectors.sql.sqlite_types import affinity_of, field_of, rowid_alias
@@ -68,17 +70,29 @@ class SqliteDatabase(Database):
     def __init__(self, settings: Settings) -> None:
         path = Path(settings.url.database or "")
         address = f"file:{quote(str(path))}?mode=rw"
+        self._quiet: Stamp | None = None
+        self._file: tuple[int, int] | None = None
+
+        def lives(_driver: sqlite3.Connection) -> bool:
+            """Whether the file is still the one that was opened: a backup may have taken its place."""
+            self._quiet = None
+            return self._file is not None and self._file == _identity(path)
 
         def connect() -> sqlite3.Connection:
+            self._file = _identity(path)
             return sqlite3.connect(
                 address, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
             )
 
         engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
         self.session = Session(
-            engine, begin="BEGIN IMMEDIATE", prepare=_prepare, classify=sqlite_failure, returning_many=_returning_many
+            engine,
+            begin="BEGIN IMMEDIATE",
+            prepare=_prepare,
+            classify=sqlite_failure,
+            returning_many=_returning_many,
+            lives=lives,
         )
-        self._quiet: Stamp | None = None
 
     def tables(self) -> Sequence[TableName]:
         statement = self.session.compile(
@@ -186,11 +200,11 @@ class SqliteDatabase(Database):
             if all(map(_sendable, one))
         ]
         if len(columns) > 1:
-            return {"wanted": json.dumps(listed)}
+            return {"wanted": orjson.dumps(listed).decode()}
         single = [one[0] for one in listed]
         if columns[0].native == "BLOB":  # No declared type: a number stays a number, and is not equal to its text.
             single += [int(one) for one in single if isinstance(one, str) and _KEY.fullmatch(one)]
-        return {"wanted": json.dumps(single)}
+        return {"wanted": orjson.dumps(single).decode()}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
         match column.field.type:
@@ -227,6 +241,9 @@ class SqliteDatabase(Database):
         """SQLite takes an index for an equality before one for a range, and would sort all that is left, each page."""
         return sa.func.coalesce(condition, sa.literal_column("0"))
 
+    def bulk(self, plan: Plan) -> Bulk:
+        return ByParameters(plan)
+
     def same_text(self, expression: Expression, value: str, *, prefix: bool) -> Expression:
         if prefix:
             return sa.func.substr(expression, 1, len(value)) == bind("", value)
@@ -237,7 +254,7 @@ class SqliteDatabase(Database):
         return []
 
     def _rows(self, text: str, table: str) -> list[Row]:
-        return self.session.rows(self.session.compile(sa.text(text), Context(table)), {"table": table})
+        return self.session.rows(self.session.prepared(text, Context(table)), {"table": table})
 
     def _indexes(self, table: str) -> tuple[set[str], set[str]]:
         """The columns that are unique by themselves, and those with which an index begins."""
@@ -249,6 +266,14 @@ class SqliteDatabase(Database):
         longer = {row[0] for row in rows if row[3] > 0}
         whole = [row for row in rows if not row[2] and row[3] == 0 and row[4] is not None]
         return {row[4] for row in whole if row[1] and row[0] not in longer}, {row[4] for row in whole}
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare(driver: sqlite3.Connection) -> None:

@@ -66,8 +66,8 @@ def read_booleans(column: Sequence[Any]) -> Sequence[Scalar]:
 
 
 def read_decimals(column: Sequence[Any]) -> Sequence[Scalar]:
-    """Numbers, or texts of them without an exponent, without trailing zeros."""
-    return [None if value is None else decimal_of(value) for value in column]
+    """Numbers, or texts of them without an exponent, without trailing zeros. Equal ones have one form."""
+    return _each(column, decimal_of)
 
 
 _PLAIN = re.compile(r"(0|-?[1-9][0-9]*)(?:\.0*|(\.[0-9]*[1-9])0*)?")
@@ -83,7 +83,19 @@ def decimal_of(value: Any) -> Scalar:
 
 
 def read_dates(column: Sequence[Any]) -> Sequence[Scalar]:
-    return [None if value is None else date_of(value) for value in column]
+    if not _TEXTS.issuperset(map(_type, column)):
+        return [None if value is None else date_of(value) for value in column]
+    return _each(column, date_of)
+
+
+_TEXTS = {str, _NONE}
+
+
+def _each(column: Sequence[Any], convert: Callable[[Any], Scalar]) -> Sequence[Scalar]:
+    """Every value converted, each only once: prices and dates are often the same."""
+    known: dict[Any, Scalar] = {value: convert(value) for value in set(column) if value is not None}
+    known[None] = None
+    return [known[value] for value in column]
 
 
 def date_of(value: Any) -> Scalar:

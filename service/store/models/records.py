@@ -111,17 +111,15 @@ class AwaitedRecord(State):
         table_name = "awaited_records"
 
 
-class Intent(State):
-    """An insert that was about to be sent: into `side`, for the other side's `source_key`, under `chosen_key`.
+class Intents(State):
+    """A page of inserts into `side` that was about to be sent. `store/intents.py` says what is in it.
     `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
     mapping_id = pw.BigIntegerField()
     side = pw.TextField()
-    source_key = pw.TextField()
-    chosen_key = pw.TextField(null=True)
-    written = JsonField()
+    inserts = JsonField()
     created_at = pw.BigIntegerField()
     range_id = pw.BigIntegerField(null=True)
 
@@ -129,18 +127,15 @@ class Intent(State):
         table_name = "intents"
 
 
-class PendingChange(State):
-    """A record that was about to be changed, or deleted (`before` is null). `told`: how the run's records tell it.
+class PendingChanges(State):
+    """A page of changes or deletions of records of `side` that was about to be sent; see `store/pending.py`.
     `range_id`: the range of its run that it belongs to, as long as there are ranges."""
 
     id = pw.BigAutoField()
     run_id = pw.BigIntegerField()
     mapping_id = pw.BigIntegerField()
     side = pw.TextField()
-    key = pw.TextField()
-    before = JsonField(null=True)
-    written = JsonField()
-    told = JsonField()
+    changes = JsonField()
     range_id = pw.BigIntegerField(null=True)
 
     class Meta:
