@@ -31,7 +31,7 @@ def forget(task: Task, visits: Sequence[Visit]) -> None:
     """These writes were refused, because their records had moved."""
     for side in Side:
         keys = [visit.after[side].key for visit in visits if side in visit.after]
-        pending.remove(task.mapping.id, side, keys)
+        pending.remove(task.mapping.id, side, keys, task.lease.range_id)
 
 
 def _pending(task: Task, source: Side, side: Side, visit: Visit, outcome: Outcome) -> Pending:

@@ -57,10 +57,11 @@ def open_ones(mapping_id: int, range_id: int | None) -> list[tuple[int, Pending]
     return [(run_id, _pending(side, *one)) for run_id, side, changes in found for one in orjson.loads(changes)]
 
 
-def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
-    """Writes that were refused."""
+def remove(mapping_id: int, side: Side, keys: Collection[str], range_id: int | None) -> None:
+    """Writes that were refused; what the page of another range has noted is its own business."""
     refused = set(keys)
-    found = sql.rows("SELECT id, changes FROM pending_changes WHERE mapping_id = ? AND side = ?", mapping_id, side)
+    query = f"SELECT id, changes FROM pending_changes WHERE mapping_id = ? AND side = ? AND {sql.same('range_id')}"
+    found = sql.rows(query, mapping_id, side, range_id)
     for id, changes in found:
         left = [one for one in orjson.loads(changes) if one[0] not in refused]
         sql.execute("UPDATE pending_changes SET changes = ? WHERE id = ?", sql.dump(left), id)

@@ -146,5 +146,5 @@ def test_what_was_refused_is_not_pending(mapping_id: int) -> None:
     done = Done(None, "toIntegration", "local", "a", None, "deleted", None, "rule", None)
     noted = [Pending(INTEGRATION, key, None, {}, done) for key in "abc"]
     pending.save(mapping_id, LEASE, INTEGRATION, noted)
-    pending.remove(mapping_id, INTEGRATION, ["b"])
+    pending.remove(mapping_id, INTEGRATION, ["b"], None)
     assert pending.open_ones(mapping_id, None) == [(1, noted[0]), (1, noted[2])]
