@@ -16,7 +16,8 @@ IDLE = 90.0
 """Seconds after which a connector that nobody needed is closed: longer than the shortest schedule."""
 
 AGE = 900.0
-"""Seconds after which one is not kept any more: what its user may not do any more is noticed then at the latest."""
+"""Seconds after which one is not kept any more, nor lent: that its user may not log in any more is noticed then at the
+latest."""
 
 MOST = 50
 """So many rest at most."""
@@ -32,9 +33,11 @@ class _Resting:
 
 
 class Kept:
-    """The connectors that rest. Each is lent to one borrower at a time; may be used from several threads."""
+    """The connectors that rest. Each is lent to one borrower at a time; may be used from several threads. `now`: seconds
+    of a clock that nobody sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._lock = threading.Lock()
         self._resting: dict[Hashable, list[_Resting]] = {}
         weakref.finalize(self, _close_all, self._resting)
@@ -42,15 +45,15 @@ class Kept:
     @contextmanager
     def borrowed(self, key: Hashable, make: Callable[[], Connector]) -> Iterator[Connector]:
         """A connector that rested under `key`, or a new one. Afterwards it rests, if it can and nothing went wrong."""
-        item = self._take(key) or _Resting(make(), time.monotonic(), 0.0)
+        item = self._take(key) or _Resting(make(), self._now(), 0.0)
         try:
             yield item.connector
         except BaseException:
             item.connector.close()
             raise
         item.connector.fence(_unfenced)
-        item.since = time.monotonic()
-        if item.since - item.made > AGE or not item.connector.rest():
+        item.since = self._now()
+        if _aged(item, item.since) or not item.connector.rest():
             item.connector.close()
             return
         with self._lock:
@@ -59,10 +62,10 @@ class Kept:
 
     def close_idle(self, seconds: float = IDLE) -> None:
         """Close what nobody needed for so long, and what is too many."""
-        now = time.monotonic()
+        now = self._now()
         with self._lock:
             kept = sorted((item for some in self._resting.values() for item in some), key=lambda item: -item.since)
-            old = [item for number, item in enumerate(kept) if number >= MOST or now - item.since >= seconds]
+            old = [item for n, item in enumerate(kept) if n >= MOST or now - item.since >= seconds or _aged(item, now)]
             for key, some in list(self._resting.items()):
                 if not (left := [item for item in some if not any(item is one for one in old)]):
                     del self._resting[key]
@@ -72,9 +75,14 @@ class Kept:
             item.connector.close()
 
     def _take(self, key: Hashable) -> _Resting | None:
+        self.close_idle()
         with self._lock:
             some = self._resting.get(key)
             return some.pop() if some else None
+
+
+def _aged(item: _Resting, now: float) -> bool:
+    return now - item.made >= AGE
 
 
 def _unfenced() -> None:

@@ -8,9 +8,11 @@ struck. Then it is undone, and the next run does the work that was in hand.
 from __future__ import annotations
 
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from service.core.failures import Failure, SideFailed
 from service.core.records import Side
 from service.engine.patience import ATTEMPTS, LONGEST_PAUSE
 from service.operations import connections, execution, runs
+from service.operations.kept_connectors import AGE, Kept
 from service.store.models import SyncRun
 from tests.conformance.words import MemoryWorld, both, quiet, total
 from tests.servers import PostgresServer
@@ -42,8 +45,10 @@ NUMBERS = {Side.LOCAL: "number", Side.INTEGRATION: "accountnumber"}
 def fill(world: World, **given: Any) -> None:
     """Map, and bring two dozen pairs into step."""
     world.map(**given)
-    for side in Side:  # By now, so that stamps can be in the future.
-        world.sql(side, "UPDATE clock SET now = strftime('%s', 'now') - 3600")
+    # By now, so that stamps can be in the future; and such that the last one is never a whole minute, which may stand for
+    # any moment within it: then a run reads further back.
+    for side in Side:
+        world.sql(side, "UPDATE clock SET now = strftime('%s', 'now') / 60 * 60 - 3600")
     add_customers(world)
     assert total(world.run(), "inserted") == PAIRS
     assert quiet(world.run())
@@ -464,6 +469,22 @@ def test_a_backup_of_one_application_is_restored(world: World, side: Side, kind:
     assert_back_to_work(world)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_a_backup_is_met_by_a_run_that_reads_a_minute_again(world: World, side: Side) -> None:
+    """The last stamp is a whole minute, as those of a clock that tells no seconds."""
+    fill(world)
+    for one in Side:
+        world.sql(one, "UPDATE clock SET now = now / 60 * 60 + 54")
+    backup = world.files[side].read_bytes()
+    a_later_day(world, side)
+    right = world.files[side].read_bytes()
+    world.files[side].write_bytes(backup)
+    assert_survived(world, "side_went_back", ["modified"])
+    world.files[side].write_bytes(right)
+    work_in_hand(world)
+    assert_back_to_work(world)
+
+
 # An application that does not let us work, or does not answer
 
 
@@ -483,6 +504,8 @@ class PostgresCrm:
         self.server = server
         self.name = f"crm_{uuid.uuid4().hex[:12]}"
         self.url = server.create_database(self.name)
+        self.passed = 0.0
+        """Seconds that pass for connections that rest, besides those that pass anyway."""
         self.do(self.TABLE)
         self.do(f"CREATE ROLE {self.name} LOGIN PASSWORD 'first'; GRANT ALL ON account TO {self.name}")
 
@@ -506,6 +529,7 @@ class PostgresCrm:
 def crm(postgres: PostgresServer, world: World) -> Iterator[PostgresCrm]:
     """A CRM on PostgreSQL in the place of the other one, with two dozen pairs, and all customers edited."""
     made = PostgresCrm(postgres)
+    world.context = replace(world.context, kept=Kept(lambda: time.monotonic() + made.passed))
     connections.change(world.context, world.connection_ids[Side.INTEGRATION], made.settings(), None, "test")
     world.map()
     add_customers(world)
@@ -561,7 +585,9 @@ def test_what_was_done_before_a_right_was_missed_is_not_done_twice(world: World,
 
 
 def test_a_password_is_changed(world: World, crm: PostgresCrm) -> None:
+    """The server asks for it when a connection is opened, and none rests for longer than this."""
     crm.do(f"ALTER ROLE {crm.name} PASSWORD 'second'")
+    crm.passed += AGE
     assert_shut_out(world, crm, "credentials_rejected")
     crm.do(f"ALTER ROLE {crm.name} PASSWORD 'first'")
     assert_let_in(world, crm)

@@ -128,7 +128,7 @@ def test_edits_between_reading_and_writing_are_not_overwritten(
     assert [one.reason for one in world.skips()] == ["conflict"]
 
 
-def test_three_thousand_records_take_one_request_a_page_and_one_for_500_partners(
+def test_three_thousand_records_take_one_request_a_page_and_one_for_1000_partners(
     services: dict[str, Counterpart], tmp_path: Path
 ) -> None:
     world = ODataWorld(tmp_path, services["dataverse"])
@@ -144,15 +144,15 @@ def test_three_thousand_records_take_one_request_a_page_and_one_for_500_partners
     asked = world.service.requests()
     pages = [target for _, target, _ in asked if target.startswith("/accounts?") and "$count=true" not in target]
     rest = [target for _, target, _ in asked if target not in pages]
-    assert len(pages) == 6
+    assert len(pages) == 3
     assert len(rest) <= 6  # Metadata, the clock, a count: as many, whatever the number of records.
-    # Each is edited in the ERP: one request reads 500 partners, and a batch writes a hundred.
+    # Each is edited in the ERP: one request reads 1,000 partners, 53 a question, and a batch writes a hundred.
     world.sql("local", "UPDATE customer SET city = 'Oslo'")
     run = world.run()
     assert tally(run, "toIntegration") == {"read": 3000, "modified": 3000}
     asked = world.service.requests()
     batches = [parts for method, target, parts in asked if target == "/$batch"]
-    assert sorted(batches) == [10] * 6 + [100] * 30
+    assert sorted(batches) == [19] * 3 + [100] * 30
 
 
 @pytest.mark.parametrize("shape", SHAPES)

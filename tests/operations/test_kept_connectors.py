@@ -17,7 +17,7 @@ from service.connectors.memory import MemoryConnector
 from service.connectors.sql import SqlConnector
 from service.core.records import Selection, Side
 from service.operations import connections
-from service.operations.kept_connectors import Kept
+from service.operations.kept_connectors import AGE, IDLE, Kept
 from service.store.database import database, migrate, open_database
 from service.store.models import Connection
 from tests.servers import PostgresServer
@@ -87,6 +87,30 @@ def test_what_nobody_needs_is_closed() -> None:
         assert other is not first
 
 
+def test_what_nobody_needed_for_long_is_not_lent_even_if_nobody_closed_it() -> None:
+    clock = [0.0]
+    kept = Kept(lambda: clock[0])
+    with kept.borrowed("a", counted) as first:
+        pass
+    clock[0] += IDLE
+    with kept.borrowed("a", counted) as other:
+        assert (other is first, first.closed) == (False, 1)  # type: ignore[attr-defined]
+
+
+def test_one_that_is_always_needed_is_made_anew_when_it_is_too_old() -> None:
+    clock = [0.0]
+    kept = Kept(lambda: clock[0])
+    with kept.borrowed("a", counted) as first:
+        pass
+    while clock[0] + IDLE / 2 < AGE:
+        clock[0] += IDLE / 2
+        with kept.borrowed("a", counted) as same:
+            assert same is first
+    clock[0] = AGE
+    with kept.borrowed("a", counted) as other:
+        assert (other is first, first.closed) == (False, 1)  # type: ignore[attr-defined]
+
+
 def test_nothing_is_left_open_when_nobody_has_the_keeper_any_more() -> None:
     kept = Kept()
     with kept.borrowed("a", counted) as first:
@@ -121,6 +145,31 @@ def test_a_file_that_took_the_place_of_another_is_the_one_that_is_read(world: Wo
     copy.replace(world.files[Side.LOCAL])
     world.run()
     assert [row["name"] for row in world.all("integration")] == ["In the copy"]
+
+
+def test_nobody_holds_a_file_open_between_two_runs(world: World) -> None:
+    """Whoever closes a file last takes its write-ahead log with it; one that stays would be mixed with a backup."""
+    world.sql("local", "PRAGMA journal_mode = WAL")
+    log = world.files[Side.LOCAL].with_name("local.db-wal")
+    world.map()
+    couple(world, number="1", name="One")
+    world.run()
+    world.edit("local", "1", name="Two")
+    assert not log.exists()
+
+
+def test_a_backup_that_is_written_over_a_file_is_what_is_read(world: World) -> None:
+    """SQLite takes a file for unchanged that tells as many changes as when it was last read."""
+    world.map()
+    couple(world, number="1", name="One")
+    file = world.files[Side.LOCAL]
+    backup = file.read_bytes()
+    world.edit("local", "1", name="After the backup")
+    world.run()
+    file.write_bytes(backup)
+    world.edit("local", "1", name="Another")  # The file tells as many changes as the last run found.
+    world.run()
+    assert [row["name"] for row in world.all("integration")] == ["Another"]
 
 
 def test_a_table_that_was_made_anew_between_two_runs(world: World) -> None:

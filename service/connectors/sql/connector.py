@@ -45,6 +45,7 @@ class SqlConnector(Connector):
 
     def rest(self) -> bool:
         self._rested = True
+        self._database.rest()
         return True
 
     def close(self) -> None:

@@ -74,6 +74,10 @@ class Database(ABC):
     def __init__(self, settings: Settings) -> None:
         """Make the session, without connecting."""
 
+    def rest(self) -> None:
+        """Nobody needs the connection for now. It stays open, unless others would be in its way."""
+        return
+
     @abstractmethod
     def tables(self) -> Sequence[TableName]:
         """Every table and view that the user may read."""

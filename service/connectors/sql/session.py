@@ -39,7 +39,7 @@ class Session:
     """A connection that is opened when it is first needed, and again after it broke.
 
     `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `lives` says of one that was not
-    used for a while whether it still can be; `classify` turns the driver's errors into failures. Raises SideFailed, or
+    used for a while whether it still can be (None: none is left open for so long); `classify` turns the driver's errors into failures. Raises SideFailed, or
     `Refused` where a statement failed for what it had to say.
     """
 
@@ -51,7 +51,7 @@ class Session:
         prepare: Callable[[Any], None],
         classify: Callable[[Exception, Context], Failure],
         returning_many: Callable[[Any, str, Sequence[Any]], list[Row]],
-        lives: Callable[[Any], bool],
+        lives: Callable[[Any], bool] | None = None,
         running_many: Callable[[Any, str, Sequence[Any]], int] | None = None,
     ) -> None:
         self._engine = engine
@@ -74,10 +74,16 @@ class Session:
         self._engine.dispose()
 
     def revive(self) -> None:
-        """Before the first use after a while: a connection that broke meanwhile, or leads to a file that is gone, is
-        opened anew."""
-        if self._driver is not None and not self._lives(self._driver):
-            self._abandon()
+        """Before the first use after a while: a connection that broke meanwhile is opened anew."""
+        if self._driver is not None and self._lives is not None and not self._lives(self._driver):
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection, whatever state it is in; the next use opens another."""
+        connection, self._connection, self._driver = self._connection, None, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
 
     @property
     def driver(self) -> Any:
@@ -209,13 +215,7 @@ class Session:
         try:
             self.execute("ROLLBACK")
         except (Refused, SideFailed):
-            self._abandon()  # Whatever state it is in, it is not used any more.
-
-    def _abandon(self) -> None:
-        connection, self._connection, self._driver = self._connection, None, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
+            self.hang_up()  # Whatever state it is in, it is not used any more.
 
     @contextmanager
     def _errors(self, context: Context) -> Iterator[None]:
@@ -236,7 +236,7 @@ class Session:
     def _raise(self, error: Exception, context: Context) -> None:
         failure = self._classify(error, context)
         if failure.code in _ENDED:
-            self._abandon()
+            self.hang_up()
         if concerns_side(failure):
             raise SideFailed(failure) from None
         raise Refused(failure) from None

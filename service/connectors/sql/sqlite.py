@@ -71,15 +71,8 @@ class SqliteDatabase(Database):
         path = Path(settings.url.database or "")
         address = f"file:{quote(str(path))}?mode=rw"
         self._quiet: Stamp | None = None
-        self._file: tuple[int, int] | None = None
-
-        def lives(_driver: sqlite3.Connection) -> bool:
-            """Whether the file is still the one that was opened: a backup may have taken its place."""
-            self._quiet = None
-            return self._file is not None and self._file == _identity(path)
 
         def connect() -> sqlite3.Connection:
-            self._file = _identity(path)
             return sqlite3.connect(
                 address, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
             )
@@ -91,8 +84,13 @@ class SqliteDatabase(Database):
             prepare=_prepare,
             classify=sqlite_failure,
             returning_many=_returning_many,
-            lives=lives,
         )
+
+    def rest(self) -> None:
+        """A file is closed: who restores a backup replaces the file or writes over it, and what an open one remembers of
+        it, or its write-ahead log that stays as long as somebody has it open, would be mixed with the backup."""
+        self._quiet = None
+        self.session.hang_up()
 
     def tables(self) -> Sequence[TableName]:
         statement = self.session.compile(
@@ -266,14 +264,6 @@ class SqliteDatabase(Database):
         longer = {row[0] for row in rows if row[3] > 0}
         whole = [row for row in rows if not row[2] and row[3] == 0 and row[4] is not None]
         return {row[4] for row in whole if row[1] and row[0] not in longer}, {row[4] for row in whole}
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _prepare(driver: sqlite3.Connection) -> None:
