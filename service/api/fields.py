@@ -334,3 +334,18 @@ class Settings(Json):
             refuse("not_an_object")
         _assert_storable(value, 0)
         return value
+
+
+class Texts(Settings):
+    """An object of texts, whose names are free."""
+
+    def __init__(self, text: Text, **options: Any) -> None:
+        self._text = text
+        options["metadata"] = {
+            "additionalProperties": {"type": "string", **text.metadata},
+            **options.get("metadata", {}),
+        }
+        super().__init__(**options)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return {name: self._text.deserialize(text) for name, text in super()._deserialize(value).items()}

@@ -12,7 +12,7 @@ from marshmallow import fields
 from service import wording
 from service.api.access import actor, context
 from service.api.errors import language
-from service.api.fields import PLAIN, Answer, Body, Choice, Flag, Id, Items, Json, Listed, Part, Said, Text, camel
+from service.api.fields import PLAIN, Answer, Body, Choice, Flag, Id, Items, Listed, Part, Said, Text, Texts, camel
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.api.setup_shapes import SetMappingAnswer, compact_mappings, read_set
@@ -91,17 +91,11 @@ class SetChoice(Body):
 
     local_connection_id = Id(required=True)
     integration_connection_id = Id(required=True)
-    parameters = Json(
+    parameters = Texts(Text(), load_default=dict, metadata={"description": "Values by name."})
+    names = Texts(
+        Text(min=1, max=200, pattern=PLAIN),
         load_default=dict,
-        metadata={"type": "object", "additionalProperties": {"type": "string"}, "description": "Values by name."},
-    )
-    names = Json(
-        load_default=dict,
-        metadata={
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-            "description": "Other names for mappings of the set, by those that it has.",
-        },
+        metadata={"description": "Other names for mappings of the set, by those that it has."},
     )
     mappings = Items(
         Text(min=1, max=200, pattern=PLAIN),
@@ -174,8 +168,8 @@ class AppliedMappingSet(MethodView):
         dry_run = body["dry_run"]
         choice = mapping_sets.Choice(
             {Side.LOCAL: body["local_connection_id"], Side.INTEGRATION: body["integration_connection_id"]},
-            {key: str(value) for key, value in body["parameters"].items()},
-            {key: str(value) for key, value in body["names"].items()},
+            body["parameters"],
+            body["names"],
             body["mappings"],
             body["overwrite"],
         )

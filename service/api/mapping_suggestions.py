@@ -78,7 +78,7 @@ class SuggestionAnswer(Answer):
 
 @blp.route("/mappings/suggest")
 class MappingSuggestions(MethodView):
-    @operation("suggestMapping", Scope.ADMIN)
+    @operation("suggestMapping", Scope.ADMIN, refuses=(424,))
     @blp.arguments(TwoTables, example=EXAMPLE)
     @blp.response(200, SuggestionAnswer)
     def post(self, body: dict[str, Any]) -> Any:

@@ -105,6 +105,10 @@ def test_what_is_there_and_otherwise_is_kept_unless_it_is_to_be_overwritten(worl
         ("sql-customers", {"parameters": {"localTable": "nix"}}, "/mappings/new/local/table", "nix"),
         ("sql-customers", {"parameters": {"colour": "red"}}, "/parameters/colour", "colour"),
         ("sql-customers", {"mappings": ["nix"]}, "/mappings/0", "nix"),
+        ("sql-customers", {"parameters": None}, "/parameters", "null"),
+        ("sql-customers", {"names": ["new"]}, "/names", "object"),
+        ("sql-customers", {"names": {"customers": 7}}, "/names", "text"),
+        ("sql-customers", {"names": {"customers": ""}}, "/names", "1"),
     ],
 )
 def test_problems_say_where(world: World, name: str, more: dict[str, Any], pointer: str, said: str) -> None:

@@ -615,6 +615,19 @@ def test_32_a_lookup_that_finds_nothing(state: str, tmp_path: Path, clearing: bo
         assert trade.rows("salesorder") == []
 
 
+def test_36_templates_by_priority_and_filter(world: World) -> None:
+    """The first by priority whose filter fits gives a new record what no field mapping gives it."""
+    blocked = {"field": "blocked", "op": "eq", "value": "All"}
+    one = {"direction": "toIntegration", "priority": 1, "filter": [blocked], "values": {"customertypecode": 1}}
+    two = {"direction": "toIntegration", "priority": 2, "filter": [], "values": {"customertypecode": 2}}
+    world.map(LINES[:3], templates=[two, one])
+    for number, value in (("1", "All"), ("2", "")):
+        world.add("local", number=number, blocked=value)
+    world.run()
+    made = "SELECT accountnumber, customertypecode FROM account ORDER BY accountnumber"
+    assert world.sql("integration", made) == [("1", 1), ("2", 2)]
+
+
 def test_37_a_currency_without_an_exchange_rate(state: str) -> None:
     """The run is refused before anything is written, and a rate is all that it takes."""
     with (
