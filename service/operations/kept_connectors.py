@@ -33,8 +33,8 @@ class _Resting:
 
 
 class Kept:
-    """The connectors that rest. Each is lent to one borrower at a time; may be used from several threads. `now`: seconds
-    of a clock that nobody sets."""
+    """The connectors that rest. Each is lent to one borrower at a time; may be used from several threads. `now`:
+    seconds of a clock that nobody sets."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

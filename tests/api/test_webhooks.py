@@ -277,7 +277,8 @@ def test_a_flood_is_one_event(telling: Telling, receiver: Receiver) -> None:
     many = 50_000
     world.sql(
         "accord",
-        "INSERT INTO error_groups (id, mapping_id, fingerprint, code, first_seen) VALUES (1, 1, 'f', 'value_rejected', 0)",
+        "INSERT INTO error_groups (id, mapping_id, fingerprint, code, first_seen)"
+        " VALUES (1, 1, 'f', 'value_rejected', 0)",
     )
     count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
     world.sql(

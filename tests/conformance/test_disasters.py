@@ -45,8 +45,8 @@ NUMBERS = {Side.LOCAL: "number", Side.INTEGRATION: "accountnumber"}
 def fill(world: World, **given: Any) -> None:
     """Map, and bring two dozen pairs into step."""
     world.map(**given)
-    # By now, so that stamps can be in the future; and such that the last one is never a whole minute, which may stand for
-    # any moment within it: then a run reads further back.
+    # By now, so that stamps can be in the future; and such that the last one is never a whole minute, which may stand
+    # for any moment within it: then a run reads further back.
     for side in Side:
         world.sql(side, "UPDATE clock SET now = strftime('%s', 'now') / 60 * 60 - 3600")
     add_customers(world)

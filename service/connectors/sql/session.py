@@ -39,8 +39,8 @@ class Session:
     """A connection that is opened when it is first needed, and again after it broke.
 
     `begin` starts a writing transaction. `prepare` sets up a new driver's connection; `lives` says of one that was not
-    used for a while whether it still can be (None: none is left open for so long); `classify` turns the driver's errors into failures. Raises SideFailed, or
-    `Refused` where a statement failed for what it had to say.
+    used for a while whether it still can be (None: none is left open for so long); `classify` turns the driver's errors
+    into failures. Raises SideFailed, or `Refused` where a statement failed for what it had to say.
     """
 
     def __init__(

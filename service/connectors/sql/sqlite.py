@@ -87,8 +87,8 @@ class SqliteDatabase(Database):
         )
 
     def rest(self) -> None:
-        """A file is closed: who restores a backup replaces the file or writes over it, and what an open one remembers of
-        it, or its write-ahead log that stays as long as somebody has it open, would be mixed with the backup."""
+        """A file is closed: who restores a backup replaces the file or writes over it, and what an open one remembers
+        of it, or its write-ahead log that stays as long as somebody has it open, would be mixed with the backup."""
         self._quiet = None
         self.session.hang_up()
 
