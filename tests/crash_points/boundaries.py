@@ -60,6 +60,16 @@ class _Counted:
         self._boundaries.come_to()
         return self._inner.executemany(*given)
 
+    def copy(self, *given: Any) -> Any:
+        self._boundaries.come_to()
+        return self._inner.copy(*given)
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._inner.close()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
