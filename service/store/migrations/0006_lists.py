@@ -11,6 +11,7 @@ INDEXES = """
 DROP INDEX errors_group;
 CREATE INDEX errors_group ON errors (group_id, id);
 CREATE INDEX errors_group_status ON errors (group_id, status, id);
+CREATE INDEX errors_group_time ON errors (group_id, occurred_at);
 CREATE INDEX errors_status ON errors (status, id);
 CREATE INDEX errors_code ON errors (code, id);
 CREATE INDEX errors_category ON errors (category, id);
