@@ -63,7 +63,8 @@ class MariaServer:
         )
 
     def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
+        """Make an empty database and return its URL; what an earlier user of that name left is gone."""
+        self.drop_database(name)
         self.execute(f"CREATE DATABASE `{name}`")
         return self.url(name)
 

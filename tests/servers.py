@@ -54,7 +54,11 @@ class PostgresServer:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
+        """Make an empty database and return its URL; what an earlier user of that name left is gone.
+
+        Tests that share a module's database can be dealt to a worker in two parts, and then it is set up twice.
+        """
+        self.drop_database(name)
         self._execute("CREATE DATABASE {}", name)
         return self.url(name)
 
