@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from service.connectors.sql.database import Column, Database, Described
 from service.connectors.sql.failures import Context
+from service.connectors.sql.searching import Search
 from service.connectors.sql.session import Row, Statement
 from service.connectors.sql.stamps import Bounds, Expression, Phase, Stamps, bind
 from service.connectors.sql.values import canonical_or_text
@@ -26,12 +27,13 @@ _LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
 class Part:
     """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds.
     `unstamped` goes on after a row without a stamp, in a phase that has such rows. Both are prepared when they are
-    needed: most readings end with their first page."""
+    needed: most readings end with their first page. `sought`: its rows are hardly ever there."""
 
     first: Statement
     further: Callable[[], Statement]
     bounds: Bounds | None = None
     unstamped: Callable[[], Statement] | None = None
+    sought: bool = False
 
 
 class Plan:
@@ -61,6 +63,7 @@ class Plan:
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
         self._tallies: tuple[Part, ...] | None = None
+        self.search = Search()
 
     @property
     def unindexed(self) -> bool:
@@ -95,7 +98,7 @@ class Plan:
     def tallies(self) -> tuple[Part, ...]:
         """For each phase of a bounded reading, how many rows have each raw stamp."""
         if self._tallies is None:
-            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.counted)
+            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.sought is None)
         return self._tallies
 
     def by_key(self, *, after: bool, upto: bool) -> Statement:
@@ -121,7 +124,8 @@ class Plan:
         return [self.key_clause > low] * after + [self.key_clause <= high] * upto
 
     def statement(self, name: str) -> Statement:
-        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
+        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count, and crowd (a row
+        where the phases that are searched have more than `offset`)."""
         if name not in self._kept:
             self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
         return self._kept[name]
@@ -213,15 +217,16 @@ class Plan:
         """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
         there for databases and indexes that make nothing of the pair; it says nothing new."""
         select = self._select(outer=False).where(*map(self.database.aside, self.filter))
-        if phase is not None and phase.rest is not None:
-            select = select.where(phase.rest)
+        if phase is not None:
+            select = select.where(*(each for each in (phase.rest, phase.sought) if each is not None))
         select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
         stamp = self.database.typed(bind("stamp"), self.stamp_column)
         key = self.database.typed(bind("key"), self.key)
         beyond = self.database.beyond(self.stamp_clause, self.key_clause, (stamp, key))
         first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
         further = select.where(self.stamp_clause >= stamp, beyond)
-        return Part(self.compile(first, "SELECT"), self._later(further), None if phase is None else phase.bounds)
+        bounds, sought = (None, False) if phase is None else (phase.bounds, phase.sought is not None)
+        return Part(self.compile(first, "SELECT"), self._later(further), bounds, sought=sought)
 
     def _later(self, select: sa.Select[Any]) -> Callable[[], Statement]:
         return cache(partial(self.compile, select, "SELECT"))
@@ -231,6 +236,14 @@ class Plan:
         select = select.where(phase.low, *map(self.database.aside, self.filter)).group_by(self.stamp_clause)
         statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
         return Part(statement, lambda: statement, phase.bounds)
+
+    def _crowd(self) -> sa.CompoundSelect[Any]:
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        searched = [phase for phase in self.stamps.phases if phase.sought is not None]
+        rows = sa.select(one).select_from(self._from(outer=False))
+        within = [rows.where(phase.low, *(() if phase.rest is None else (phase.rest,))) for phase in searched]
+        offset = sa.bindparam("offset", type_=sa.types.Integer)
+        return sa.union_all(*within).limit(one).offset(offset)
 
     def _fetch(self) -> sa.Select[Any]:
         return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))
