@@ -10,7 +10,7 @@ from dataclasses import replace
 from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, is_empty, remember
-from service.core.records import Direction, Record, Scalar, Side, state_of
+from service.core.records import Direction, Record, Scalar, Selection, Side, state_of
 from service.core.templates import defaults
 from service.engine.journal import about, retire
 from service.engine.match import bare, match_lines
@@ -49,10 +49,10 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
             doubtful.append(item)
         elif not hits and item.chosen_key is not None:
             task.chosen[side, item.source_key] = item.chosen_key
-        elif hits and item.source_key in records:
+        elif hits and (item.source_key in records or _is_ours(task, side, item, hits[0])):
             known = existing.get(item.source_key)
             id = known.id if known else 0
-            saved.append(_coupling(task, flow, item, records[item.source_key], hits[0], id))
+            saved.append(_coupling(task, flow, item, records.get(item.source_key), hits[0], id))
     with sql.transaction():
         runs.assert_held(task.lease)
         retire(task, side, {item.coupled.keys[side]: item.coupled.id for item in saved})
@@ -81,20 +81,34 @@ def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Rec
 
 def _find(task: Task, side: Side, item: Intent) -> list[Record]:
     """Records that hold what the insert wrote: in the match fields, or where the mapping has none, in all fields."""
-    mapped, connector = task.mapping.side(side), task.connectors[side]
+    selection, known = _wide(task, side, item), _known_values(task, side, item)
     names = next(
-        (names for group in match_lines(task, side.other) if (names := _written(_names(group), item.values))),
+        (names for group in match_lines(task, side.other) if (names := _written(_names(group), known))),
         None,
-    ) or [name for name, value in item.values.items() if value is not None]
+    ) or [name for name, value in known.items() if value is not None]
     if not names:
         return []
-    wanted = tuple(bare(item.values[name]) for name in names)
-    hits = connector.find(mapped.selection, names, {wanted})
+    wanted = tuple(bare(known[name]) for name in names)
+    places = [selection.fields.index(name) for name in names]
     return [
         hit
-        for hit in hits
-        if all(equal(hit.values[mapped.index(name)], value) for name, value in zip(names, wanted, strict=True))
+        for hit in task.connectors[side].find(selection, names, {wanted})
+        if all(equal(hit.values[place], value) for place, value in zip(places, wanted, strict=True))
     ]
+
+
+def _known_values(task: Task, side: Side, item: Intent) -> dict[str, Scalar]:
+    """What an insert wrote into fields that there are still."""
+    fields = task.mapping.side(side).fields
+    return {name: value for name, value in item.values.items() if name in fields}
+
+
+def _wide(task: Task, side: Side, item: Intent) -> Selection:
+    """The mapping's selection with the fields that it had when the insert was sent, should it have been changed since
+    then."""
+    selection = task.mapping.side(side).selection
+    fields = dict.fromkeys([*selection.fields, *_known_values(task, side, item)])
+    return replace(selection, fields=tuple(fields))
 
 
 def _names(group: Sequence[Line]) -> list[str]:
@@ -105,21 +119,21 @@ def _written(names: Sequence[str], values: Mapping[str, Scalar]) -> list[str] | 
     return list(names) if all(values.get(name) not in (None, "") for name in names) else None
 
 
-def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record, id: int) -> Saved:
-    """The coupling of a record and what we made of it. What the source became since then still counts as a change.
+def _coupling(task: Task, flow: Flow, item: Intent, source: Record | None, made: Record, id: int) -> Saved:
+    """The coupling of a record and what we made of it. What the source became since then still counts as a change; None
+    where it is gone, which is for the mapping's rule on deleted partners.
 
     A record that was found by what was written, and does not hold all of it, may be somebody else's: the two are
     coupled as a pair that was never synchronized, so that what differs is settled by the mapping's rules.
     """
     side = flow.source.other
-    keys = {side.other: source.key, side: made.key}
-    if item.chosen_key is None and not _holds(task, side, item, made):
+    keys = {side.other: item.source_key, side: made.key}
+    if not _is_ours(task, side, item, made):
         return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
-    same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
-    known = {
-        side: _known_of(task, side, item, made),
-        side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
-    }
+    known = {side: _known_of(task, side, item, made), side.other: NOTHING_KNOWN}
+    if source is not None:
+        same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
+        known[side.other] = remember(flow, source, NOTHING_KNOWN, same, echo=False)
     return Saved(Coupled(id, keys, known), "success")
 
 
@@ -138,9 +152,13 @@ def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
     return replace(known, base=base)
 
 
-def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:
-    mapped = task.mapping.side(side)
-    return all(same_but_form(value, made.values[mapped.index(name)]) for name, value in item.values.items())
+def _is_ours(task: Task, side: Side, item: Intent, made: Record) -> bool:
+    """Whether a record surely is what an insert made: it has the key that we chose, or holds all that was written."""
+    if item.chosen_key is not None:
+        return True
+    fields = _wide(task, side, item).fields
+    known = _known_values(task, side, item).items()
+    return all(same_but_form(value, made.values[fields.index(name)]) for name, value in known)
 
 
 def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:
