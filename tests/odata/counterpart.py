@@ -248,9 +248,11 @@ class Processor(InMemoryProcessor):
         if identity(self.tables[entity_set.name], entity) in self.store.by_key[entity_set.name]:
             raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
         self._check_rules(entity_set.name, entity, entity)
+        bound = self._bound(entity_set.name, entity)
         for field, facets in self.tables[entity_set.name]["fields"].items():
             if entity.get_property(field) is None:
                 set_value(entity, field, self.first_value(facets), facets["type"])
+        self._bind(entity, bound)
         self.change(entity_set.name, entity, {})
 
     def first_value(self, facets):
@@ -263,15 +265,21 @@ class Processor(InMemoryProcessor):
     def _apply_update(self, entity_type, existing, incoming, *, merge):
         name = next(name for name, table in self.tables.items() if table["type"] == entity_type.name)
         self._check_rules(name, existing, incoming)
+        bound = self._bound(name, incoming)
         super()._apply_update(entity_type, existing, incoming, merge=merge)
-        self._bind(name, existing, incoming)
+        self._bind(existing, bound)
         self.change(name, existing, {})
 
     def _process_deep_insert(self, request, entity_set, entity, owner=None):
-        self._bind(entity_set.name, owner or entity, entity)
+        """`_bind` has seen to it."""
 
-    def _bind(self, name, existing, incoming):
-        """Lookups that are given as links become the keys that they lead to."""
+    def _bind(self, entity, bound):
+        for source, key in bound.items():
+            set_value(entity, source, key, "Guid")
+
+    def _bound(self, name, incoming):
+        """Lookups that are given as links, as the keys that they lead to."""
+        bound = {}
         for nav, (source, target) in self.tables[name].get("lookups", {}).items():
             for link in incoming.navigation_links:
                 if link.title == nav:
@@ -283,7 +291,8 @@ class Processor(InMemoryProcessor):
                     if key is not None and not any(key in self.store.by_key.get(one, {}) for one in known):
                         said = f"{self.tables[target]['type']} With Id = {key} Does Not Exist"
                         raise ODataApplicationException(said, HttpStatusCode.NOT_FOUND, code="0x80040217")
-                    set_value(existing, source, key, "Guid")
+                    bound[source] = key
+        return bound
 
     def _check_rules(self, name, existing, incoming):
         for field in self.tables[name].get("unique", ()):
