@@ -3,6 +3,7 @@ sending them again (semantics.md, section 7)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ def settle(task: Task) -> None:
 def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     source = side.other
     made = _look(task, side, noted)
+    claims = Counter(record.key for hits in made.values() for record in hits)
     keys = [item.source_key for item in noted]
     records = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False)
     existing = couplings.by_keys(task.mapping.id, source, keys)
@@ -43,7 +45,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     doubtful: list[Intent] = []
     for item in noted:
         hits = made[item.source_key]
-        if len(hits) > 1:
+        if len(hits) > 1 or any(claims[hit.key] > 1 for hit in hits):
             doubtful.append(item)
         elif not hits and item.chosen_key is not None:
             task.chosen[side, item.source_key] = item.chosen_key
@@ -166,12 +168,16 @@ def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:
 
 
 def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping[str, Sequence[Record]]) -> None:
-    """Several records could be what an insert made: a person has to say which."""
+    """Several records could be what an insert made, or several inserts could have made one: a person has to say."""
+    if not doubtful:
+        return
     now, mapping = task.now(), task.mapping
     found = []
     for item in doubtful:
-        candidates = [record.key for record in made[item.source_key]][:10]
-        params = {"table": mapping.side(side).caption, "fields": [], "candidates": candidates, "rivals": []}
+        candidates = [record.key for record in made[item.source_key]]
+        rivals = [key for key, hits in made.items() if any(hit.key in candidates for hit in hits)]
+        params = {"table": mapping.side(side).caption, "fields": [], "candidates": candidates[:10]}
+        params["rivals"] = [key for key in rivals if key != item.source_key][:10]
         failure = Failure("ambiguous_match", params, (side.value, "intent"))
         source = about(task, side.other, item.source_key, None)
         found.append(Problem(failure, Direction.out_of(side.other).value, source, None))
@@ -181,3 +187,4 @@ def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping
         for item, error_id in zip(doubtful, ids, strict=True)
     ]
     skipped.save(mapping.id, mapping.direction, now, skips)
+    task.progress["setAside"] = task.progress.get("setAside", 0) + len(doubtful)
