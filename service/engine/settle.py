@@ -66,17 +66,29 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
 def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:
     """The uncoupled records that each insert may have made, by source key."""
     selection, connector = task.mapping.side(side).selection, task.connectors[side]
-    chosen = {item.chosen_key: item for item in noted if item.chosen_key is not None}
-    by_key = connector.fetch(selection, [key for key in chosen if key], filtered=False) if chosen else {}
+    keys = {item.source_key: key for item in noted if (key := _key_of(selection.key, item)) is not None}
+    by_key = connector.fetch(selection, set(keys.values()), filtered=False) if keys else {}
     made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
     made.update({item.source_key: [] for item in noted if item.source_key not in made})
-    blind = [item for item in noted if item.chosen_key is None]
-    hits = {item.source_key: _find(task, side, item) for item in blind}
+    hits: dict[str, list[Record]] = {}
+    for item in noted:
+        if item.chosen_key is None:
+            own = by_key.get(keys.get(item.source_key, ""))
+            sure = own is not None and _holds(task, side, item, own)
+            hits[item.source_key] = [own] if own is not None and sure else _find(task, side, item)
     found = [record.key for some in hits.values() for record in some]
     taken = couplings.coupled_keys(task.mapping.id, side, found) if found else set()
     for key, some in hits.items():
         made[key] = [record for record in some if record.key not in taken]
     return made
+
+
+def _key_of(name: str, item: Intent) -> str | None:
+    """The key that an insert was sent with: the one that was chosen, or one of its values. What has that value for its
+    key may be somebody else's, which was there before."""
+    if item.chosen_key is not None or item.values.get(name) in (None, ""):
+        return item.chosen_key
+    return str(item.values[name])
 
 
 def _find(task: Task, side: Side, item: Intent) -> list[Record]:

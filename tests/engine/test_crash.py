@@ -75,6 +75,34 @@ def test_an_insert_without_a_key_of_ours_is_found_by_what_was_written(world: Wor
     assert world.partner("local", key) == "x"
 
 
+NUMBER_IS_KEY = [{**KEYLESS[0], "integration_field": "accountid"}, *KEYLESS[1:]]
+"""The key of new records is one of the values that the mapping writes."""
+
+KEYED: dict[str, Scalar] = {"accountid": "1", **{name: WRITTEN[name] for name in WRITTEN if name != "accountnumber"}}
+
+
+def test_an_insert_whose_key_is_a_value_is_found_by_it_whatever_the_application_made_of_the_rest(world: World) -> None:
+    world.map(NUMBER_IS_KEY)
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="1", name="ONE", customertypecode=3)
+    sent(world, None, (key, KEYED))
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "1"
+    assert errors() == []
+    assert len(world.all("integration")) == 1
+
+
+def test_somebody_elses_record_with_the_key_of_an_insert_is_neither_coupled_nor_written_over(world: World) -> None:
+    world.map(NUMBER_IS_KEY, direction="toIntegration")
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="1", name="Uno", customertypecode=3)
+    sent(world, None, (key, KEYED))
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) is None
+    assert [(one.code, one.params["rule"]) for one in errors()] == [("value_rejected", "unique")]
+    assert [one["name"] for one in world.all("integration")] == ["Uno"]
+
+
 def test_somebody_elses_record_that_is_found_instead_is_not_taken_for_ours(world: World) -> None:
     """The insert never arrived, and somebody made a record with the same number: a person decides about the rest."""
     world.map()
