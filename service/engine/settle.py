@@ -45,11 +45,12 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     doubtful: list[Intent] = []
     for item in noted:
         hits = made[item.source_key]
+        ours = bool(hits) and _is_ours(selection, item, hits[0])
         if len(hits) > 1 or any(claims[hit.key] > 1 for hit in hits):
             doubtful.append(item)
         elif not hits and item.chosen_key is not None:
             task.chosen[side, item.source_key] = item.chosen_key
-        elif hits and ((ours := _is_ours(selection, item, hits[0])) or item.source_key in records):
+        elif ours or (hits and item.source_key in records):
             known = existing.get(item.source_key)
             coupled = Coupled(known.id if known else 0, {source: item.source_key, side: hits[0].key}, _UNKNOWN)
             record = records.get(item.source_key)
