@@ -14,11 +14,14 @@ from service.operations.context import Context
 from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
     SIDE_COLUMNS,
+    STORED_LINE_COLUMNS,
     Document,
     columns_of,
     document_of,
     draft_of,
+    head_of,
     line_columns,
+    line_document,
     meaning,
     merged,
 )
@@ -185,14 +188,16 @@ def _row(id: int) -> MappingRow:
 
 def _documents(rows: Sequence[MappingRow], with_lines: bool = True) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings, names = store.lines(ids) if with_lines else {}, store.standings(ids), store.names()
-    return [_document(row, lines.get(row.id, ()), standings[row.id], names) for row in rows]
+    standings, names = store.standings(ids), store.names()
+    lines: dict[int, list[Document]] = {id: [] for id in ids}
+    for mapping_id, columns in store.line_columns(ids, STORED_LINE_COLUMNS) if with_lines else ():
+        lines[mapping_id].append(line_document(columns, names))
+    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
 
 
-def _document(
-    row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing, names: Mapping[int, str]
-) -> Document:
-    return document_of(row, lines, names) | {
+def _document(row: MappingRow, lines: list[Document], standing: store.Standing) -> Document:
+    return head_of(row) | {
+        "field_mappings": lines,
         "id": row.id,
         "version": row.version,
         "created_at": row.created_at,
