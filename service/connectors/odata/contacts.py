@@ -24,6 +24,7 @@ _WANTED = "customers?$select=id&$expand=contactsInformation($select=contactNumbe
 RECENT = 30.0
 """Seconds that what was read is good for: fewer than the overlap of the readings, which meet what changed meanwhile."""
 
+
 def with_customer(table: EntitySet, sets: Collection[str]) -> EntitySet:
     """The table of contacts with the field, where the service can tell it, and has none of that name by itself."""
     known = table.properties
