@@ -294,13 +294,17 @@ def write_over(
     current = document_of(row, lines, store.names())
     rows = _line_rows(document, row.id, optional)
     kept = _kept(lines, rows)
+    otherwise = [side for side in Side if _read_otherwise(current[side], document[side])]
     with transaction(), refusals(noun="mapping", name=document["name"]):
         assert_allowed(row.id, current, document)
+        if otherwise:
+            # A running run would write its own watermarks and tokens down at its end.
+            _assert_not_running(row.id)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
         store.replace_lines(row.id, kept, rows)
-        store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
+        store.forget_watermarks(row.id, otherwise)
         audit.record_change(context, actor, "mapping", row.id, current, document)
 
 
