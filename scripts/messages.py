@@ -33,7 +33,7 @@ CALLS = {
     "Wrong": 1,
 }
 """What is called with a text, and how many of its first arguments are forms of it."""
-_PYTHON = ("cli/*.py", "operations/upgrading.py", "settings.py", "store/database.py", "telemetry.py", "worker/*.py")
+_PYTHON = ("cli/*.py", "operations/upgrading.py", "settings/*.py", "store/database.py", "telemetry.py", "worker/*.py")
 _WIDTH = 116
 
 

@@ -13,7 +13,7 @@ from service.api import access
 from service.operations.context import Context
 from service.operations.oidc import Oidc
 from service.operations.oidc_sign_in import SignIn
-from service.settings import Settings
+from service.settings.environment import Settings
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

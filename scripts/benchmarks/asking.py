@@ -29,7 +29,8 @@ from service.api.operation import Blueprint, operation
 from service.app import create_app
 from service.operations.context import Context
 from service.operations.tokens import Scope, ensure_first
-from service.settings import read_settings, secret_box
+from service.settings.environment import read_settings
+from service.settings.secrets import secret_box
 from service.store.database import database, migrate, open_database
 
 TOKEN = "accord_token-of-the-bench"

@@ -6,7 +6,7 @@ import click
 
 from service import __version__, shell
 from service.cli import check, database, mapping_sets, processes, secrets, setup_file, sync, tokens
-from service.settings import SETTINGS
+from service.settings.environment import SETTINGS
 
 
 @click.group(

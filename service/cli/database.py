@@ -9,7 +9,7 @@ import click
 
 from service.cli.preparing import ACTOR, Refused, bring_up_to_date, opened, sentences
 from service.operations import restored
-from service.settings import read_settings
+from service.settings.environment import read_settings
 from service.shell import tell, tell_count
 from service.store.database import copy_to, open_database
 

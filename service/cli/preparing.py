@@ -17,17 +17,9 @@ from service.operations import restored, tokens
 from service.operations.context import Context
 from service.operations.health import UNREACHABLE
 from service.operations.upgrading import upgrade
-from service.settings import (
-    LONG_ENOUGH,
-    Settings,
-    SettingsWrong,
-    beside_database,
-    database_name,
-    read_settings,
-    secret_box,
-    weak_secrets,
-    with_secrets,
-)
+from service.settings.environment import Settings, beside_database, database_name, read_settings
+from service.settings.secrets import LONG_ENOUGH, secret_box, weak_secrets, with_secrets
+from service.settings.values import SettingsWrong
 from service.shell import explain, tell, tell_count
 from service.store import levels
 from service.store.database import connection, is_postgresql, open_database, pending_migrations

@@ -18,7 +18,7 @@ from service.app import create_app
 from service.cli.preparing import Refused, context_of, newer, prepared, sentences
 from service.operations.context import Context
 from service.operations.figures import counted
-from service.settings import Settings
+from service.settings.environment import Settings
 from service.shell import tell
 from service.store.database import open_database
 from service.worker import Worker

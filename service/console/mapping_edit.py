@@ -15,7 +15,7 @@ from flask import Blueprint, request
 
 from service.console import mapping_form
 from service.console.findings import Findings
-from service.console.mapping_form import MOST_LINES, Given
+from service.console.mapping_form import MOST_LINES, NEW_LINE, Given
 from service.console.mappings import coming, stated
 from service.console.pages import actor, context, go, number, said, show, view
 from service.core.errors import AccordError, Invalid, Stale
@@ -32,16 +32,6 @@ _CONNECTIONS = 500
 _TABLES = 2000
 _SPARE = 3
 """Empty lines at the end of the form, to be filled in."""
-
-_NEW_LINE: Mapping[str, Any] = {
-    "transforms": {},
-    "reference": None,
-    "clear_on_failed_lookup": False,
-    "not_null": False,
-    "match_key": None,
-    "normalize": [],
-    "enabled": True,
-}
 
 
 def install(blueprint: Blueprint) -> None:
@@ -164,7 +154,7 @@ def _accepted(text: str) -> dict[str, Any] | None:
         return None
     key = match_key if isinstance(match_key, int) else None
     return {
-        **_NEW_LINE,
+        **NEW_LINE,
         "local_field": local,
         "integration_field": integration,
         "direction": direction,

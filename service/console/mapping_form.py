@@ -21,7 +21,7 @@ from service.operations.mapping_drafts import Document
 MOST_LINES = 500
 MOST_CONDITIONS = 50
 _LONGEST = 4000
-_LINE: Mapping[str, Any] = {
+NEW_LINE: Mapping[str, Any] = {
     "transforms": {},
     "reference": None,
     "clear_on_failed_lookup": False,
@@ -30,6 +30,8 @@ _LINE: Mapping[str, Any] = {
     "normalize": [],
     "enabled": True,
 }
+"""What the form does not show, of a field mapping that is new."""
+
 _WAYS = {"to": Direction.TO_INTEGRATION, "from": Direction.FROM_INTEGRATION}
 _NUMBERS = (FieldType.INTEGER, FieldType.DECIMAL, FieldType.FLOAT)
 
@@ -199,7 +201,7 @@ def _lines(reader: _Reader, base: Document, tables: Mapping[Side, Table | None])
         integration = reader.plain(f"{prefix}.integration_field") or None
         if (local or integration) and not reader.flag(f"{prefix}.remove"):
             pointer = f"/fieldMappings/{written}"
-            known = stored.get((local, integration), _LINE)
+            known = stored.get((local, integration), NEW_LINE)
             yield _line(
                 reader, prefix, pointer, {**known, "local_field": local, "integration_field": integration}, tables
             )

@@ -20,7 +20,8 @@ from service.api.access import OIDC
 from service.app import create_app
 from service.operations.oidc import KEYS_LIVE, PAUSE, Oidc, Provider
 from service.operations.tokens import Scope
-from service.settings import SettingsWrong, read_settings
+from service.settings.environment import read_settings
+from service.settings.values import SettingsWrong
 from tests.api.world import CONTEXT, SETTINGS, World
 from tests.receiver import receiving
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from service.app import create_app
 from service.operations import secrets
 from service.operations.context import Context
-from service.settings import read_settings, secret_box
+from service.settings.environment import read_settings
+from service.settings.secrets import secret_box
 from service.store.database import connection
 from service.store.models import MODELS
 from service.store.secrets import SEALED

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from service.settings import SETTINGS, SettingsWrong, read_settings, secret_box, weak_secrets, with_secrets
+from service.settings.environment import SETTINGS, read_settings
+from service.settings.secrets import secret_box, weak_secrets, with_secrets
+from service.settings.values import SettingsWrong
 
 
 def test_defaults() -> None:

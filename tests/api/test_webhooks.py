@@ -19,7 +19,7 @@ from service.operations.announcements import SAMPLE, Event, ending
 from service.operations.context import Context
 from service.operations.webhook_delivery import KEPT, PAUSES, deliver_due, forget_old
 from service.operations.webhooks import MOST, OVERLAP
-from service.settings import secret_box
+from service.settings.secrets import secret_box
 from service.store import webhooks as rows
 from service.store.database import connection
 from service.worker import Worker, run_until_idle

@@ -19,7 +19,8 @@ from service.api.waiting import LONGEST
 from service.app import create_app
 from service.operations.context import Context
 from service.operations.tokens import create, digest, ensure_first
-from service.settings import read_settings, secret_box
+from service.settings.environment import read_settings
+from service.settings.secrets import secret_box
 from service.store.connections import remember_notification
 from service.store.database import connection, database, migrate, open_database
 from service.store.tokens import insert

@@ -12,7 +12,8 @@ from joserfc import jwk
 
 from service.app import create_app
 from service.console.session import ATTEMPT, COOKIE, LONGEST_KNOWN
-from service.settings import SettingsWrong, read_settings
+from service.settings.environment import read_settings
+from service.settings.values import SettingsWrong
 from tests.api.world import CONTEXT, SETTINGS, World
 from tests.console.provider import CLIENT, SECRET, SignInProvider
 

@@ -25,7 +25,7 @@ from service.core.records import FILTER_OPERATORS, Direction
 from service.core.transforms import TRANSFORMS
 from service.operations.runs import KINDS
 from service.operations.tokens import Scope
-from service.settings import SETTINGS
+from service.settings.environment import SETTINGS
 from service.store.database import connection, migrate, open_database
 from tests.api.world import CONTEXT
 from tests.docs.pages import first_words, page, prose, rows, section, words

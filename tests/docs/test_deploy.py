@@ -12,7 +12,7 @@ import kubernetes_validate
 import yaml
 
 from service.cli import main
-from service.settings import SETTINGS
+from service.settings.environment import SETTINGS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE, KUBERNETES = DEPLOY / "compose.yaml", DEPLOY / "kubernetes.yaml"

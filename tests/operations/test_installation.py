@@ -19,7 +19,8 @@ from service.connectors.base import Check
 from service.operations import connections, installation, mappings, runs
 from service.operations.context import Context, SecretBox
 from service.operations.runs import RunRequest
-from service.settings import read_settings, secret_box
+from service.settings.environment import read_settings
+from service.settings.secrets import secret_box
 from service.store import processes, sql
 from service.store import runs as run_rows
 from service.store.database import connection, migrate, open_database

@@ -22,7 +22,7 @@ import psycopg
 
 from service.cli.preparing import bring_up_to_date, context_of
 from service.operations import connections, mappings
-from service.settings import read_settings
+from service.settings.environment import read_settings
 from service.store.database import connection, database, open_database
 from tests.servers import PostgresServer, free_port
 from tests.world import line

@@ -14,7 +14,8 @@ import pytest
 from service.operations import run_groups, runs
 from service.operations.run_groups import GroupRequest
 from service.operations.runs import RunRequest
-from service.settings import SettingsWrong, read_settings
+from service.settings.environment import read_settings
+from service.settings.values import SettingsWrong
 from service.store import queue, sql
 from service.store import runs as run_rows
 from service.store.database import connection

@@ -15,7 +15,8 @@ import pytest
 
 from service.operations import connections, mappings, runs
 from service.operations.context import Context
-from service.settings import read_settings, secret_box
+from service.settings.environment import read_settings
+from service.settings.secrets import secret_box
 from service.store.database import database, migrate, open_database
 from service.store.models import Coupling, SyncRun
 from service.worker import run_until_idle

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
 from service.connectors.odata.connector import ODataConnector
-from service.connectors.odata.dialect import Ask, Dialect, Gather
+from service.connectors.odata.dialect import NEW_KEYS, Ask, Dialect, Gather
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
 from service.connectors.odata.option_tables import OptionTable, is_option_table
 from service.connectors.odata.options import option_sets
@@ -39,9 +39,11 @@ class DataverseDialect(EntraDialect):
 
     SETTINGS: ClassVar[Mapping[str, str]] = {
         **ENTRA_SETTINGS,
+        "newKeys": NEW_KEYS,
         "bulk": "Whether CreateMultiple and UpdateMultiple are used where a table knows them: auto or off.",
     }
     multiple = True
+    upserts = True
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
     metadata = "$metadata?annotations=true"
@@ -58,7 +60,7 @@ class DataverseDialect(EntraDialect):
         """The service below an environment's address, when only that is given."""
         return super().root(url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + _API)
 
-    def adapted(self, table: EntitySet) -> EntitySet:
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:  # noqa: ARG002
         """An owner is a user or a team; it is set by the address of a user, and one that is a team is nobody here."""
         owner = table.properties.get("ownerid")
         if owner is None or owner.bind is None:

@@ -24,10 +24,13 @@ Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
 """Something wrong with the settings: the name, the code of its words, their parameters."""
 
 
+NEW_KEYS = "How new records get their keys: auto, upsert, post, or service where that makes them."
+
+
 class Dialect:
     """OData 4.0 as the standard has it."""
 
-    SETTINGS: ClassVar[Mapping[str, str]] = {}
+    SETTINGS: ClassVar[Mapping[str, str]] = {"newKeys": NEW_KEYS}
     """The settings of this dialect alone."""
 
     headers: Mapping[str, str] = {}
@@ -38,6 +41,9 @@ class Dialect:
 
     multiple: bool = False
     """Whether there may be Dataverse's bulk messages."""
+
+    upserts: bool = False
+    """Whether every table takes a PATCH that creates a record under the key in its address."""
 
     delta_links: str = "auto"
     """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""
@@ -82,8 +88,8 @@ class Dialect:
         """Where the service is, for the address that a person gave."""
         return url if url.endswith("/") else url + "/"
 
-    def adapted(self, table: EntitySet) -> EntitySet:
-        """A table with what this dialect knows better than its metadata."""
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:  # noqa: ARG002
+        """A table with what this dialect knows better than its metadata, which has these sets."""
         return table
 
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:  # noqa: ARG002
@@ -93,6 +99,14 @@ class Dialect:
     def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
         """Rows with the values that the dialect makes."""
         return rows
+
+    def writes_begin(self) -> None:
+        """A page is about to be written: what is kept for `unmade` may be too old for it."""
+
+    def unmade(self, one: Property, value: Scalar, gather: Gather) -> tuple[str, Scalar] | None:  # noqa: ARG002
+        """The value of a field that the dialect makes, as a field of the service and its value; None where no record
+        can have it."""
+        return None
 
     def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:  # noqa: ARG002
         """Why a record should not even be sent, where the service would say it in a riddle."""

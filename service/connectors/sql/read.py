@@ -24,8 +24,8 @@ Position: TypeAlias = tuple[Any, Any]
 def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -> Page:
     """One page, by one statement in the midst of a part and a few more where parts begin or end.
 
-    A cursor is the number of the part, where in it the page ended, and whether the reading looks for what is hardly ever
-    there. A part is read with one row more than wanted, so that the last page knows that it is the last.
+    A cursor is the number of the part, whether the reading looks for what is hardly ever there, and where in the part
+    the page ended. A part is read with one row more than wanted, so that the last page knows that it is the last.
     """
     parts = plan.parts(bounded=since is not None)
     index, position, looks = _decode(cursor)

@@ -1,0 +1,1 @@
+"""What the environment says, and the secrets of an installation."""
