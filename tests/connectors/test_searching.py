@@ -12,7 +12,7 @@ import pytest
 
 from service.connectors.kit import SECOND, keys_of
 from service.connectors.sql import SqlConnector, searching
-from service.core.records import Selection, Stamp, moment_of
+from service.core.records import Record, Selection, Stamp, moment_of
 
 CROWD = searching.MANY + 500
 TABLE = Selection("thing", "id", "at", ("name",))
@@ -55,7 +55,8 @@ class Crowd:
         session = self.connector._database.session
         statements: list[str] = []
         session.driver.set_trace_callback(statements.append)
-        records, cursor = [], None
+        records: list[Record] = []
+        cursor = None
         while True:
             page = self.connector.read(TABLE, self.since, cursor, limit)
             records += page.records
