@@ -48,6 +48,7 @@ class Composing(Connector):
         self.overlap = inner.overlap
         # Of every other connector it is its class that says so.
         self.accepts_keys = inner.accepts_keys  # type: ignore[misc]
+        self.has_feeds = inner.has_feeds  # type: ignore[misc]
 
     def close(self) -> None:
         self._inner.close()

@@ -15,10 +15,10 @@ from service.core.records import Record, Side
 from service.engine.adopt import adopt
 from service.engine.apply import apply
 from service.engine.guards import count_deleted, guard_sides, refuse_mass_deletion
-from service.engine.journal import write_down
+from service.engine.journal import write_down, writing
 from service.engine.references import look_up
 from service.engine.task import Task, Visit
-from service.store import couplings, retries, skipped, sql
+from service.store import couplings, retries, skipped
 
 
 def find_deleted(task: Task) -> None:
@@ -41,7 +41,7 @@ def deal_with_lost(task: Task, page: Sequence[Coupled]) -> None:
         if task.restored:
             adopt(task, source, visits[source])
         apply(task, source, visits[source])
-    with sql.transaction():
+    with writing(task):
         for source in Side:
             write_down(task, source, visits[source])
 

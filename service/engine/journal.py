@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,7 +68,7 @@ def write_down(
     """
     entries = Entries(waits_no_more=list(gone))
     count(task.counts[Direction.out_of(source)], [_enter(task, source, visit, entries) for visit in visits])
-    with sql.transaction():
+    with writing(task):
         runs.save_page(task.lease, task.counts, task.progress, task.checkpoint)
         if task.dry_run:
             runs.record(task.lease.run_id, [_done(task, source, item, {}, []) for item in entries.done])
@@ -77,8 +78,17 @@ def write_down(
                 pending.clear(task.mapping.id, task.lease.range_id)
             for side, reached in {**task.marks, **({} if mark is None else {source: mark})}.items():
                 watermarks.advance(task.mapping.id, side, reached)
-    task.noted = False
-    task.marks.clear()
+
+
+@contextmanager
+def writing(task: Task) -> Iterator[None]:
+    """The transaction of what a page did. Once it is over that is counted, whatever happens to the rest of its step."""
+    with sql.transaction():
+        yield
+    if not sql.in_transaction():
+        task.noted = False
+        task.marks.clear()
+        task.keep()
 
 
 def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
@@ -150,7 +160,9 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         return _enter_waiting(source, visit, failure, entries)
     problem = _problem(task, source, visit, failure, entries)
     outcome = Outcome.FAILED
-    if visit.coupled is not None and visit.coupled.id:
+    if visit.coupled is not None and visit.written:
+        entries.saved.append(Saved(_half_done(task, visit, visit.coupled), "failure"))
+    elif visit.coupled is not None and visit.coupled.id:
         entries.failed.append(visit.coupled.id)
     again = visit.waiting is not None and visit.waiting.fingerprint == failure.fingerprint
     if visit.resolving:
@@ -167,6 +179,17 @@ def _enter_failure(task: Task, source: Side, visit: Visit, failure: Failure, ent
         entries.postponed.append((visit, attempts, problem))
     entries.done.append((visit, outcome, problem))
     return outcome
+
+
+def _half_done(task: Task, visit: Visit, coupled: Coupled) -> Coupled:
+    """The coupling of a pair of which one side was written and the other refused: what we wrote is remembered as ours,
+    or it would be taken for an edit of somebody else's, and stand against a real one."""
+    known = dict(coupled.known)
+    for side in visit.written:
+        names, flow = task.mapping.side(side).selection.fields, task.flows[side]
+        ours = {id for id, at in flow.remembered if names[at] in visit.decision.writes[side]}
+        known[side] = remember(flow, visit.after[side], coupled.known[side], ours, echo=True)
+    return replace(coupled, known=known)
 
 
 def _enter_waiting(source: Side, visit: Visit, failure: Failure, entries: Entries) -> Outcome:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
@@ -24,12 +23,11 @@ log = structlog.get_logger()
 
 
 def patiently(task: Task, step: Callable[[], None]) -> None:
-    """Do one step, again and again while a side fails in passing."""
-    before, marks = orjson.dumps((task.counts, task.progress, task.checkpoint)), dict(task.marks)
+    """Do one step, again and again while a side fails in passing; what it has written down until then stays done."""
+    task.keep()
 
     def again(state: RetryCallState) -> None:
-        task.counts, task.progress, task.checkpoint = orjson.loads(before)
-        task.marks = dict(marks)
+        task.go_back()
         log.info("page_retried", run_id=task.lease.run_id, attempt=state.attempt_number, error=_reason(state))
         task.check_stop()
 

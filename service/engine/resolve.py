@@ -15,7 +15,7 @@ from service.core.records import Record, Scalar, Side, state_of
 from service.engine.apply import apply
 from service.engine.decisions import decide_page, unsynchronized
 from service.engine.detect import PENDING
-from service.engine.journal import write_down
+from service.engine.journal import write_down, writing
 from service.engine.references import look_up
 from service.engine.task import Task, Visit
 from service.engine.uncouple import exclude
@@ -104,11 +104,11 @@ def _key(item: SkippedRecord, side: Side) -> str | None:
 def _offer_again(task: Task, cases: Sequence[Case]) -> None:
     if not cases:
         return
-    with sql.transaction():
+    with writing(task):
         runs.assert_held(task.lease)
         for case in cases:
             skipped.reopen(case.item.id, case.seen, case.item.error_id)
-    task.progress["offeredAgain"] = task.progress.get("offeredAgain", 0) + len(cases)
+        task.progress["offeredAgain"] = task.progress.get("offeredAgain", 0) + len(cases)
 
 
 def _decide_and_write(task: Task, cases: Sequence[Case]) -> None:
@@ -117,7 +117,7 @@ def _decide_and_write(task: Task, cases: Sequence[Case]) -> None:
         flows = look_up(task.flows, {side: [case.records[side] for case in some] for side in Side}, _typed(some))
         visits = [_visit(task, flows, case) for case in some]
         apply(task, source, visits)
-        with sql.transaction():
+        with writing(task):
             write_down(task, source, visits)
             for case, visit in zip(some, visits, strict=True):
                 _conclude(task, case, visit)
@@ -180,7 +180,7 @@ def _let_run(task: Task, cases: Sequence[Case]) -> None:
         visits = _freed(task, source, cases)
         decide_page(task, source, visits)
         apply(task, source, visits)
-        with sql.transaction():
+        with writing(task):
             if source is task.sources[0]:
                 _set_free(task, cases)
             write_down(task, source, visits)

@@ -3,6 +3,7 @@ sending them again (semantics.md, section 7)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ def settle(task: Task) -> None:
 def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     source = side.other
     made = _look(task, side, noted)
+    claims = Counter(record.key for hits in made.values() for record in hits)
     keys = [item.source_key for item in noted]
     records = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False)
     existing = couplings.by_keys(task.mapping.id, source, keys)
@@ -43,7 +45,7 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     doubtful: list[Intent] = []
     for item in noted:
         hits = made[item.source_key]
-        if len(hits) > 1:
+        if len(hits) > 1 or any(claims[hit.key] > 1 for hit in hits):
             doubtful.append(item)
         elif not hits and item.chosen_key is not None:
             task.chosen[side, item.source_key] = item.chosen_key
@@ -64,17 +66,29 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
 def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:
     """The uncoupled records that each insert may have made, by source key."""
     selection, connector = task.mapping.side(side).selection, task.connectors[side]
-    chosen = {item.chosen_key: item for item in noted if item.chosen_key is not None}
-    by_key = connector.fetch(selection, [key for key in chosen if key], filtered=False) if chosen else {}
+    keys = {item.source_key: key for item in noted if (key := _key_of(selection.key, item)) is not None}
+    by_key = connector.fetch(selection, set(keys.values()), filtered=False) if keys else {}
     made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
     made.update({item.source_key: [] for item in noted if item.source_key not in made})
-    blind = [item for item in noted if item.chosen_key is None]
-    hits = {item.source_key: _find(task, side, item) for item in blind}
+    hits: dict[str, list[Record]] = {}
+    for item in noted:
+        if item.chosen_key is None:
+            own = by_key.get(keys.get(item.source_key, ""))
+            sure = own is not None and _holds(task, side, item, own)
+            hits[item.source_key] = [own] if own is not None and sure else _find(task, side, item)
     found = [record.key for some in hits.values() for record in some]
     taken = couplings.coupled_keys(task.mapping.id, side, found) if found else set()
     for key, some in hits.items():
         made[key] = [record for record in some if record.key not in taken]
     return made
+
+
+def _key_of(name: str, item: Intent) -> str | None:
+    """The key that an insert was sent with: the one that was chosen, or one of its values. What has that value for its
+    key may be somebody else's, which was there before."""
+    if item.chosen_key is not None or item.values.get(name) in (None, ""):
+        return item.chosen_key
+    return str(item.values[name])
 
 
 def _find(task: Task, side: Side, item: Intent) -> list[Record]:
@@ -154,12 +168,16 @@ def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:
 
 
 def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping[str, Sequence[Record]]) -> None:
-    """Several records could be what an insert made: a person has to say which."""
+    """Several records could be what an insert made, or several inserts could have made one: a person has to say."""
+    if not doubtful:
+        return
     now, mapping = task.now(), task.mapping
     found = []
     for item in doubtful:
-        candidates = [record.key for record in made[item.source_key]][:10]
-        params = {"table": mapping.side(side).caption, "fields": [], "candidates": candidates, "rivals": []}
+        candidates = [record.key for record in made[item.source_key]]
+        rivals = [key for key, hits in made.items() if any(hit.key in candidates for hit in hits)]
+        params = {"table": mapping.side(side).caption, "fields": [], "candidates": candidates[:10]}
+        params["rivals"] = [key for key in rivals if key != item.source_key][:10]
         failure = Failure("ambiguous_match", params, (side.value, "intent"))
         source = about(task, side.other, item.source_key, None)
         found.append(Problem(failure, Direction.out_of(side.other).value, source, None))
@@ -169,3 +187,4 @@ def _set_aside(task: Task, side: Side, doubtful: Sequence[Intent], made: Mapping
         for item, error_id in zip(doubtful, ids, strict=True)
     ]
     skipped.save(mapping.id, mapping.direction, now, skips)
+    task.progress["setAside"] = task.progress.get("setAside", 0) + len(doubtful)

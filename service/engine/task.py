@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from service.connectors.base import Connector
 from service.core.decide import Decision, Do
 from service.core.failures import Failure
@@ -134,11 +136,23 @@ class Task:
 
     began: Stamp = field(init=False)
     read_here: int = 0
+    _kept: tuple[bytes, dict[Side, Mark]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.began = self.now()
         for side in Side:
             self.counts.setdefault(Direction.out_of(side), no_counts())
+        self.keep()
+
+    def keep(self) -> None:
+        """What is counted so far stays, even if what follows is done again."""
+        self._kept = orjson.dumps((self.counts, self.progress, self.checkpoint)), dict(self.marks)
+
+    def go_back(self) -> None:
+        """Forget what was counted, and gone on, since it was last kept."""
+        document, marks = self._kept
+        self.counts, self.progress, self.checkpoint = orjson.loads(document)
+        self.marks = dict(marks)
 
     @property
     def sources(self) -> list[Side]:

@@ -123,6 +123,11 @@ def transaction() -> Iterator[None]:
         raise Clash("two transactions waited for each other") from error
 
 
+def in_transaction() -> bool:
+    """Whether a transaction is open in this thread."""
+    return bool(database.in_transaction())
+
+
 def _dialect(statement: str) -> str:
     return statement.replace("?", "%s") if is_postgresql() else statement
 

@@ -36,6 +36,7 @@ TRAITS = Traits(
     counts=False,
     plenty=600,
     options={"grade": ("gold", "silver"), "terms": ("net30",)},
+    initial={"blocked": False},
 )
 CUSTOMERS = TRAITS.customers
 PARTIES = Selection("party.party", "id", "write_date", ("name", "active"))

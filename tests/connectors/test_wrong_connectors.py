@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from service.connectors.kit import LACKS
 from service.connectors.memory import MemoryConnector
 from tests.connectors.wrong_connectors import WRONG, WRONG_FEEDS
 
@@ -33,6 +34,15 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 EVERY = {**WRONG, **WRONG_FEEDS}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_a_connector_that_denies_what_it_has_is_refused(refusals: dict[str, set[str]], lack: str) -> None:
+    assert "test_what_is_left_out" in refusals.get(f"Denies_{lack}", set())
+
+
+def test_a_connector_that_takes_what_it_is_said_to_refuse_is_refused(refusals: dict[str, set[str]]) -> None:
+    assert refusals["DeniesThatItTakes"] == {"test_what_the_application_refuses"}
 
 
 @pytest.mark.parametrize("wrong", EVERY, ids=lambda wrong: wrong.__name__)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from service.connectors.base import Changes, Deletion, Insert, Result, Update
-from service.connectors.kit import ConnectorContract, Following, Traits
+from service.connectors.kit import CUSTOMER, FIELDS, ConnectorContract, Following, Traits
 from service.connectors.memory import STORES, MemoryConnector, open_store
 from service.core.failures import Failure, SideFailed
 from service.core.records import Page, Record, Scalar, Selection, Stamp, Table
@@ -398,6 +398,19 @@ WRONG_FEEDS: Mapping[type[MemoryConnector], str] = {
 """The same for connectors with a feed that is wrong, which are put to the tests of feeds."""
 
 
+DENIALS: Mapping[str, Mapping[str, Any]] = {
+    **{word: {"fields": {name: field for name, field in CUSTOMER.items() if name != word}} for word in FIELDS[3:]},
+    "empty": {"fields": {word: replace(field, nullable=False) for word, field in CUSTOMER.items()}},
+    "required": {"fields": {**CUSTOMER, "name": replace(CUSTOMER["name"], required=False)}},
+    "unique": {"unique": False},
+    "once": {"unique": False, "chosen_keys": False},
+    "numbered": {"numbered": None},
+    "cuts": {"cuts": False},
+    "changes": {"tells_changes": False},
+}
+"""Traits that deny what the application has, one thing each."""
+
+
 class Put(ConnectorContract):
     """The kit, put to a connector."""
 
@@ -422,6 +435,37 @@ class PutToFeeds(Following):
         name = request.node.nodeid
         yield MemoryApplication(open_store(name), name, self.connector_class, told=1)
         del STORES[name]
+
+
+class PutToDenials(ConnectorContract):
+    """What is said to be missing, of an application that has everything. The other tests are of no account here."""
+
+    @pytest.fixture
+    def app(self, request: pytest.FixtureRequest) -> Iterable[MemoryApplication]:
+        name = request.node.nodeid
+        yield MemoryApplication(open_store(name), name, told=1)
+        del STORES[name]
+
+
+_OTHERS = dict.fromkeys(name for name in dir(ConnectorContract) if name.startswith("test_"))
+del _OTHERS["test_what_is_left_out"], _OTHERS["test_what_the_application_refuses"]
+
+globals().update(
+    {
+        f"TestDenies_{lack}": type(
+            f"TestDenies_{lack}",
+            (PutToDenials,),
+            {**_OTHERS, "traits": Traits(**{"cuts": True, "tells_changes": True, **said})},
+        )
+        for lack, said in DENIALS.items()
+    }
+)
+
+
+class TestDeniesThatItTakes(PutToDenials):
+    """A field that is said to be refused, and is not."""
+
+    traits = Traits(cuts=True, tells_changes=True, refused=("grade",))
 
 
 globals().update(

@@ -22,12 +22,13 @@ KEYLESS = [{**item, "match_key": None} for item in LINES]
 """The mapping without match keys: no twin is looked for before an insert."""
 
 
-def sent(world: World, key: str, chosen: str | None, values: dict[str, Scalar]) -> None:
-    """The state right after an insert was sent and before its outcome was written down."""
+def sent(world: World, chosen: str | None, *records: tuple[str, dict[str, Scalar]]) -> None:
+    """The state right after a page of inserts was sent and before its outcome was written down."""
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
     lease = execution.claim(world.context, "dead")
     assert lease is not None
-    intents.save(world.mapping_id, Lease(run.id, "nobody", 0, 0), Side.INTEGRATION, 0, [Intent(key, chosen, values)])
+    noted = [Intent(key, chosen, values) for key, values in records]
+    intents.save(world.mapping_id, Lease(run.id, "nobody", 0, 0), Side.INTEGRATION, 0, noted)
     run_rows.end_leases(["dead"])
 
 
@@ -44,7 +45,7 @@ def test_an_insert_that_took_effect_is_not_sent_again(world: World) -> None:
     world.map(KEYLESS)
     key = world.add("local", number="1", name="One")
     world.add("integration", accountid="ours", accountnumber="1", name="One", customertypecode=3)
-    sent(world, key, "ours", WRITTEN)
+    sent(world, "ours", (key, WRITTEN))
     assert carry_out_next(world.context, "other", threading.Event())
     assert world.partner("local", key) == "ours"
     assert len(world.all("integration")) == 1
@@ -57,7 +58,7 @@ def test_an_insert_that_took_effect_is_not_sent_again(world: World) -> None:
 def test_an_insert_that_did_not_take_effect_is_done(world: World) -> None:
     world.map(KEYLESS)
     key = world.add("local", number="1", name="One")
-    sent(world, key, "ours", WRITTEN)
+    sent(world, "ours", (key, WRITTEN))
     assert carry_out_next(world.context, "other", threading.Event())
     assert world.partner("local", key) is not None
     assert len(world.all("integration")) == 1
@@ -68,9 +69,37 @@ def test_an_insert_without_a_key_of_ours_is_found_by_what_was_written(world: Wor
     world.map(KEYLESS)
     key = world.add("local", number="1", name="One")
     world.add("integration", accountid="x", accountnumber="1", name="One", customertypecode=3)
-    sent(world, key, None, WRITTEN)
+    sent(world, None, (key, WRITTEN))
     carry_out_next(world.context, "other", threading.Event())
     assert world.partner("local", key) == "x"
+
+
+NUMBER_IS_KEY = [{**KEYLESS[0], "integration_field": "accountid"}, *KEYLESS[1:]]
+"""The key of new records is one of the values that the mapping writes."""
+
+KEYED: dict[str, Scalar] = {"accountid": "1", **{name: WRITTEN[name] for name in WRITTEN if name != "accountnumber"}}
+
+
+def test_an_insert_whose_key_is_a_value_is_found_by_it_whatever_the_application_made_of_the_rest(world: World) -> None:
+    world.map(NUMBER_IS_KEY)
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="1", name="ONE", customertypecode=3)
+    sent(world, None, (key, KEYED))
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "1"
+    assert errors() == []
+    assert len(world.all("integration")) == 1
+
+
+def test_somebody_elses_record_with_the_key_of_an_insert_is_neither_coupled_nor_written_over(world: World) -> None:
+    world.map(NUMBER_IS_KEY, direction="toIntegration")
+    key = world.add("local", number="1", name="One")
+    world.add("integration", accountid="1", name="Uno", customertypecode=3)
+    sent(world, None, (key, KEYED))
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) is None
+    assert [(one.code, one.params["rule"]) for one in errors()] == [("value_rejected", "unique")]
+    assert [one["name"] for one in world.all("integration")] == ["Uno"]
 
 
 def test_somebody_elses_record_that_is_found_instead_is_not_taken_for_ours(world: World) -> None:
@@ -78,7 +107,7 @@ def test_somebody_elses_record_that_is_found_instead_is_not_taken_for_ours(world
     world.map()
     key = world.add("local", number="1", name="One")
     world.add("integration", accountid="x", accountnumber="1", name="Uno", customertypecode=3)
-    sent(world, key, None, WRITTEN)
+    sent(world, None, (key, WRITTEN))
     carry_out_next(world.context, "other", threading.Event())
     assert world.partner("local", key) == "x"
     assert [item.reason for item in world.skips()] == ["conflict"]
@@ -89,7 +118,7 @@ def test_what_the_source_became_since_then_still_travels(world: World) -> None:
     world.map(KEYLESS)
     key = world.add("local", number="1", name="One")
     world.add("integration", accountid="ours", accountnumber="1", name="One", customertypecode=3)
-    sent(world, key, "ours", WRITTEN)
+    sent(world, "ours", (key, WRITTEN))
     world.edit("local", key, name="Two")
     carry_out_next(world.context, "other", threading.Event())
     assert (world.get("integration", "ours") or {})["name"] == "Two"
@@ -101,9 +130,29 @@ def test_an_insert_that_could_be_several_records_is_set_aside(world: World) -> N
     key = world.add("local", number="1", name="One")
     for id in ("x", "y"):
         world.add("integration", accountid=id, accountnumber="1", name="One", customertypecode=3)
-    sent(world, key, None, WRITTEN)
+    sent(world, None, (key, WRITTEN))
     carry_out_next(world.context, "other", threading.Event())
     assert [(item.reason, item.local_key) for item in world.skips()] == [("ambiguous", key)]
+    assert len(world.all("integration")) == 2
+
+
+def test_a_record_that_several_inserts_could_have_made_is_given_to_none(world: World) -> None:
+    """Two records hold the same, and one of the two inserts arrived: nobody can tell whose it was. The mapping goes on
+    with all others."""
+    world.map(KEYLESS, direction="toIntegration")
+    alike = [world.add("local", number="1", name="One") for _ in range(2)]
+    world.add("integration", accountid="x", accountnumber="1", name="One", customertypecode=3)
+    sent(world, None, *((key, WRITTEN) for key in alike))
+    other = world.add("local", number="2", name="Two")
+    carry_out_next(world.context, "other", threading.Event())
+    (run,) = runs.list_runs(limit=10)
+    assert run.status == "completedWithErrors"
+    assert sorted((item.reason, item.local_key) for item in world.skips()) == [("ambiguous", key) for key in alike]
+    assert [(error.params["candidates"], error.params["rivals"]) for error in errors()] == [
+        (["x"], [alike[1]]),
+        (["x"], [alike[0]]),
+    ]
+    assert world.partner("local", other) is not None
     assert len(world.all("integration")) == 2
 
 

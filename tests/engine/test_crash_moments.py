@@ -165,6 +165,31 @@ def test_an_insert_that_arrives_after_all_is_not_there_twice(world: MemoryWorkpl
     assert errors() == []
 
 
+@pytest.mark.parametrize("coupled", [True, False])
+@pytest.mark.parametrize("policy", ["none", "getUpdateFromIntegration"])
+def test_what_reached_one_side_is_no_edit_there_when_the_other_had_moved(
+    world: MemoryWorkplace, policy: str, coupled: bool
+) -> None:
+    """A pair is written on both sides. The first write arrives; before the second somebody edits that record again."""
+    world.map(conflict_detection="field", update_conflict_resolution=policy)
+    if coupled:
+        customer, account = couple(world, number="1", name="ONE", city="Oslo")
+        world.edit(LOCAL, customer, city="Bergen")
+        world.edit(INTEGRATION, account, name="UNO")
+    else:
+        customer = world.add(LOCAL, number="1", name=None, city="Bergen")
+        account = world.add(INTEGRATION, accountid="a", accountnumber="1", name="UNO")
+    faults = disturb(world, ("update", Fault.SLOW), ("update", Fault.BETWEEN))
+    faults.between = lambda name, operation: world.edit(LOCAL, customer, city="Tromsø")
+    world.run()
+    world.run()
+    assert faults.counts[Fault.BETWEEN] == 1
+    here, there = world.get(LOCAL, customer) or {}, world.get(INTEGRATION, account) or {}
+    assert (here["city"], there["address1_city"]) == ("Tromsø", "Tromsø")
+    assert (here["name"], there["name"]) == ("UNO", "UNO")
+    assert world.skips() == []
+
+
 @pytest.mark.parametrize("call", ["insert", "update", "delete"])
 def test_a_worker_that_wakes_after_its_lease_sends_nothing(world: MemoryWorkplace, call: str) -> None:
     world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)

@@ -16,8 +16,8 @@ from service.operations import mappings
 from service.store import feeds
 from service.store.database import connection, migrate, open_database
 from tests.engine.test_state_machine import MemoryWorkplace
-from tests.faults import Crash, Fault, Faults, VirtualClock
-from tests.world import couple, errors, tally
+from tests.faults import Crash, Fault, Faults, Planned, VirtualClock
+from tests.world import couple, errors, records, tally
 
 LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
 LATE = 1_000_000
@@ -130,6 +130,38 @@ def test_what_shows_later_than_any_overlap_is_found(world: MemoryWorkplace) -> N
     assert tally(run, "toIntegration") == {"read": 2, "inserted": 1, "modified": 1}
     assert world.partner(LOCAL, new) is not None
     assert tally(world.run(), "toIntegration") == {}
+
+
+def test_fields_that_are_taken_together_do_not_silence_the_feed(world: MemoryWorkplace) -> None:
+    """What stands before a connector and joins fields passes the feed on."""
+    names = {"local_field": "name + city", "integration_field": "name", "direction": "toIntegration"}
+    number = {"local_field": "number", "integration_field": "accountnumber", "match_key": 1}
+    world.map(
+        [number, {**names, "transforms": {"toIntegration": [{"concat": {"separator": ", "}}]}}],
+        deletion_conflict_resolution="deletePartner",
+        max_delete_percent=100,
+    )
+    for n in range(3):
+        world.add(LOCAL, number=str(n), name=f"NAME {n}", city="OSLO")
+    world.run()
+    world.delete(LOCAL, str(world.all(LOCAL)[0]["id"]))
+    assert tally(world.run(), "fromIntegration")["deleted"] == 1
+    assert len(world.all(INTEGRATION)) == 2
+
+
+def test_what_was_written_down_before_a_part_of_a_feed_was_interrupted_is_counted(world: MemoryWorkplace) -> None:
+    """A part takes two pages, and the application is away for a moment at the second."""
+    world.map()
+    couple(world, number="0", name="ZERO")
+    for n in range(1, 7):
+        late(world, LOCAL, world.add(LOCAL, number=str(n), name="N"))
+    world.table(LOCAL).told = 100
+    faults = Planned(("insert", Fault.SLOW), ("insert", Fault.BEFORE))
+    world.context = replace(world.context, connector_class=faults.connector_class)
+    run = world.run()
+    assert run.status == "succeeded"
+    assert tally(run, "toIntegration") == {"read": 6, "inserted": 6}
+    assert len(records(run)) == 6
 
 
 def test_a_record_that_failed_is_not_tried_twice_in_a_run(world: MemoryWorkplace) -> None:

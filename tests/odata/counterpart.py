@@ -86,7 +86,7 @@ class Model(CsdlAbstractEdmProvider):
                     CsdlNavigationPropertyBinding(path=nav, target=target)
                     for nav, (_, target) in table.get("lookups", {}).items()
                 ],
-                annotations=self._tracking(table),
+                annotations=self._tracking(table) + self._upserting(table),
             )
             for name, table in self.tables.items()
         ]
@@ -114,6 +114,14 @@ class Model(CsdlAbstractEdmProvider):
             return []
         said = PropertyValue("Supported", Constant(ConstantKind.Bool, str(table["tracked"]).lower()))
         return [CsdlAnnotation(term="Org.OData.Capabilities.V1.ChangeTracking", value=Record(None, [said]))]
+
+    @staticmethod
+    def _upserting(table):
+        """Whether an update of what is not there creates it, as services say it."""
+        if "upsertable" not in table:
+            return []
+        said = PropertyValue("Upsertable", Constant(ConstantKind.Bool, str(table["upsertable"]).lower()))
+        return [CsdlAnnotation(term="Org.OData.Capabilities.V1.UpdateRestrictions", value=Record(None, [said]))]
 
     @staticmethod
     def _property(name, facets):
@@ -181,12 +189,45 @@ class Processor(InMemoryProcessor):
         self.asked.request = request
         super().create_entity(request, response, uri_info, request_ct, response_ct)
 
+    def update_entity(self, request, response, uri_info, request_ct, response_ct):
+        """A PATCH without If-Match of what is not there creates it, where the application upserts; no other does."""
+        self.asked.request = request
+        [part] = uri_info.resource_parts
+        name = part.entity_set.name
+        if not self.upserts(name) or request.if_match or self.looked_up(part.entity_set, part) is not None:
+            super().update_entity(request, response, uri_info, request_ct, response_ct)
+            return
+        self.asked.address = self._keys_of(part.entity_set.entity_type, part)
+        part.key_predicates, part.typed_keys = [], {}
+        try:
+            self.create_entity(request, response, uri_info, request_ct, response_ct)
+        finally:
+            self.asked.address = {}
+
+    def upserts(self, name):
+        return self.config["shape"] == "dataverse" or self.tables[name].get("upsertable", False)
+
+    def looked_up(self, entity_set, part):
+        try:
+            return self._find_by_key(entity_set, part)
+        except ODataApplicationException:
+            return None
+
+    def _check_preconditions(self, request, entity_set, entity):
+        if self.config["shape"] == "dataverse" and entity is not None and (request.if_none_match or "").strip() == "*":
+            said = self.config.get("said") or "A record with matching key values already exists."
+            raise ODataApplicationException(said, HttpStatusCode.PRECONDITION_FAILED, code="")
+        super()._check_preconditions(request, entity_set, entity)
+
     def read_entity_collection(self, request, response, uri_info, ct):
         self.asked.request = request
         super().read_entity_collection(request, response, uri_info, ct)
 
     def _assign_keys(self, entity_set, entity):
         table = self.tables[entity_set.name]
+        for name, value in getattr(self.asked, "address", {}).items():
+            if entity.get_value(name) is None:
+                set_value(entity, name, value, table["fields"][name]["type"])
         if isinstance(table["key"], list):
             self.give_parts(entity_set.name, entity)
         elif entity.get_value(table["key"]) is None and table["fields"][table["key"]]["type"] == "Guid":
@@ -207,9 +248,11 @@ class Processor(InMemoryProcessor):
         if identity(self.tables[entity_set.name], entity) in self.store.by_key[entity_set.name]:
             raise ODataApplicationException("A record with this key already exists.", HttpStatusCode.CONFLICT)
         self._check_rules(entity_set.name, entity, entity)
+        bound = self._bound(entity_set.name, entity)
         for field, facets in self.tables[entity_set.name]["fields"].items():
             if entity.get_property(field) is None:
                 set_value(entity, field, self.first_value(facets), facets["type"])
+        self._bind(entity, bound)
         self.change(entity_set.name, entity, {})
 
     def first_value(self, facets):
@@ -222,15 +265,21 @@ class Processor(InMemoryProcessor):
     def _apply_update(self, entity_type, existing, incoming, *, merge):
         name = next(name for name, table in self.tables.items() if table["type"] == entity_type.name)
         self._check_rules(name, existing, incoming)
+        bound = self._bound(name, incoming)
         super()._apply_update(entity_type, existing, incoming, merge=merge)
-        self._bind(name, existing, incoming)
+        self._bind(existing, bound)
         self.change(name, existing, {})
 
     def _process_deep_insert(self, request, entity_set, entity, owner=None):
-        self._bind(entity_set.name, owner or entity, entity)
+        """`_bind` has seen to it."""
 
-    def _bind(self, name, existing, incoming):
-        """Lookups that are given as links become the keys that they lead to."""
+    def _bind(self, entity, bound):
+        for source, key in bound.items():
+            set_value(entity, source, key, "Guid")
+
+    def _bound(self, name, incoming):
+        """Lookups that are given as links, as the keys that they lead to."""
+        bound = {}
         for nav, (source, target) in self.tables[name].get("lookups", {}).items():
             for link in incoming.navigation_links:
                 if link.title == nav:
@@ -238,7 +287,12 @@ class Processor(InMemoryProcessor):
                     known = ("systemusers", "teams") if target == "owners" else (target,)
                     if where != "None" and where.strip("/").partition("(")[0] not in known:
                         raise ODataApplicationException(f"{nav} leads to {known}.", HttpStatusCode.BAD_REQUEST)
-                    set_value(existing, source, None if where == "None" else uuid.UUID(where[-37:-1]), "Guid")
+                    key = None if where == "None" else uuid.UUID(where[-37:-1])
+                    if key is not None and not any(key in self.store.by_key.get(one, {}) for one in known):
+                        said = f"{self.tables[target]['type']} With Id = {key} Does Not Exist"
+                        raise ODataApplicationException(said, HttpStatusCode.NOT_FOUND, code="0x80040217")
+                    bound[source] = key
+        return bound
 
     def _check_rules(self, name, existing, incoming):
         for field in self.tables[name].get("unique", ()):

@@ -12,7 +12,7 @@ from service.core.records import Side
 from service.operations import linter, mappings
 from service.store import mappings as mapping_rows
 from service.store.database import connection, migrate, open_database
-from tests.odata.sales import BLANK, CENTRAL, DATAVERSE, PARAMETERS, UNIT, Sales
+from tests.odata.sales import BLANK, CENTRAL, DATAVERSE, PARAMETERS, UNIT, UNIT_GROUP, Sales
 from tests.odata.servers import Counterpart, counterpart
 from tests.world import errors
 
@@ -166,6 +166,8 @@ def test_records_travel_both_ways(sales: Sales) -> None:
         "integration", "contacts", firstname="Carl", lastname="Bo", emailaddress1="c@example.com",
         _parentcustomerid_value=bob,
     )  # fmt: skip
+    sales.edit("integration", "uomschedules", UNIT_GROUP, name="Default")
+    sales.edit("integration", "uoms", UNIT, name="Piece")
     sales.add("local", "items", number="1000", displayName="Bicycle", unitPrice="4000", unitCost="350.594")
     sales.add("local", "opportunities", description="Fifty bicycles", contactNumber="CT1", salespersonCode="JR")
 

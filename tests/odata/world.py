@@ -57,11 +57,13 @@ def lines(shape: str) -> list[dict[str, Any]]:
 class ODataWorld(World):
     """An ERP on SQLite and a service, and what people do in both."""
 
-    def __init__(self, folder: Path, service: Counterpart, *, user: str = "accord", port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, service: Counterpart, *, user: str = "accord", port: int | None = None, **more: Any
+    ) -> None:
         super().__init__(folder)
         self.service = service
         service.control("clear")
-        settings = {"url": service.url.replace(str(service.port), str(port or service.port)), "auth": "basic"}
+        settings = {"url": service.url.replace(str(service.port), str(port or service.port)), "auth": "basic", **more}
         if service.shape == "businessCentral":
             settings["company"] = COMPANY
         self.connection_ids[Side.INTEGRATION] = connections.create(

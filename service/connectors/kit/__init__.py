@@ -7,6 +7,10 @@ customer  id (a text, chosen by whoever inserts), number (text of 20, unique), n
           credit (decimal 10,2), blocked (boolean), born (date), seen (datetime), visits (integer), modified_at (stamp)
 numbered  id (generated), name (text of 50, required), modified_at
 
+An application whose tables cannot be chosen has what it has: `Traits.fields` says which of its fields stand for these,
+and what it is without. What cannot be asked of it then is a test `test_what_is_left_out` each, whose name says which
+test that is and why, and which fails where the connector's own description has what is said to be missing.
+
 The kit needs pytest, which comes with the extra `kit`; nothing that runs in the service imports it.
 """
 
@@ -23,6 +27,7 @@ pytest.register_assert_rewrite(
             "reading",
             "ranges",
             "following",
+            "lacking",
             "writing",
             "guarding",
         )
@@ -30,7 +35,9 @@ pytest.register_assert_rewrite(
 )
 
 from service.connectors.kit.application import (  # noqa: E402
+    CUSTOMER,
     FIELDS,
+    LACKS,
     SECOND,
     T0,
     Application,
@@ -44,6 +51,7 @@ from service.connectors.kit.application import (  # noqa: E402
 from service.connectors.kit.describing import Describing  # noqa: E402
 from service.connectors.kit.following import Following  # noqa: E402
 from service.connectors.kit.guarding import Guarding  # noqa: E402
+from service.connectors.kit.lacking import Lacking  # noqa: E402
 from service.connectors.kit.ranges import Ranges  # noqa: E402
 from service.connectors.kit.reading import Reading  # noqa: E402
 from service.connectors.kit.writing import Writing  # noqa: E402
@@ -52,8 +60,10 @@ CUSTOMERS = Traits().customers
 NUMBERED = Traits().numbers
 
 __all__ = [
+    "CUSTOMER",
     "CUSTOMERS",
     "FIELDS",
+    "LACKS",
     "NUMBERED",
     "SECOND",
     "T0",
@@ -69,5 +79,5 @@ __all__ = [
 ]
 
 
-class ConnectorContract(Describing, Reading, Ranges, Following, Writing, Guarding):
+class ConnectorContract(Describing, Reading, Ranges, Following, Writing, Guarding, Lacking):
     """Everything that holds for every connector."""

@@ -8,21 +8,54 @@ from typing import Any, Protocol
 
 from service.connectors.base import Connector
 from service.core.failures import Failure
-from service.core.records import FieldType, Record, Scalar, Selection, Stamp
+from service.core.records import Field, FieldType, Record, Scalar, Selection, Stamp
 
 T0: Stamp = 1_767_168_000_000_000
 """2025-12-31T08:00:00Z: earlier than any clock that stamps what the tests write."""
 
 SECOND: Stamp = 1_000_000
 
-FIELDS = ("number", "name", "city", "credit", "blocked", "born", "seen", "visits")
+CUSTOMER: Mapping[str, Field] = {
+    "number": Field("number", FieldType.STRING, length=20),
+    "name": Field("name", FieldType.STRING, length=50, required=True, nullable=False),
+    "city": Field("city", FieldType.STRING),
+    "credit": Field("credit", FieldType.DECIMAL, precision=10, scale=2),
+    "blocked": Field("blocked", FieldType.BOOLEAN),
+    "born": Field("born", FieldType.DATE),
+    "seen": Field("seen", FieldType.DATETIME),
+    "visits": Field("visits", FieldType.INTEGER),
+}
+"""The fields of a customer as an application has them that could be asked to."""
+
+FIELDS = tuple(CUSTOMER)
+
+LACKS: Mapping[str, str] = {
+    "credit": "no decimals",
+    "blocked": "no booleans",
+    "born": "no dates",
+    "seen": "no moments",
+    "visits": "no integers",
+    "empty": "no field can be empty",
+    "required": "no field is required",
+    "unique": "no value is unique",
+    "once": "nothing is refused the second time",
+    "numbered": "no table makes its keys",
+    "cuts": "no ranges",
+    "changes": "no feed",
+}
+"""What an application may be without, and how the kit says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What is peculiar to an application. The tests then ask for something else, they do not ask for less.
+    """What is peculiar to an application. The tests then ask for something else, they do not ask for less. What it is
+    without (`LACKS`) is left out of them, and `test_what_is_left_out` lists it and holds it against the description.
 
-    `customer`, `numbered`: the names of the two tables; `key`, `modified_on`: of their key's and stamp's fields.
+    `customer`, `numbered`: the names of the two tables, None where no table makes its keys; `key`, `modified_on`: of
+    their key's and stamp's fields. `fields`: those of `customer` by the kit's words for them, as they are described;
+    there are always number, name and city, texts of at least 4, 10 and 9 characters. `initial`: what a new record has,
+    by those words, where it was given no value, and where that is not nothing. `refused`: other fields that can be
+    written by their description, and that the application refuses all the same. `unique`: a number is there only once.
     `key_type`: the type of the key of `customer`. `chosen_keys`: a new customer has the key that it is given.
     `resolution`: microseconds to which stamps are cut. `unstamped`: a record may have no stamp.
     `same_stamp_noticed`: a guard notices a change that left the stamp as it was; else one that moved it by a tick.
@@ -34,7 +67,7 @@ class Traits:
     """
 
     customer: str = "customer"
-    numbered: str = "numbered"
+    numbered: str | None = "numbered"
     key: str = "id"
     modified_on: str = "modified_at"
     key_type: FieldType = FieldType.STRING
@@ -50,19 +83,41 @@ class Traits:
     lost_token: str = "-1"  # noqa: S105  (no secret)
     plenty: int = 2500
     options: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
+    fields: Mapping[str, Field] = field(default_factory=lambda: CUSTOMER)
+    initial: Mapping[str, Scalar] = field(default_factory=dict)
+    refused: Sequence[str] = ()
+    unique: bool = True
 
     @property
     def customers(self) -> Selection:
-        return Selection(self.customer, self.key, self.modified_on, FIELDS)
+        """All fields of a customer, in the order of FIELDS."""
+        names = tuple(self.fields[word].name for word in FIELDS if word in self.fields)
+        return Selection(self.customer, self.key, self.modified_on, names)
 
     @property
     def numbers(self) -> Selection:
+        assert self.numbered is not None
         return Selection(self.numbered, self.key, self.modified_on, ("name",))
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the application is without, among LACKS."""
+        there = {
+            **{word: word in self.fields for word in FIELDS},
+            "empty": any(one.nullable for one in self.fields.values()),
+            "required": self.fields["name"].required,
+            "unique": self.unique,
+            "once": self.unique or self.chosen_keys,
+            "numbered": self.numbered is not None,
+            "cuts": self.cuts,
+            "changes": self.tells_changes,
+        }
+        return frozenset(name for name in LACKS if not there[name])
 
 
 class Application(Protocol):
     """An application as its own users see it. They call each customer by a name, which is its key where keys are
-    chosen. A stamp that they give is a multiple of `Traits.resolution`."""
+    chosen, and fields by the kit's words. A stamp that they give is a multiple of `Traits.resolution`."""
 
     def connector(self) -> Connector:
         """A new connector to it."""
@@ -89,16 +144,19 @@ class Application(Protocol):
 class People:
     """The users of an application, who remember the names of the customers they made."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, traits: Traits) -> None:
         self.app = app
+        self._words = set(traits.fields)
         self._names: dict[str, str] = {}
 
     def put(self, who: str, /, *, stamp: Stamp | None = None, **values: Scalar) -> None:
+        assert set(values) <= self._words, values
         self.app.put(who, stamp=stamp, **values)
         self._names[self.app.key(who)] = who
 
     def put_many(self, rows: Iterable[tuple[str, Stamp, dict[str, Scalar]]]) -> None:
         listed = list(rows)
+        assert all(set(values) <= self._words for _, _, values in listed)
         self.app.put_many(listed)
         self._names |= {self.app.key(name): name for name, _, _ in listed}
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from service.connectors.base import Connector, Update
+from service.connectors.base import Connector
 from service.connectors.kit.application import SECOND, T0, People, record_of
-from service.connectors.kit.base import Part
-from service.core.records import Condition, Selection, Stamp
+from service.connectors.kit.base import Part, needs
+from service.core.records import Selection, Stamp
 
 Told = tuple[dict[str, Stamp | None], set[str], str]
 """Names with stamps of what was changed, names of what was deleted, and the token after that."""
@@ -41,9 +40,8 @@ class Following(Part):
         if not self.traits.tells_changes:
             assert connector.changes(self.customers, None) is None
 
+    @needs("changes")
     def test_every_change_after_a_token_is_told(self, people: People, connector: Connector) -> None:
-        if not self.traits.tells_changes:
-            return
         self.put(people, "abcdef", T0)
         _, _, first = self.told(connector, people, None)
         assert self.told(connector, people, first)[1] == set()
@@ -61,21 +59,19 @@ class Following(Part):
         assert "e" in deleted
         assert {"c", "d"} & set(changed) == set()
 
+    @needs("changes")
     def test_our_own_writes_are_told_too(self, people: People, connector: Connector) -> None:
-        if not self.traits.tells_changes:
-            return
         people.put("a", stamp=T0, name="a")
         _, _, token = self.told(connector, people, None)
         [key] = people.keys("a")
-        [result] = connector.update(self.customers, [Update(self.one(connector, key), {"city": "Oslo"}, guarded=True)])
+        [result] = connector.update(self.customers, [self.change(self.one(connector, key), {"city": "Oslo"})])
         changed, _, _ = self.told(connector, people, token)
         assert changed.get("a") in (record_of(result).modified_on, None)
         assert "a" in changed
 
+    @needs("changes")
     def test_a_feed_minds_no_filter(self, people: People, connector: Connector) -> None:
-        if not self.traits.tells_changes:
-            return
-        selection = replace(self.customers, filter=(Condition("city", "eq", "Oslo"),))
+        selection = self.where("city", "eq", "Oslo")
         people.put("a", stamp=T0, name="a", city="Oslo")
         _, _, token = self.told(connector, people, None, selection)
         people.put("a", name="a", city="Bergen")
@@ -83,6 +79,6 @@ class Following(Part):
         changed, deleted, _ = self.told(connector, people, token, selection)
         assert ({"a", "b"} <= set(changed), deleted) == (True, set())
 
+    @needs("changes")
     def test_a_token_that_is_none_is_no_good(self, connector: Connector) -> None:
-        if self.traits.tells_changes:
-            assert connector.changes(self.customers, self.traits.lost_token) is None
+        assert connector.changes(self.customers, self.traits.lost_token) is None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from service.connectors.base import Connector
 from service.connectors.kit.application import SECOND, T0, People, keys_of
-from service.connectors.kit.base import Part
-from service.core.records import Condition, Selection
+from service.connectors.kit.base import Part, needs
+from service.core.records import Selection
 
 
 class Ranges(Part):
@@ -19,10 +17,9 @@ class Ranges(Part):
         assert len(bounds) in ({4, 5, 6} if self.traits.cuts else {0})
         assert list(connector.cut(self.customers, self.traits.plenty * 2)) == []
 
+    @needs("cuts")
     def test_ranges_hold_every_record_once(self, people: People, connector: Connector) -> None:
         """Whatever stamps they have, and by pages of any size."""
-        if not self.traits.cuts:
-            return
         names = [f"{letter}{n:03}" for n in range(200) for letter in "kZæ_"]
         people.put_many((name, T0 - n * SECOND, {"name": name}) for n, name in enumerate(sorted(names)))
         if self.traits.unstamped:
@@ -37,24 +34,22 @@ class Ranges(Part):
         assert sorted(found) == sorted(names)
         assert max(sizes) <= 200, "the ranges are about as large as was asked for"
 
+    @needs("cuts")
     def test_a_range_stays_inside_the_filter(self, people: People, connector: Connector) -> None:
-        if not self.traits.cuts:
-            return
         people.put_many(
-            (f"k{n:03}", T0 + n * SECOND, {"name": f"n{n}", "city": "Oslo" if n % 3 else None}) for n in range(60)
+            (f"k{n:03}", T0 + n * SECOND, {"name": f"n{n}", "city": "Oslo" if n % 3 else self.blank}) for n in range(60)
         )
-        oslo = replace(self.customers, filter=(Condition("city", "eq", "Oslo"),))
+        oslo = self.where("city", "eq", "Oslo")
         bounds = connector.cut(oslo, 20)
         found: list[str] = []
         for after, upto in zip([None, *bounds], [*bounds, None], strict=True):
             found += people.names(self._range(connector, oslo, after, upto, 4))
         assert sorted(found) == [f"k{n:03}" for n in range(60) if n % 3]
 
+    @needs("cuts")
     def test_who_is_edited_stays_in_the_range(self, people: People, connector: Connector) -> None:
         """Somebody works on while the ranges are read: a record that was read is not met again, one that is new is met
         where its key belongs, and no other is lost."""
-        if not self.traits.cuts:
-            return
         people.put_many((f"k{n:03}", T0 + n * SECOND, {"name": f"n{n}"}) for n in range(50))
         bounds = connector.cut(self.customers, 20)
         first = self._range(connector, self.customers, None, bounds[0], 7)
@@ -66,9 +61,8 @@ class Ranges(Part):
         assert not set(first) & set(rest)
         assert set(people.names([*first, *rest])) >= {f"k{n:03}" for n in range(50)}
 
+    @needs("cuts")
     def test_what_is_read_is_the_record(self, people: People, connector: Connector) -> None:
-        if not self.traits.cuts:
-            return
         people.put_many((f"k{n:03}", T0 + n * SECOND, {"name": f"n{n}"}) for n in range(9))
         page = connector.read_range(self.customers, None, None, 100)
         assert page.cursor is None

@@ -30,7 +30,7 @@ class ODataConnector(Connector):
 
     kind: ClassVar[str] = "odata"
     has_feeds: ClassVar[bool] = True
-    SETTINGS: ClassVar[Mapping[str, str]] = SETTINGS
+    SETTINGS: ClassVar[Mapping[str, str]] = {**SETTINGS, **Dialect.SETTINGS}
     DIALECT: ClassVar[Callable[[], Dialect]] = Dialect
 
     def __init__(self, settings: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:

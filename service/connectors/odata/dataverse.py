@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
 from service.connectors.odata.connector import ODataConnector
-from service.connectors.odata.dialect import Ask, Dialect, Gather
+from service.connectors.odata.dialect import NEW_KEYS, Ask, Dialect, Gather
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
 from service.connectors.odata.option_tables import OptionTable, is_option_table
 from service.connectors.odata.options import option_sets
@@ -39,9 +39,11 @@ class DataverseDialect(EntraDialect):
 
     SETTINGS: ClassVar[Mapping[str, str]] = {
         **ENTRA_SETTINGS,
+        "newKeys": NEW_KEYS,
         "bulk": "Whether CreateMultiple and UpdateMultiple are used where a table knows them: auto or off.",
     }
     multiple = True
+    upserts = True
     headers: Mapping[str, str] = {"If-None-Match": "null", "MSCRM.SuppressDuplicateDetection": "false"}
     row_headers: Mapping[str, str] = {"Prefer": f'odata.include-annotations="{_LOOKUP_TYPES}"'}
     metadata = "$metadata?annotations=true"

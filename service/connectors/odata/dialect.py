@@ -24,10 +24,13 @@ Problem: TypeAlias = tuple[str, str, Mapping[str, Any]]
 """Something wrong with the settings: the name, the code of its words, their parameters."""
 
 
+NEW_KEYS = "How new records get their keys: auto, upsert, post, or service where that makes them."
+
+
 class Dialect:
     """OData 4.0 as the standard has it."""
 
-    SETTINGS: ClassVar[Mapping[str, str]] = {}
+    SETTINGS: ClassVar[Mapping[str, str]] = {"newKeys": NEW_KEYS}
     """The settings of this dialect alone."""
 
     headers: Mapping[str, str] = {}
@@ -38,6 +41,9 @@ class Dialect:
 
     multiple: bool = False
     """Whether there may be Dataverse's bulk messages."""
+
+    upserts: bool = False
+    """Whether every table takes a PATCH that creates a record under the key in its address."""
 
     delta_links: str = "auto"
     """Whether delta links are followed: on, off, or auto: where the metadata says that changes are tracked."""

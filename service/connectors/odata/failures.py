@@ -22,13 +22,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a request was about: the table, what was done with it, and the texts that no failure may quote."""
+    """What a request was about: the table, what was done with it, and the texts that no failure may quote. `address`:
+    the key that the record has there, where that is another one than its mapping knows it by."""
 
     table: str = ""
     privilege: str = "read"
     fields: Collection[str] = ()
     key: str | None = None
     values: Collection[Any] = field(default=(), repr=False)
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ _MOVED = _pattern(
     "EntityChanged", "0x80060882", "RowVersion", "already changed", "concurren", "has been (modified|changed)",
 )  # fmt: skip
 _UNIQUE = _pattern(
-    "EntityWithSameKeyExists", "0x80040237", "0x80060892", "0x80060891", "DuplicateRecord", "already exists",
+    "EntityWithSameKeyExists", "0x80040237", "0x80060892", "DuplicateRecord", "already exists",
     "duplicate", "unique", "already in use",
 )  # fmt: skip
 _MISSING = _pattern(
@@ -90,8 +92,11 @@ _LONG = _pattern(
     "StringExceededLength", "0x80044331", "too long", "exceed(s|ed)?.{0,30}length", "maximum length", "MaxLength",
 )  # fmt: skip
 _REFERENCE = _pattern(
-    "InvalidTableRelation", "0x80040217", "related .{0,20}not (exist|found)", "cannot be found in the related table",
+    "InvalidTableRelation", "0x80040217", "0x80060891", "related .{0,20}not (exist|found)",
+    "cannot be found in the related table",
 )  # fmt: skip
+_ABSENT = _pattern("0x80040217", "0x80060891", r"\bWith Ids? = ", "specified key values does not exist")
+"""A record that is not there, named by Dataverse: the one that is written to, or one that it refers to."""
 _FIELD = _pattern(
     "could not find a property", "no property", "unknown property", "property .{0,60}does not exist", "not a property",
 )  # fmt: skip
@@ -131,7 +136,7 @@ def failure_of(said: Said, context: Context) -> Failure:
     if _is_stale(said, context):
         return Failure("record_moved", named)
     if status in (404, 410):
-        return _missing(context, detail)
+        return _reference(context, detail) if _is_about_another(said, context) else _missing(context, detail)
     return _rejected(said, context, detail)
 
 
@@ -141,6 +146,17 @@ def _is_stale(said: Said, context: Context) -> bool:
         return True
     taken = _UNIQUE.search(said.text) is not None
     return not taken and (said.status in (412, 428) or (said.status == 409 and context.privilege != "insert"))
+
+
+def _is_about_another(said: Said, context: Context) -> bool:
+    """Whether what was not found is a record that the written one refers to."""
+    if context.privilege not in ("insert", "update") or not _ABSENT.search(said.text):
+        return False
+    return not any(key.lower() in said.message.lower() for key in (context.key, context.address) if key)
+
+
+def _reference(context: Context, detail: str) -> Failure:
+    return Failure("value_rejected", {"rule": "foreign_key", "detail": detail}, ("foreign_key", context.table))
 
 
 def _missing(context: Context, detail: str) -> Failure:

@@ -62,8 +62,15 @@ def segment(text: str, key: Property) -> str:
     """A record's address inside its entity set. Raises ValueError."""
     if not key.parts:
         return key_segment(text, key.edm)
-    pairs = zip(key.parts, _parts_of(text, key), strict=True)
-    return "(" + ",".join(f"{part.source}={quote(value, safe=_IN_ADDRESS)}" for part, value in pairs) + ")"
+    return named_segment(values_of(text, key), key.parts)
+
+
+def named_segment(values: Sequence[str], parts: Sequence[Property]) -> str:
+    """A record's address inside its entity set by the values of some properties, in canonical form. Raises
+    ValueError."""
+    pairs = zip(parts, values, strict=True)
+    literals = [(part.source, literal(value, part.edm)) for part, value in pairs]
+    return "(" + ",".join(f"{name}={quote(value, safe=_IN_ADDRESS)}" for name, value in literals) + ")"
 
 
 _IN_ADDRESS = "-._~!$'()*:@"

@@ -15,7 +15,7 @@ from service.connectors.odata.dialect import Dialect
 from service.connectors.odata.failures import Context, Refused, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
 from service.connectors.odata.settings import Settings
-from service.connectors.odata.tables import EntitySet, entity_set, with_options
+from service.connectors.odata.tables import EntitySet, entity_set, with_keys_of_its_own, with_options
 from service.core.failures import Failure, SideFailed
 from service.core.records import Option
 
@@ -70,7 +70,21 @@ class Service:
             self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
         )
         options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
-        return with_options(self.dialect.adapted(self._with_feed(found)), options)
+        adapted = self.dialect.adapted(self._with_feed(found))
+        if self.settings.more.get("newKeys") == "service":
+            adapted = with_keys_of_its_own(adapted)
+        return with_options(adapted, options)
+
+    def upserts(self, table: EntitySet) -> bool:
+        """Whether a PATCH creates a record of this table under the key in its address, as far as is known by now."""
+        said = self.settings.more.get("newKeys", "auto")
+        may = said == "upsert" or (said == "auto" and (self.dialect.upserts or table.upsertable))
+        return may and self.shared.keep(f"upserts into {table.name}", lambda: (True, METADATA_LIFE))
+
+    def upserts_no_more(self, table: EntitySet) -> None:
+        """The service has refused such a PATCH as one that it does not know; it is tried again after a while."""
+        self.shared.forget(f"upserts into {table.name}")
+        self.shared.keep(f"upserts into {table.name}", lambda: (False, METADATA_LIFE))
 
     def _options(self, table: EntitySet) -> Mapping[str, tuple[Option, ...]]:
         """The options that only the dialect knows; none where the user may not ask for them."""

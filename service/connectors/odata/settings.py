@@ -41,6 +41,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "batch": ("auto", "json", "multipart", "none"),
     "deltaLinks": ("auto", "on", "off"),
     "bulk": ("auto", "off"),
+    "newKeys": ("auto", "upsert", "post", "service"),
 }
 _OF_SEVERAL_LINES = ("certificate",)
 _LARGEST_BATCH = 1000

@@ -34,11 +34,13 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class EntitySet:
-    """An entity set. `type_name` is its type's name without the namespace."""
+    """An entity set. `type_name` is its type's name without the namespace. `upsertable`: whether the metadata says that
+    a record may be created by a PATCH to its address."""
 
     table: Table
     properties: Mapping[str, Property]
     type_name: str
+    upsertable: bool = False
 
     @property
     def name(self) -> str:
@@ -87,6 +89,7 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
         Table(name, fields, key, modified_on_among(stamps), caption, made, _is_tracked(raw)),
         properties,
         raw.type.rpartition(".")[2],
+        _is_upsertable(raw),
     )
 
 
@@ -94,6 +97,23 @@ def _is_tracked(raw: RawSet) -> bool:
     """Whether the service tells what changed in a set since a moment (Org.OData.Capabilities.V1.ChangeTracking)."""
     said = raw.terms.get("ChangeTracking")
     return said is True or (isinstance(said, dict) and said.get("Supported") in (True, None))
+
+
+def _is_upsertable(raw: RawSet) -> bool:
+    """Whether records are created by an update of what is not there (Org.OData.Capabilities.V1.UpdateRestrictions)."""
+    said = raw.terms.get("UpdateRestrictions")
+    return isinstance(said, dict) and said.get("Upsertable") is True
+
+
+def with_keys_of_its_own(table: EntitySet) -> EntitySet:
+    """A table whose service makes every key itself, though its metadata does not say so."""
+    key = table.table.key
+    if key is None or table.properties[key].parts:
+        return table
+    own = table.properties[key]
+    properties = {**table.properties, key: replace(own, field=replace(own.field, read_only=True, required=False))}
+    fields = {name: one.field for name, one in properties.items()}
+    return replace(table, properties=properties, table=replace(table.table, fields=fields, generates_keys=True))
 
 
 def with_options(table: EntitySet, options: Mapping[str, tuple[Option, ...]]) -> EntitySet:

@@ -9,48 +9,71 @@ from urllib.parse import unquote
 import orjson
 
 from service.connectors.base import Deletion, Insert, Result, Update
-from service.connectors.odata import keys, multiple
+from service.connectors.odata import multiple
 from service.connectors.odata.batch import Reply, Request, said_of, send_all
+from service.connectors.odata.bodies import body_of, changed
+from service.connectors.odata.creating import PREFER, Target, created_at, exists, is_unknown, target_of
 from service.connectors.odata.failures import Context, Refused, failure_of
 from service.connectors.odata.keys import segment, sources
-from service.connectors.odata.plan import BLANK_GUID, Plan, etag_of
+from service.connectors.odata.plan import Plan, etag_of
 from service.connectors.odata.read import fetch, fetch_made
 from service.connectors.odata.service import key_in
-from service.connectors.odata.tables import Property
-from service.connectors.odata.values import OutOfRange, key_segment, payload
-from service.core.compare import is_option, not_an_option
+from service.connectors.odata.values import payload
 from service.core.failures import Category, Failure, SideFailed
-from service.core.records import FieldType, Record, Scalar
+from service.core.records import Record, Scalar
 
 Guarded = TypeVar("Guarded", Update, Deletion)
 
 _ANY = "*"
-_PREFER = "return=representation"
 _SILENT = Reply(204, {}, None)
 """A write that was done and of which nothing was said."""
 
 
 def insert(plan: Plan, items: Sequence[Insert]) -> list[Result]:
     """Create records; each result is the record as it stands, or why it was refused."""
-    requests: dict[int, Request] = {}
+    given = [_with_key(plan, item) for item in items]
+    bodies: dict[int, bytes] = {}
     results: dict[int, Result] = {}
-    for place, item in enumerate(items):
-        values = dict(item.values)
-        if item.key is not None and not plan.key.field.read_only:
-            values[plan.selection.key] = item.key
-        body = _body(plan, values, new=True)
+    for place, values in enumerate(given):
+        body = body_of(plan, values, new=True)
         if isinstance(body, Failure):
             results[place] = body
         else:
-            requests[place] = Request("POST", plan.place, {"Prefer": _PREFER}, body)
-    made = multiple.create(plan, {place: one.body or b"{}" for place, one in requests.items()})
+            bodies[place] = body
+    made = multiple.create(plan, bodies)
     written: dict[int, tuple[str | None, Reply]] = {place: (key, _SILENT) for place, key in made.items()}
-    for place, reply in _sent(plan, {at: one for at, one in requests.items() if at not in made}).items():
+    left = {place: body for place, body in bodies.items() if place not in made}
+    targets = {place: target for place in left if (target := target_of(plan, given[place])) is not None}
+    for place, reply in _created(plan, left, given, targets).items():
         if reply.ok:
             written[place] = (items[place].key, reply)
         else:
-            results[place] = _refused(plan, "insert", reply, items[place].values, None)
+            there = exists(targets[place], reply) if place in targets else None
+            results[place] = there or _refused(plan, "insert", reply, items[place].values, None)
     return _answers(plan, len(items), results, written, set(made.values()))
+
+
+def _with_key(plan: Plan, item: Insert) -> Mapping[str, Scalar]:
+    """The values of a new record, with the key that was chosen for it."""
+    if item.key is None or plan.key.field.read_only:
+        return item.values
+    return {**item.values, plan.selection.key: item.key}
+
+
+def _created(
+    plan: Plan, bodies: Mapping[int, bytes], given: Sequence[Mapping[str, Scalar]], targets: dict[int, Target]
+) -> dict[int, Reply]:
+    """The reply to each creation. `targets` loses those whose service turns out not to create by a PATCH."""
+    requests = {place: Request("POST", plan.place, {"Prefer": PREFER}, body) for place, body in bodies.items()}
+    requests |= {place: created_at(plan, target, given[place]) for place, target in targets.items()}
+    replies = _sent(plan, requests)
+    again = [place for place in targets if is_unknown(plan, replies[place])]
+    if again:
+        plan.service.upserts_no_more(plan.table)
+        for place in again:
+            del targets[place]
+        replies |= _created(plan, {place: bodies[place] for place in again}, given, {})
+    return replies
 
 
 def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
@@ -61,14 +84,14 @@ def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
     written: dict[int, tuple[str | None, Reply]] = {}
     for place, etag in etags.items():
         key, values = items[place].record.key, items[place].values
-        body = _changes(plan, key, values)
+        body = changed(plan, key, values)
         address = _address(plan, items[place].record)
         if isinstance(body, Failure) or address is None:
             results[place] = body if isinstance(body, Failure) else _gone(plan, key)
         elif body == b"{}":
             written[place] = (key, _SILENT)
         else:
-            requests[place] = Request("PATCH", address, {"If-Match": etag, "Prefer": _PREFER}, body)
+            requests[place] = Request("PATCH", address, {"If-Match": etag, "Prefer": PREFER}, body)
     sure = {place: one for place, one in requests.items() if not items[place].guarded}
     done = multiple.update(plan, {place: _named(plan, items[place].record.key, one) for place, one in sure.items()})
     written |= {place: (items[place].record.key, _SILENT) for place in done}
@@ -76,7 +99,7 @@ def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
         if reply.ok:
             written[place] = (items[place].record.key, reply)
         else:
-            results[place] = _refused(plan, "update", reply, items[place].values, items[place].record.key)
+            results[place] = _refused(plan, "update", reply, items[place].values, items[place].record)
     return _answers(plan, len(items), results, written)
 
 
@@ -91,7 +114,7 @@ def delete(plan: Plan, items: Sequence[Deletion]) -> list[Failure | None]:
     }
     for place, reply in _sent(plan, requests).items():
         if not reply.ok:
-            failure = _refused(plan, "delete", reply, {}, items[place].record.key)
+            failure = _refused(plan, "delete", reply, {}, items[place].record)
             results[place] = None if failure.code == "partner_deleted" else failure
     return [results.get(place) for place in range(len(items))]
 
@@ -152,82 +175,6 @@ def _etag(record: Record) -> str | None:
     return record.raw[1] if record.raw is not None else None
 
 
-# Bodies
-
-
-def _changes(plan: Plan, key: str, values: Mapping[str, Scalar]) -> bytes | Failure:
-    """The body of an update. The key of a record cannot be changed."""
-    known = {plan.selection.key: key, **dict(zip(sources(plan.key), keys.values_of(key, plan.key), strict=True))}
-    for name in known:
-        if name in values and str(values[name]) != known[name]:
-            return Failure("value_rejected", {"field": name, "rule": "key_cannot_change"}, (name, "key_cannot_change"))
-    return _body(plan, {field: value for field, value in values.items() if field not in known}, new=False)
-
-
-def _body(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | Failure:
-    """Values as JSON, or the first reason why the service could not take them. SideFailed(`field_not_found`)."""
-    members: dict[str, Any] = {}
-    refusal = plan.service.dialect.refusal(plan.selection.table, values, new=new)
-    if refusal is not None:
-        return refusal
-    for name, value in values.items():
-        property = plan.table.property(name)
-        misfit = _misfit(property, value)
-        if misfit is not None:
-            return misfit
-        if new and value is None:
-            continue  # It is empty all the same, and some services refuse a null for what has a default.
-        try:
-            _put(plan, members, property, value)
-        except OutOfRange:
-            return _rejected(property, "out_of_range")
-        except ValueError:
-            return _rejected(property, "not_a", expected=property.field.type.value)
-    try:
-        return orjson.dumps(members)
-    except TypeError:
-        names = [name for name, value in values.items() if isinstance(value, str) and not _is_sendable(value)]
-        return _rejected(plan.table.property(names[0]) if names else plan.key, "not_a", expected="text")
-
-
-def _put(plan: Plan, members: dict[str, Any], property: Property, value: Scalar) -> None:
-    if value is None and property.edm == "Edm.Guid" and plan.service.dialect.blank_guids:
-        members[property.source] = BLANK_GUID
-    elif property.bind is None:
-        members[property.source] = payload(value, property.edm, property.field.scale)
-    elif value is None:
-        members[f"{property.field.name}@odata.bind"] = None
-    else:
-        place = plan.service.place(property.bind)
-        members[f"{property.field.name}@odata.bind"] = f"/{place}{key_segment(str(value), property.edm)}"
-
-
-def _misfit(property: Property, value: Scalar) -> Failure | None:
-    """What the metadata rules out, told with the field's name before anybody is asked."""
-    field = property.field
-    if value is None:
-        return None if field.nullable or property.bind is not None else _rejected(property, "not_null")
-    if field.type is FieldType.STRING and field.length is not None and len(str(value)) > field.length:
-        params = {"field": field.name, "length": len(str(value)), "maximum": field.length}
-        return Failure("value_too_long", params, (field.name,))
-    if field.options and not is_option(value, field):
-        return not_an_option(value, field)
-    return None
-
-
-def _rejected(property: Property, rule: str, **more: Any) -> Failure:
-    name = property.field.name
-    return Failure("value_rejected", {"field": name, "rule": rule, **more}, (name, rule))
-
-
-def _is_sendable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 # Answers
 
 
@@ -239,10 +186,13 @@ def _sent(plan: Plan, requests: Mapping[int, Request]) -> dict[int, Reply]:
         raise SideFailed(refused.failure) from None
 
 
-def _refused(plan: Plan, privilege: str, reply: Reply, values: Mapping[str, Scalar], key: str | None) -> Failure:
+def _refused(plan: Plan, privilege: str, reply: Reply, values: Mapping[str, Scalar], record: Record | None) -> Failure:
     """Why a write was refused. A refusal to find the whole table means that it cannot be written to."""
     names = [plan.selection.key, *plan.table.properties]
-    failure = failure_of(said_of(reply), Context(plan.selection.table, privilege, names, key, list(values.values())))
+    key = record.key if record is not None else None
+    own = str(record.raw[0]) if record is not None and record.raw is not None else None
+    context = Context(plan.selection.table, privilege, names, key, list(values.values()), own)
+    failure = failure_of(said_of(reply), context)
     if reply.status == 413:
         return Failure("value_rejected", {"rule": "too_large", "detail": "the record is too large"}, ("too_large",))
     if failure.code == "field_not_found" and failure.category is Category.SETUP:
