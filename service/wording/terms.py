@@ -43,8 +43,8 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "tryton-crm": "The parties of Tryton with a table of a CRM in a database.",
     },
     "setParameter": {
-        "contactCustomerField": "The field of contacts that holds the id of the customer. The API v2.0 has none: an API"
-        " page of your own has it.",
+        "contactCustomerField": "The field of contacts that holds the id of the customer: `customerId`, unless an API"
+        " page of your own has another.",
         "unitGroup": "The GUID of the unit group (uomschedules) of new products.",
         "unit": "The GUID of the unit (uoms) of new products.",
         "localTable": "The table of the local database.",

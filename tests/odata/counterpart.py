@@ -144,10 +144,40 @@ class Store(InMemoryDataStore):
         super().__init__()
         self.tables = tables
         self.by_key = {name: {} for name in tables}
+        self.companies = {}
 
     def insert_entity(self, entity_set, entity, index=None):
         super().insert_entity(entity_set, entity, index)
+        if entity_set == "customers" and "contactsInformation" in self.tables:
+            self.companies[entity.get_value("id")] = self.company_of(entity)
         self.by_key[entity_set][identity(self.tables[entity_set], entity)] = entity
+
+    def company_of(self, customer):
+        """Business Central makes a contact, a company, of every new customer."""
+        company, described = Entity(), self.tables["contacts"]
+        for name, facets in described["fields"].items():
+            set_value(company, name, native(facets.get("default"), facets["type"]), facets["type"])
+        set_value(company, "id", uuid.uuid4(), "Guid")
+        set_value(company, "number", f"CO{len(self.companies):05}", "String")
+        set_value(company, "companyNumber", company.get_value("number"), "String")
+        set_value(company, described["stamp"], datetime.now(UTC).replace(microsecond=0), "DateTimeOffset")
+        self.insert_entity("contacts", company)
+        return company.get_value("number")
+
+    def contacts_of(self, customer):
+        """What `contactsInformation` says below a customer: the contacts of its company."""
+        number, key = self.companies.get(customer), str(customer)
+        return [
+            {
+                "contactId": str(one.get_value("id")),
+                "contactNumber": one.get_value("number"),
+                "contactType": one.get_value("type"),
+                "relatedId": key,
+                "relatedType": "Customer",
+            }
+            for one in self.entities("contacts")
+            if one.get_value("companyNumber") == number
+        ]
 
     def remove_entity(self, entity_set, entity):
         self.by_key[entity_set].pop(identity(self.tables[entity_set], entity), None)
@@ -457,8 +487,13 @@ class Application:
         for name in self.config["tables"]:
             self.store.set_entities(name, [])
             self.store.by_key[name].clear()
+        self.store.companies.clear()
         self.store.change_log.clear()
         self.do_expire()
+
+    def do_company(self, customer):
+        """The number that a customer has as a contact."""
+        return self.store.companies[uuid.UUID(customer)]
 
     def do_meddle(self, table):
         """Somebody edits the newest record."""
@@ -512,6 +547,14 @@ class Application:
             return 403, error("0x80040220", "SecLib::AccessCheckEx failed. The user is missing prvWrite privilege.")
         if self.config["shape"] == "businessCentral" and tail.split("?")[0] == "companies":
             return 200, {"value": [{"id": COMPANY, "name": "CRONUS International", "displayName": "CRONUS"}]}
+        if "contactsInformation" in tail and self.config["shape"] == "businessCentral":
+            expanded = re.search(r"customers\?\$select=id&\$expand=contactsInformation\(", tail)
+            if not expanded:  # It tells nothing without a customer to begin with.
+                return 400, error("Application_DialogException", "id type not specified.")
+            rows = [{"id": str(key)} for key in self.store.by_key["customers"]]
+            return 200, {
+                "value": [row | {"contactsInformation": self.store.contacts_of(uuid.UUID(row["id"]))} for row in rows]
+            }
         if self.config["shape"] == "dataverse":
             if tail.startswith("EntityDefinitions"):
                 return 200, {"value": self.definitions(tail)}

@@ -34,6 +34,11 @@ def body_of(plan: Plan, values: Mapping[str, Scalar], *, new: bool) -> bytes | F
         return refusal
     for name, value in values.items():
         property = plan.table.property(name)
+        if property.made_of and not property.parts and not (new and value is None):
+            found = plan.service.dialect.unmade(property, value, plan.service.gather)
+            if found is None:
+                return _rejected(property, "foreign_key")
+            property, value = plan.table.property(found[0]), found[1]
         misfit = _misfit(property, value)
         if misfit is not None:
             return misfit

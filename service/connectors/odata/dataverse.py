@@ -60,7 +60,7 @@ class DataverseDialect(EntraDialect):
         """The service below an environment's address, when only that is given."""
         return super().root(url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + _API)
 
-    def adapted(self, table: EntitySet) -> EntitySet:
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:  # noqa: ARG002
         """An owner is a user or a team; it is set by the address of a user, and one that is a team is nobody here."""
         owner = table.properties.get("ownerid")
         if owner is None or owner.bind is None:

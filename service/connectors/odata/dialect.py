@@ -88,8 +88,8 @@ class Dialect:
         """Where the service is, for the address that a person gave."""
         return url if url.endswith("/") else url + "/"
 
-    def adapted(self, table: EntitySet) -> EntitySet:
-        """A table with what this dialect knows better than its metadata."""
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:  # noqa: ARG002
+        """A table with what this dialect knows better than its metadata, which has these sets."""
         return table
 
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:  # noqa: ARG002
@@ -99,6 +99,14 @@ class Dialect:
     def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
         """Rows with the values that the dialect makes."""
         return rows
+
+    def writes_begin(self) -> None:
+        """A page is about to be written: what is kept for `unmade` may be too old for it."""
+
+    def unmade(self, one: Property, value: Scalar, gather: Gather) -> tuple[str, Scalar] | None:  # noqa: ARG002
+        """The value of a field that the dialect makes, as a field of the service and its value; None where no record
+        can have it."""
+        return None
 
     def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:  # noqa: ARG002
         """Why a record should not even be sent, where the service would say it in a riddle."""

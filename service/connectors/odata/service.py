@@ -70,7 +70,7 @@ class Service:
             self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
         )
         options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
-        adapted = self.dialect.adapted(self._with_feed(found))
+        adapted = self.dialect.adapted(self._with_feed(found), self.schema().sets.keys())
         if self.settings.more.get("newKeys") == "service":
             adapted = with_keys_of_its_own(adapted)
         return with_options(adapted, options)

@@ -31,6 +31,7 @@ _SILENT = Reply(204, {}, None)
 
 def insert(plan: Plan, items: Sequence[Insert]) -> list[Result]:
     """Create records; each result is the record as it stands, or why it was refused."""
+    plan.service.dialect.writes_begin()
     given = [_with_key(plan, item) for item in items]
     bodies: dict[int, bytes] = {}
     results: dict[int, Result] = {}
@@ -78,6 +79,7 @@ def _created(
 
 def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
     """Write values over records."""
+    plan.service.dialect.writes_begin()
     results: dict[int, Any] = {}
     etags = _etags(plan, items, results, missing=True)
     requests: dict[int, Request] = {}
