@@ -116,7 +116,8 @@ def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) ->
     match visit.decision.do:
         case Do.REFRESH | Do.WRITE | Do.INSERT:
             if visit.coupled is not None:
-                entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success"))
+                moved = visit.decision.do is Do.INSERT
+                entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success", moved))
                 if _covers(task.flows[source.other], visit.decision.agreed):
                     entries.partners.append(visit.coupled.keys[source.other])
                 if visit.decision.do is Do.INSERT:
