@@ -93,7 +93,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A coupling to be written: `coupled.id` 0 makes a new one. `moved`: one of its records may be another than it was."""
+    """A coupling to be written: `coupled.id` 0 makes a new one. `moved`: one of its records may be another than the one
+    that it was made with."""
 
     coupled: Coupled
     result: str | None

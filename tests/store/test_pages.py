@@ -111,7 +111,8 @@ def test_what_both_sides_hold_alike_is_kept_once_and_read_from_both(mapping_id: 
     with sql.transaction():
         ids = couplings.save(mapping_id, None, [of_bases(key, bases) for key, bases in BASES.items()])
     expect_bases(mapping_id, BASES)
-    kept = dict(sql.rows("SELECT local_key, length(integration_base) FROM couplings WHERE integration_base IS NOT NULL"))
+    lengths = "SELECT local_key, length(integration_base) FROM couplings WHERE integration_base IS NOT NULL"
+    kept: dict[str, int] = dict(sql.rows(lengths))
     assert kept["alike"] == kept["without lines"] < kept["of other types"]
     turned = dict(zip(BASES, reversed(BASES.values()), strict=True))
     with sql.transaction():
