@@ -163,6 +163,9 @@ def _start(programs: Programs, home: Path) -> tuple[MariaServer, subprocess.Pope
     (home / "first").chmod(0o600)
     user = "root" if os.geteuid() == 0 else None
     common = [f"--defaults-file={home / 'settings'}", f"--basedir={programs.base}", f"--datadir={home / 'data'}"]
+    # A server that starts removes the temporary tables of all others in the folder that it has for its own.
+    (home / "tmp").mkdir()
+    common.append(f"--tmpdir={home / 'tmp'}")
     common += [f"--lc-messages-dir={programs.base / 'share/mysql'}", f"--plugin-dir={_plugins(programs)}"]
     if user is not None:
         account = unprivileged_user()
