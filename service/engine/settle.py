@@ -10,6 +10,7 @@ from dataclasses import replace
 from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, is_empty, remember
+from service.core.keys import joined, names_of
 from service.core.records import Direction, Record, Scalar, Selection, Side, state_of
 from service.core.templates import defaults
 from service.engine.journal import about, retire
@@ -75,8 +76,8 @@ def _wide(task: Task, side: Side, noted: Sequence[Intent]) -> Selection:
 
 def _look(task: Task, side: Side, selection: Selection, noted: Sequence[Intent]) -> dict[str, list[Record]]:
     """The uncoupled records that each insert may have made, by source key."""
-    connector = task.connectors[side]
-    keys = {item.source_key: key for item in noted if (key := _key_of(selection.key, item)) is not None}
+    connector, names = task.connectors[side], names_of(task.mapping.side(side).fields, selection.key)
+    keys = {item.source_key: key for item in noted if (key := _key_of(names, item)) is not None}
     by_key = connector.fetch(selection, set(keys.values()), filtered=False) if keys else {}
     made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
     made.update({item.source_key: [] for item in noted if item.source_key not in made})
@@ -93,21 +94,34 @@ def _look(task: Task, side: Side, selection: Selection, noted: Sequence[Intent])
     return made
 
 
-def _key_of(name: str, item: Intent) -> str | None:
-    """The key that an insert was sent with: the one that was chosen, or one of its values. What has that value for its
-    key may be somebody else's, which was there before."""
-    if item.chosen_key is not None or item.values.get(name) in (None, ""):
+def _key_of(names: Sequence[str], item: Intent) -> str | None:
+    """The key that an insert was sent with: the one that was chosen, or one of its values, or several that are its
+    parts. What has that for its key may be somebody else's, which was there before."""
+    if item.chosen_key is not None or any(item.values.get(name) in (None, "") for name in names):
         return item.chosen_key
-    return str(item.values[name])
+    parts = [str(item.values[name]) for name in names]
+    return joined(parts) if len(parts) > 1 else parts[0]
 
 
 def _find(task: Task, side: Side, selection: Selection, item: Intent) -> list[Record]:
-    """Records that hold what the insert wrote: in the match fields, or where the mapping has none, in all fields."""
+    """Records that hold what the insert wrote: in the match fields; or where the mapping has none, all of it, found by
+    an alternate key of the table, else by all fields."""
     known = _known_values(selection, item)
-    names = next(
-        (names for group in match_lines(task, side.other) if (names := _written(_names(group), known))),
-        None,
-    ) or [name for name, value in known.items() if value is not None]
+    groups = [_names(group) for group in match_lines(task, side.other)]
+    names = next((names for group in groups if (names := _written(group, known))), None)
+    if names:
+        return _holding(task, side, selection, known, names)
+    keys = task.mapping.side(side).alternate_keys
+    names = next((names for key in keys if (names := _written(key, known))), None)
+    if names:  # No two records have it; but the one that does may have been there before.
+        return [hit for hit in _holding(task, side, selection, known, names) if _is_ours(selection, item, hit)]
+    return _holding(task, side, selection, known, [name for name, value in known.items() if value is not None])
+
+
+def _holding(
+    task: Task, side: Side, selection: Selection, known: Mapping[str, Scalar], names: Sequence[str]
+) -> list[Record]:
+    """The records whose fields of these names hold what was written."""
     if not names:
         return []
     wanted = tuple(bare(known[name]) for name in names)
