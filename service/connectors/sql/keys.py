@@ -67,12 +67,11 @@ class Key:
 
     def changed(self, native: Any, columns: Sequence[str], values: Row) -> Any:
         """The key that a row with this one has after these values were written to these columns."""
-        parts = native if self.several else (native,)
-        after = [
-            values[columns.index(name)] if name in columns else part
-            for name, part in zip(self.names, parts, strict=True)
-        ]
-        return tuple(after) if self.several else after[0]
+        if not self.several:
+            name = self.names[0]
+            return values[columns.index(name)] if name in columns else native
+        pairs = zip(self.names, native, strict=True)
+        return tuple(values[columns.index(name)] if name in columns else part for name, part in pairs)
 
     def native(self, text: str) -> Any:
         """A key as the driver's; None where no record can have it."""

@@ -67,8 +67,8 @@ def fetch(session: Session, plan: Plan, keys: Collection[str], *, filtered: bool
     """The records with these keys, by key as it was asked for."""
     asked = {native: key for key in keys if (native := plan.key.native(key)) is not None}
     rows = rows_by_key(session, plan, list(asked), "fetch_filtered" if filtered else "fetch")
-    of_row = plan.key.of_row
-    return {asked.get(of_row(record.raw), record.key): record for record in plan.records(rows)}
+    found = zip(map(plan.key.of_row, rows), plan.records(rows), strict=True)
+    return {asked.get(native, record.key): record for native, record in found}
 
 
 def rows_by_key(session: Session, plan: Plan, natives: Sequence[Any], statement: str) -> list[Row]:
