@@ -7,7 +7,7 @@ value and end with its others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -73,13 +73,12 @@ class Key:
         pairs = zip(self.names, native, strict=True)
         return tuple(values[columns.index(name)] if name in columns else part for name, part in pairs)
 
-    def native(self, text: str) -> Any:
-        """A key as the driver's; None where no record can have it."""
-        return native_of(self._database, self.column, text)
-
-    def text(self, native: Any) -> str:
-        """The text of a key as the driver gave it."""
-        return texts_of(self.column, (native,))[0]
+    def natives(self, texts: Iterable[str]) -> list[Any]:
+        """Keys as the driver's; None for each that no record can have."""
+        if self.several:
+            return [native_of(self._database, self.column, text) for text in texts]
+        native_key, column = self._database.native_key, self.column
+        return [native_key(text, column) for text in texts]
 
     def texts(self, natives: Sequence[Any]) -> list[str]:
         """The texts of keys as the driver gave them."""
