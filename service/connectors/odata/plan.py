@@ -40,7 +40,9 @@ class Plan:
         asked = [self.key, self.own_key, *([self.stamp] if self.stamp else []), *self.properties]
         asked += [self.table.property(line.field) for line in self._again]
         self._made = [one for one in self.properties if one.made_of and not one.parts]
-        self.select = list(dict.fromkeys(name for one in asked for name in one.made_of or (one.source,)))
+        plain = [one for one in asked if one.through is None]
+        self.select = list(dict.fromkeys(name for one in plain for name in one.made_of or (one.source,)))
+        self.expand = _expanded(asked)
         self._blank = BLANK_GUID if service.dialect.blank_guids else None
         self.exact = any(_may_lose_digits(one) for one in asked)
         self._readers = [reader(one.edm) for one in self.properties]
@@ -62,6 +64,8 @@ class Plan:
         """The parts of a query for these conditions; the filter of the selection is not among them. `more`: properties
         that are asked for besides those of the selection."""
         found = {"$select": ",".join([*self.select, *(name for name in more if name not in self.select)])}
+        if self.expand:
+            found["$expand"] = ",".join(f"{name}($select={','.join(inner)})" for name, inner in self.expand.items())
         if conditions:
             found["$filter"] = joined(conditions)
         if order:
@@ -106,10 +110,10 @@ class Plan:
 
     def is_complete(self, row: Mapping[str, Any]) -> bool:
         """Whether an answer to a write has everything that a record is made of."""
-        return all(name in row for name in self.select)
+        return all(name in row for name in self.select) and all(name in row for name in self.expand)
 
     def _texts(self, row: Mapping[str, Any]) -> dict[str, Scalar]:
-        return {line.field: row.get(self.table.property(line.field).source) for line in self._again}
+        return {line.field: _of(row, self.table.property(line.field)) for line in self._again}
 
     def _stamp(self) -> Property | None:
         where = self.selection.modified_on
@@ -134,10 +138,23 @@ def _of(row: Mapping[str, Any], one: Property) -> Any:
     """A property's value; a lookup that leads to another type than this one is empty."""
     if one.parts:
         return text_of(row, one)
+    if one.through is not None:
+        inner = row.get(one.through)
+        return inner.get(one.source.rpartition("/")[2]) if isinstance(inner, dict) else None
     value = row.get(one.source)
     if one.target is not None and value is not None and row.get(one.source + _LOOKUP_TYPE, one.target) != one.target:
         return None
     return value
+
+
+def _expanded(asked: Sequence[Property]) -> dict[str, list[str]]:
+    """The lookups that are read through, each with the properties of what it leads to."""
+    found: dict[str, list[str]] = {}
+    for one in asked:
+        if one.through is not None:
+            inner = found.setdefault(one.through, [])
+            inner += [name for name in [one.source.rpartition("/")[2]] if name not in inner]
+    return found
 
 
 def _raw(stamp: Property | None, key: Property, row: Mapping[str, Any]) -> tuple[str, str | None, Any]:

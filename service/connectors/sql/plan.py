@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from service.connectors.sql.database import Column, Database, Described
 from service.connectors.sql.failures import Context
 from service.connectors.sql.keys import Key, condition_of, texts_of
+from service.connectors.sql.searching import Search
 from service.connectors.sql.session import Row, Statement
 from service.connectors.sql.stamps import Bounds, Expression, Phase, Stamps, bind
 from service.core.compare import canonical
@@ -26,12 +27,13 @@ _LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
 class Part:
     """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds.
     `unstamped` goes on after a row without a stamp, in a phase that has such rows. Both are prepared when they are
-    needed: most readings end with their first page."""
+    needed: most readings end with their first page. `sought`: its rows are hardly ever there."""
 
     first: Statement
     further: Callable[[], Statement]
     bounds: Bounds | None = None
     unstamped: Callable[[], Statement] | None = None
+    sought: bool = False
 
 
 class Plan:
@@ -65,6 +67,7 @@ class Plan:
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
         self._tallies: tuple[Part, ...] | None = None
+        self.search = Search()
 
     @property
     def unindexed(self) -> bool:
@@ -108,7 +111,7 @@ class Plan:
     def tallies(self) -> tuple[Part, ...]:
         """For each phase of a bounded reading, how many rows have each raw stamp."""
         if self._tallies is None:
-            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.counted)
+            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.sought is None)
         return self._tallies
 
     def by_key(self, *, after: bool, upto: bool) -> Statement:
@@ -133,7 +136,8 @@ class Plan:
         return [self.key.after("after")] * after + [self.key.upto("upto")] * upto
 
     def statement(self, name: str) -> Statement:
-        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
+        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count, and crowd (a row
+        where the phases that are searched have more than `offset`)."""
         if name not in self._kept:
             self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
         return self._kept[name]
@@ -236,8 +240,8 @@ class Plan:
         """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
         there for databases that make nothing of the pair; it says nothing new."""
         select = self._select(outer=False).where(*map(self.database.aside, self.filter))
-        if phase is not None and phase.rest is not None:
-            select = select.where(phase.rest)
+        if phase is not None:
+            select = select.where(*(each for each in (phase.rest, phase.sought) if each is not None))
         select = select.order_by(self.stamp_clause, *self.key.clauses).limit(_LIMIT)
         stamp = self.database.typed(bind("stamp"), self.stamp_column)
         ordered, values = (self.stamp_clause, *self.key.clauses), (stamp, *self.key.binds("key"))
@@ -245,7 +249,8 @@ class Plan:
         first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
         alone = self.database.COMPARES_ROWS_BY_INDEX
         further = select.where(beyond) if alone else select.where(self.stamp_clause >= stamp, beyond)
-        return Part(self.compile(first, "SELECT"), self._later(further), None if phase is None else phase.bounds)
+        bounds, sought = (None, False) if phase is None else (phase.bounds, phase.sought is not None)
+        return Part(self.compile(first, "SELECT"), self._later(further), bounds, sought=sought)
 
     def _later(self, select: sa.Select[Any]) -> Callable[[], Statement]:
         return cache(partial(self.compile, select, "SELECT"))
@@ -255,6 +260,14 @@ class Plan:
         select = select.where(phase.low, *map(self.database.aside, self.filter)).group_by(self.stamp_clause)
         statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
         return Part(statement, lambda: statement, phase.bounds)
+
+    def _crowd(self) -> sa.CompoundSelect[Any]:
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        searched = [phase for phase in self.stamps.phases if phase.sought is not None]
+        rows = sa.select(one).select_from(self._from(outer=False))
+        within = [rows.where(phase.low, *(() if phase.rest is None else (phase.rest,))) for phase in searched]
+        offset = sa.bindparam("offset", type_=sa.types.Integer)
+        return sa.union_all(*within).limit(one).offset(offset)
 
     def _fetch(self) -> sa.Select[Any]:
         among = self.database.among_keys(self.table, self.key.pairs) if self.key.several else None

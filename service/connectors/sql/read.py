@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from service.connectors.sql.keys import native_of, params_of
 from service.connectors.sql.plan import Part, Plan, exactly
+from service.connectors.sql.searching import MANY
 from service.connectors.sql.session import Row, Session
 from service.core.records import Page, Record, Scalar, Stamp
 
@@ -24,24 +25,37 @@ Position: TypeAlias = tuple[Any, Any]
 def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -> Page:
     """One page, by one statement in the midst of a part and a few more where parts begin or end.
 
-    A cursor is the number of the part and where in it the page ended. A part is read with one row more than wanted,
-    so that the last page knows that it is the last.
+    A cursor is the number of the part, whether the reading looks for what is hardly ever there, and where in the part
+    the page ended. A part is read with one row more than wanted, so that the last page knows that it is the last.
     """
     parts = plan.parts(bounded=since is not None)
-    index, position = _decode(cursor)
+    index, position, looks = _decode(cursor)
+    if since is not None and cursor is None:
+        looks = plan.search.begin(since)
     records: list[Record] = []
     while index < len(parts):
         missing = limit - len(records)
+        if parts[index].sought and not looks:
+            index, position = index + 1, None
+            continue
         if not missing:
             behind = plan.stamps.behind(position[0]) if position and index == len(parts) - 1 else None
-            return Page(records, _encode(index, position), behind)
+            return Page(records, _encode(index, position, looks), behind)
         rows = _rows(session, parts[index], position, since, missing + 1)
+        plan.search.met(len(rows), sought=parts[index].sought)
         records += exactly(plan.records(rows[:missing]), since)
         if len(rows) > missing:
             position = (rows[missing - 1][1], plan.key.of_row(rows[missing - 1]))
         else:
             index, position = index + 1, None
+    plan.search.end(holds=since is not None and plan.search.found_none and _crowded(session, plan, since))
     return Page(records, None)
+
+
+def _crowded(session: Session, plan: Plan, since: Stamp) -> bool:
+    """Whether looking for what is hardly ever there goes through more rows than one would at every reading."""
+    bounds = [part.bounds(since) for part in plan.parts(bounded=True) if part.sought and part.bounds is not None]
+    return bool(bounds and session.rows(plan.statement("crowd"), {**bounds[0], "offset": MANY}))
 
 
 def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int | None:
@@ -134,15 +148,15 @@ def _chunks(items: Collection[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _encode(index: int, position: Position | None) -> str:
-    return json.dumps([index, *(position or ())], separators=(",", ":"))
+def _encode(index: int, position: Position | None, looks: bool) -> str:
+    return json.dumps([index, looks, *(position or ())], separators=(",", ":"))
 
 
-def _decode(cursor: str | None) -> tuple[int, Position | None]:
+def _decode(cursor: str | None) -> tuple[int, Position | None, bool]:
     if cursor is None:
-        return 0, None
-    index, *position = json.loads(cursor)
+        return 0, None, True
+    index, looks, *position = json.loads(cursor)
     if not position:
-        return index, None
+        return index, None, looks
     stamp, key = position
-    return index, (stamp, tuple(key) if isinstance(key, list) else key)
+    return index, (stamp, tuple(key) if isinstance(key, list) else key), looks
