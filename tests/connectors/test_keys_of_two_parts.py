@@ -305,8 +305,8 @@ def test_reading_goes_through_the_index_of_all_parts(any_app: TwoParts, connecto
 def test_rows_of_one_stamp_are_gone_through_once_by_a_key_of_one_column_too(
     any_app: TwoParts, connector: SqlConnector
 ) -> None:
-    """As after an import: each page begins where the last one ended, not where the stamp begins. SQLite does not do that
-    for a key that is another name of the row's number."""
+    """As after an import: each page begins where the last one ended, not where the stamp begins. SQLite does not do
+    that for a key that is another name of the row's number."""
     kind = "timestamptz" if isinstance(any_app, TwoPartsOnPostgres) else "datetime"
     any_app.execute(f"CREATE TABLE imported (id varchar(9) PRIMARY KEY, name varchar(9), at {kind})")
     any_app.execute("CREATE INDEX imported_at ON imported (at, id)")
