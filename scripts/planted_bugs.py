@@ -273,7 +273,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "an intent is settled by repeating the insert",
         "service/engine/settle.py",
-        "        elif hits and item.source_key in records:\n",
+        "        elif ours or (hits and item.source_key in records):\n",
         "        elif False:\n",
         CRASH,
     ),
@@ -337,7 +337,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "by chance: an intent is settled by repeating the insert",
         "service/engine/settle.py",
-        "        elif hits and item.source_key in records:\n",
+        "        elif ours or (hits and item.source_key in records):\n",
         "        elif False:\n",
         SEEDS,
     ),
@@ -358,8 +358,8 @@ BUGS: Sequence[Bug] = (
     Bug(
         "by chance: what was edited since an insert is forgotten",
         "service/engine/settle.py",
-        "        side: _known_of(task, side, item, made),\n",
-        "        side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True),\n",
+        "side: _known_of(task, side, item, made)}\n",
+        "side: remember(task.flows[side], made, NOTHING_KNOWN, None, echo=True)}\n",
         ("tests/simulation/test_simulation.py::test_the_other_seeds",),
     ),
     Bug(

@@ -33,7 +33,7 @@ class Extent:
 
 
 _NUMBERS = {
-    True: "(SELECT i FROM generate_series(1, {count}) AS i) AS numbers",
+    True: "(SELECT i FROM generate_series(1::bigint, {count}) AS i) AS numbers",
     False: (
         "(WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count})"
         " SELECT i FROM numbers) AS numbers"

@@ -152,7 +152,8 @@ class Errors(MethodView):
     def get(self, query: dict[str, Any]) -> Any:
         """List errors, newest first."""
         body, headers = page(errors.list_errors(context(), **query), query["limit"])
-        return {**body, "items": [_shown(error) for error in body["items"]]}, headers
+        reader = language()
+        return {**body, "items": [_shown(error, reader) for error in body["items"]]}, headers
 
     @operation("cleanUpErrors", Scope.OPERATE)
     @blp.arguments(CleanUp, location="query")
@@ -175,7 +176,8 @@ class ErrorGroups(MethodView):
     def get(self, query: dict[str, Any]) -> Any:
         """List the causes of errors, newest first."""
         body, headers = page(errors.list_groups(context(), **query), query["limit"])
-        return {**body, "items": [_group(group) for group in body["items"]]}, headers
+        reader = language()
+        return {**body, "items": [_group(group, reader) for group in body["items"]]}, headers
 
 
 @blp.route("/errors/<id:error_id>")
@@ -190,7 +192,7 @@ class Error(MethodView):
     @blp.response(200, ErrorAnswer)
     def get(self, error_id: int) -> Any:
         """Show an error."""
-        return tagged(_shown(errors.get(context(), error_id)), 1)
+        return tagged(_shown(errors.get(context(), error_id), language()), 1)
 
     @operation("deleteError", Scope.OPERATE, refuses=(404,))
     @blp.response(204)
@@ -202,19 +204,19 @@ class Error(MethodView):
 _GROUP = ("id", "mapping_id", "code", "count", "open", "first_seen", "last_seen")
 
 
-def _shown(error: Any) -> dict[str, Any]:
-    words = wording.say(error.code, error.params, language())
+def _shown(error: Any, reader: str) -> dict[str, Any]:
+    words = wording.say(error.code, error.params, reader)
     return {**error.__data__, "message": words.message, "advice": words.advice}
 
 
-def _group(group: Any) -> dict[str, Any]:
+def _group(group: Any, reader: str) -> dict[str, Any]:
     newest = group.samples[0]
-    words = wording.say(group.code, newest.params, language())
+    words = wording.say(group.code, newest.params, reader)
     return {
         **{name: getattr(group, name) for name in _GROUP},
         "category": newest.category,
         "responsibility": newest.responsibility,
         "message": words.message,
         "advice": words.advice,
-        "samples": [_shown(error) for error in group.samples],
+        "samples": [_shown(error, reader) for error in group.samples],
     }

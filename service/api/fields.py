@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import marshmallow as ma
 from marshmallow import fields
 
-from service.api.writing import Step, steps_of, written
+from service.api.writing import Plan
 from service.core.records import moment_of, stamp_of
 
 INT64 = 2**63
@@ -96,12 +96,12 @@ class Answer(Shape):
         field_obj.required = not field_obj.metadata.get("optional", False)
 
     @cached_property
-    def _steps(self) -> tuple[Step, ...]:
-        return steps_of(self)
+    def _plan(self) -> Plan:
+        return Plan(self)
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         """marshmallow's own way, with what it would look up for each item looked up once."""
-        return [written(self._steps, item) for item in obj] if many else written(self._steps, obj)
+        return list(map(self._plan.written, obj)) if many else self._plan.written(obj)
 
 
 class Text(fields.String):

@@ -13,7 +13,7 @@ import click
 from service import shell, wording
 from service.cli.preparing import ACTOR, context_of, prepared, sentences
 from service.cli.processes import GRACE
-from service.operations import mappings, run_groups, runs
+from service.operations import installation, mappings, run_groups, runs, upgrading
 from service.operations.context import Context
 from service.shell import tell, tell_count
 from service.store.database import connection
@@ -36,7 +36,9 @@ def sync(mapping: str | None, everything: bool, dry_run: bool, kind: str | None)
         context = context_of(settings)
         with connection():
             started = _start(context, mapping, kind or "modified", dry_run)
-        # A worker of our own helps, since there may be no other; with a queue, there is.
+            if settings.queue_url is not None and not installation.workers(upgrading.living()):
+                click.echo(wording.say("workers_alive.fail", {"count": 0}, shell.language()).message, err=True)
+        # A worker of our own helps, since there may be no other; with a queue, they are processes of their own.
         helper = Worker(context, threads=1) if settings.queue_url is None else None
         ended = _watched(helper, started)
     for run in ended:

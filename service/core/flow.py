@@ -234,7 +234,7 @@ def _line(mapping: SyncMapping, source: Side, line: FieldMapping) -> Line:
         constant=line.constant,
         returns=returns,
         not_null=line.not_null,
-        is_key=goal == target.selection.key,
+        is_key=target.is_key(goal),
     )
 
 

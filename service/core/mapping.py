@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from service.core.keys import names_of
 from service.core.records import Condition, Direction, Field, Scalar, Selection, Side, SideTable
 from service.core.references import Reference
 from service.core.templates import Template
@@ -78,6 +79,7 @@ class MappedSide:
     """One side of a mapping, bound to what its connection says of the table.
 
     `fields` maps names to descriptions; `selection.fields` are the names that this mapping reads, in order.
+    `alternate_keys`: the fields of each key besides the one that records are known by, that the application keeps to.
     """
 
     connection_id: int
@@ -85,10 +87,16 @@ class MappedSide:
     caption: str
     fields: Mapping[str, Field]
     generates_keys: bool
+    alternate_keys: tuple[tuple[str, ...], ...] = ()
 
     def index(self, field: str) -> int:
         """Where a field's value stands in `Record.values`."""
         return self.selection.fields.index(field)
+
+    def is_key(self, field: str) -> bool:
+        """Whether a field is the key, or one of its parts is in it: what of a record never changes."""
+        written = {one.name for one in self.fields[field].parts} or {field}
+        return not written.isdisjoint(names_of(self.fields, self.selection.key))
 
 
 @dataclass(frozen=True, slots=True)

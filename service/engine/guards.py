@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from service.core.failures import Failure, SideFailed
 from service.core.flow import Coupled
@@ -117,9 +118,12 @@ def _went_back(source: Side, visit: Visit) -> bool:
 
 
 def _look_up(task: Task, some: Sequence[Coupled]) -> dict[Side, dict[str, Record]]:
+    """The records of couplings that are there, without their values: nobody asks for those."""
     return {
         side: task.connectors[side].fetch(
-            task.mapping.side(side).selection, [coupled.keys[side] for coupled in some], filtered=False
+            replace(task.mapping.side(side).selection, fields=()),
+            [coupled.keys[side] for coupled in some],
+            filtered=False,
         )
         for side in Side
     }

@@ -76,8 +76,7 @@ def write_down(
             _save(task, source, entries)
             if task.noted:
                 pending.clear(task.mapping.id, task.lease.range_id)
-            for side, reached in {**task.marks, **({} if mark is None else {source: mark})}.items():
-                watermarks.advance(task.mapping.id, side, reached)
+            watermarks.advance(task.mapping.id, {**task.marks, **({} if mark is None else {source: mark})})
 
 
 @contextmanager

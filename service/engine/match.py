@@ -89,7 +89,7 @@ def _turned(task: Task, source: Side, line: Line | None) -> Line | None:
         constant=None,
         returns=True,
         not_null=line.not_null,
-        is_key=name == target.selection.key,
+        is_key=target.is_key(name),
         pointer=pointer,
     )
 

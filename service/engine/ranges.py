@@ -147,10 +147,7 @@ def fold(task: Task) -> bool:
         if latest and not task.dry_run:
             # How many records have which stamp was not counted: the next reading begins a little earlier for it.
             stamp, key = latest[0]
-            watermarks.advance(
-                task.mapping.id,
-                task.passes[number],
-                Mark(stamp, key, reading["readAt"], {}, reading["ahead"]),
-            )
+            mark = Mark(stamp, key, reading["readAt"], {}, reading["ahead"])
+            watermarks.advance(task.mapping.id, {task.passes[number]: mark})
         ranges.remove(task.lease.run_id, task.now())
     return True

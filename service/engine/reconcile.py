@@ -19,7 +19,7 @@ from service.engine.detect import Batch, next_batch, select
 from service.engine.guards import guard_sides
 from service.engine.page import work_through
 from service.engine.task import Task, Visit
-from service.store import couplings, runs, sql
+from service.store import couplings, runs, sql, watermarks
 
 SIDES = tuple(Side)
 
@@ -77,9 +77,7 @@ def _go_through_couplings(task: Task) -> None:
     outside = [pair for pair in page if any(pair.keys[side] in there[side].outside for side in SIDES)]
     deal_with_lost(task, lost)
     for side in task.sources:
-        # Moved while their side was read, or read by a worker that is gone.
-        visits = select(task, side, list(there[side].inside.values()), None, force=task.full)
-        work_through(task, side, Batch(visits, None), task.checkpoint)
+        _look_again(task, side, list(there[side].inside))
     task.progress["drifted"] += len(drifted)
     task.progress["outOfFilter"] += len(outside)
     if len(page) < task.page_size:
@@ -87,6 +85,15 @@ def _go_through_couplings(task: Task) -> None:
     else:
         task.checkpoint = {"pass": len(SIDES), "after": page[-1].id}
     _save(task)
+
+
+def _look_again(task: Task, side: Side, keys: Sequence[str]) -> None:
+    """Candidates among records that were not ticked off: they moved while their side was read, or were read by a worker
+    that is gone. They are read once more, since what was done about others may have changed them."""
+    found = task.connectors[side].fetch(task.mapping.side(side).selection, keys, filtered=True) if keys else {}
+    mark = watermarks.get(task.mapping.id, side)
+    visits = select(task, side, list(found.values()), None if mark is None else mark.modified_on, force=task.full)
+    work_through(task, side, Batch(visits, None), task.checkpoint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from service.core.compare import Unconvertible, equal, same_but_form
 from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Flow, Known, Line, is_empty, remember
-from service.core.records import Direction, Record, Scalar, Side, state_of
+from service.core.keys import joined, names_of
+from service.core.records import Direction, Record, Scalar, Selection, Side, state_of
 from service.core.templates import defaults
 from service.engine.journal import about, retire
 from service.engine.match import bare, match_lines
@@ -34,8 +35,8 @@ def settle(task: Task) -> None:
 
 
 def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
-    source = side.other
-    made = _look(task, side, noted)
+    source, selection = side.other, _wide(task, side, noted)
+    made = _look(task, side, selection, noted)
     claims = Counter(record.key for hits in made.values() for record in hits)
     keys = [item.source_key for item in noted]
     records = task.connectors[source].fetch(task.mapping.side(source).selection, keys, filtered=False)
@@ -45,14 +46,16 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
     doubtful: list[Intent] = []
     for item in noted:
         hits = made[item.source_key]
+        ours = bool(hits) and _is_ours(selection, item, hits[0])
         if len(hits) > 1 or any(claims[hit.key] > 1 for hit in hits):
             doubtful.append(item)
         elif not hits and item.chosen_key is not None:
             task.chosen[side, item.source_key] = item.chosen_key
-        elif hits and item.source_key in records:
+        elif ours or (hits and item.source_key in records):
             known = existing.get(item.source_key)
-            id = known.id if known else 0
-            saved.append(_coupling(task, flow, item, records[item.source_key], hits[0], id))
+            coupled = Coupled(known.id if known else 0, {source: item.source_key, side: hits[0].key}, _UNKNOWN)
+            record = records.get(item.source_key)
+            saved.append(_synchronized(task, flow, item, record, hits[0], coupled) if ours else Saved(coupled, None))
     with sql.transaction():
         runs.assert_held(task.lease)
         retire(task, side, {item.coupled.keys[side]: item.coupled.id for item in saved})
@@ -63,10 +66,18 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         intents.remove(task.mapping.id, side, task.lease.range_id)
 
 
-def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Record]]:
+def _wide(task: Task, side: Side, noted: Sequence[Intent]) -> Selection:
+    """The mapping's selection and the fields that it had when the inserts were sent, should it have been changed since
+    then; but those that there are no longer."""
+    mapped = task.mapping.side(side)
+    written = [name for item in noted for name in item.values if name in mapped.fields]
+    return replace(mapped.selection, fields=tuple(dict.fromkeys([*mapped.selection.fields, *written])))
+
+
+def _look(task: Task, side: Side, selection: Selection, noted: Sequence[Intent]) -> dict[str, list[Record]]:
     """The uncoupled records that each insert may have made, by source key."""
-    selection, connector = task.mapping.side(side).selection, task.connectors[side]
-    keys = {item.source_key: key for item in noted if (key := _key_of(selection.key, item)) is not None}
+    connector, names = task.connectors[side], names_of(task.mapping.side(side).fields, selection.key)
+    keys = {item.source_key: key for item in noted if (key := _key_of(names, item)) is not None}
     by_key = connector.fetch(selection, set(keys.values()), filtered=False) if keys else {}
     made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
     made.update({item.source_key: [] for item in noted if item.source_key not in made})
@@ -74,8 +85,8 @@ def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Rec
     for item in noted:
         if item.chosen_key is None:
             own = by_key.get(keys.get(item.source_key, ""))
-            sure = own is not None and _holds(task, side, item, own)
-            hits[item.source_key] = [own] if own is not None and sure else _find(task, side, item)
+            sure = own is not None and _is_ours(selection, item, own)
+            hits[item.source_key] = [own] if own is not None and sure else _find(task, side, selection, item)
     found = [record.key for some in hits.values() for record in some]
     taken = couplings.coupled_keys(task.mapping.id, side, found) if found else set()
     for key, some in hits.items():
@@ -83,30 +94,48 @@ def _look(task: Task, side: Side, noted: Sequence[Intent]) -> dict[str, list[Rec
     return made
 
 
-def _key_of(name: str, item: Intent) -> str | None:
-    """The key that an insert was sent with: the one that was chosen, or one of its values. What has that value for its
-    key may be somebody else's, which was there before."""
-    if item.chosen_key is not None or item.values.get(name) in (None, ""):
+def _key_of(names: Sequence[str], item: Intent) -> str | None:
+    """The key that an insert was sent with: the one that was chosen, or one of its values, or several that are its
+    parts. What has that for its key may be somebody else's, which was there before."""
+    if item.chosen_key is not None or any(item.values.get(name) in (None, "") for name in names):
         return item.chosen_key
-    return str(item.values[name])
+    parts = [str(item.values[name]) for name in names]
+    return joined(parts) if len(parts) > 1 else parts[0]
 
 
-def _find(task: Task, side: Side, item: Intent) -> list[Record]:
-    """Records that hold what the insert wrote: in the match fields, or where the mapping has none, in all fields."""
-    mapped, connector = task.mapping.side(side), task.connectors[side]
-    names = next(
-        (names for group in match_lines(task, side.other) if (names := _written(_names(group), item.values))),
-        None,
-    ) or [name for name, value in item.values.items() if value is not None]
+def _find(task: Task, side: Side, selection: Selection, item: Intent) -> list[Record]:
+    """Records that hold what the insert wrote: in the match fields; or where the mapping has none, all of it, found by
+    an alternate key of the table, else by all fields."""
+    known = _known_values(selection, item)
+    groups = [_names(group) for group in match_lines(task, side.other)]
+    names = next((names for group in groups if (names := _written(group, known))), None)
+    if names:
+        return _holding(task, side, selection, known, names)
+    keys = task.mapping.side(side).alternate_keys
+    names = next((names for key in keys if (names := _written(key, known))), None)
+    if names:  # No two records have it; but the one that does may have been there before.
+        return [hit for hit in _holding(task, side, selection, known, names) if _is_ours(selection, item, hit)]
+    return _holding(task, side, selection, known, [name for name, value in known.items() if value is not None])
+
+
+def _holding(
+    task: Task, side: Side, selection: Selection, known: Mapping[str, Scalar], names: Sequence[str]
+) -> list[Record]:
+    """The records whose fields of these names hold what was written."""
     if not names:
         return []
-    wanted = tuple(bare(item.values[name]) for name in names)
-    hits = connector.find(mapped.selection, names, {wanted})
+    wanted = tuple(bare(known[name]) for name in names)
+    places = [selection.fields.index(name) for name in names]
     return [
         hit
-        for hit in hits
-        if all(equal(hit.values[mapped.index(name)], value) for name, value in zip(names, wanted, strict=True))
+        for hit in task.connectors[side].find(selection, names, {wanted})
+        if all(equal(hit.values[place], value) for place, value in zip(places, wanted, strict=True))
     ]
+
+
+def _known_values(selection: Selection, item: Intent) -> dict[str, Scalar]:
+    """What an insert wrote into fields that there are still."""
+    return {name: value for name, value in item.values.items() if name in selection.fields}
 
 
 def _names(group: Sequence[Line]) -> list[str]:
@@ -117,22 +146,20 @@ def _written(names: Sequence[str], values: Mapping[str, Scalar]) -> list[str] | 
     return list(names) if all(values.get(name) not in (None, "") for name in names) else None
 
 
-def _coupling(task: Task, flow: Flow, item: Intent, source: Record, made: Record, id: int) -> Saved:
-    """The coupling of a record and what we made of it. What the source became since then still counts as a change.
+_UNKNOWN: Mapping[Side, Known] = dict.fromkeys(Side, NOTHING_KNOWN)
+"""A record that was found by what was written, and does not hold all of it, may be somebody else's: the two are coupled
+as a pair that was never synchronized, so that what differs is settled by the mapping's rules."""
 
-    A record that was found by what was written, and does not hold all of it, may be somebody else's: the two are
-    coupled as a pair that was never synchronized, so that what differs is settled by the mapping's rules.
-    """
+
+def _synchronized(task: Task, flow: Flow, item: Intent, source: Record | None, made: Record, coupled: Coupled) -> Saved:
+    """The coupling of a record and what we made of it. What the source became since then still counts as a change; None
+    where it is gone, which is for the mapping's rule on deleted partners."""
     side = flow.source.other
-    keys = {side.other: source.key, side: made.key}
-    if item.chosen_key is None and not _holds(task, side, item, made):
-        return Saved(Coupled(id, keys, dict.fromkeys(Side, NOTHING_KNOWN)), None)
-    same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
-    known = {
-        side: _known_of(task, side, item, made),
-        side.other: remember(flow, source, NOTHING_KNOWN, same, echo=False),
-    }
-    return Saved(Coupled(id, keys, known), "success")
+    known = {**coupled.known, side: _known_of(task, side, item, made)}
+    if source is not None:
+        same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
+        known[side.other] = remember(flow, source, NOTHING_KNOWN, same, echo=False)
+    return Saved(replace(coupled, known=known), "success")
 
 
 def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
@@ -150,9 +177,12 @@ def _known_of(task: Task, side: Side, item: Intent, made: Record) -> Known:
     return replace(known, base=base)
 
 
-def _holds(task: Task, side: Side, item: Intent, made: Record) -> bool:
-    mapped = task.mapping.side(side)
-    return all(same_but_form(value, made.values[mapped.index(name)]) for name, value in item.values.items())
+def _is_ours(selection: Selection, item: Intent, made: Record) -> bool:
+    """Whether a record surely is what an insert made: it has the key that we chose, or holds all that was written."""
+    if item.chosen_key is not None:
+        return True
+    known = _known_values(selection, item).items()
+    return all(same_but_form(value, made.values[selection.fields.index(name)]) for name, value in known)
 
 
 def _as_written(flow: Flow, id: str, source: Record, item: Intent) -> bool:

@@ -19,7 +19,7 @@ from service.operations.pair_view import PairView, side_by_side
 from service.operations.skipped import take
 from service.store import couplings as store
 from service.store import mappings, retries, skipped, sql
-from service.store.couplings import Found
+from service.store.couplings import Found, Listed
 from service.store.models import Coupling
 from service.store.models import Mapping as MappingRow
 from service.store.retries import Postponed
@@ -81,7 +81,7 @@ def get(id: int) -> CouplingView:
     return _view(row, bool(store.set_aside([id])))
 
 
-def _view(row: Coupling, aside: bool) -> CouplingView:
+def _view(row: Listed | Coupling, aside: bool) -> CouplingView:
     return CouplingView(
         row.id,
         row.mapping_id,

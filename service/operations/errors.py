@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from service.connectors.base import Connector
@@ -12,7 +12,7 @@ from service.core.errors import AccordError, NotFound
 from service.core.failures import SideFailed
 from service.core.records import Stamp
 from service.operations import audit
-from service.operations.connections import open_connector
+from service.operations.connections import borrowed_connector
 from service.operations.context import Context
 from service.store import connections
 from service.store import errors as store
@@ -134,16 +134,11 @@ def _records(error: SyncError) -> list[dict[str, Any]]:
 
 @contextmanager
 def _connectors(context: Context, errors: Iterable[SyncError]) -> Iterator[dict[Any, Connector]]:
-    """A connector for each connection that these errors name; opening one reaches nothing."""
+    """A connector for each connection that these errors name; one that is new reaches nothing for a link."""
     ids = {id for error in errors for record in _records(error) if (id := record.get("connectionId")) is not None}
-    opened: dict[Any, Connector] = {}
-    try:
+    with ExitStack() as stack:
+        opened: dict[Any, Connector] = {}
         for id, row in connections.among(ids).items():
-            try:
-                opened[id] = open_connector(context, row)
-            except SideFailed:
-                continue
+            with suppress(SideFailed):
+                opened[id] = stack.enter_context(borrowed_connector(context, row))
         yield opened
-    finally:
-        for connector in opened.values():
-            connector.close()

@@ -35,10 +35,14 @@ def inspect(context: Context) -> list[Check]:
     return [*(finding for look in looks for finding in look), *_disk()]
 
 
+def workers(present: Sequence[Seen]) -> list[Seen]:
+    """Those of the living processes that work on runs."""
+    return [seen for seen in present if seen.kind in ("worker", "both")]
+
+
 def _processes(present: Sequence[Seen]) -> Iterator[Check]:
-    workers = [seen for seen in present if seen.kind in ("worker", "both")]
-    if workers:
-        yield _finding("workers_alive", "pass", count=len(workers))
+    if alive := workers(present):
+        yield _finding("workers_alive", "pass", count=len(alive))
     else:
         yield _finding("workers_alive", "fail" if condition.any_due() else "warn", count=0)
     versions = sorted({f"{seen.version} ({seen.level})" for seen in present})

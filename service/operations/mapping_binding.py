@@ -24,7 +24,7 @@ from service.core.mapping import (
     SyncMapping,
     UpdateResolution,
 )
-from service.core.records import Condition, Direction, Selection, Side, SideTable, Table
+from service.core.records import Condition, Direction, KeyStatus, Selection, Side, SideTable, Table
 from service.core.references import Reference
 from service.core.templates import Template, template_of
 from service.core.transforms import unfitting
@@ -146,7 +146,8 @@ def _side(
     selection = Selection(name, key, stamp, fields, _filter(getattr(row, f"{side}_filter")))
     caption = getattr(row, f"{side}_caption") or table.caption
     known = composites.with_composites(table.fields, fields)
-    return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, known, _generates(table, key))
+    active = tuple(one.fields for one in table.alternate_keys if one.status is KeyStatus.ACTIVE)
+    return MappedSide(getattr(row, f"{side}_connection_id"), selection, caption, known, _generates(table, key), active)
 
 
 def _named(templates: tuple[Template, ...], side: Side) -> Iterator[str]:

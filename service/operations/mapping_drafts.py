@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,19 +89,31 @@ class MappingDraft:
         return self.local if side is Side.LOCAL else self.integration
 
 
-def document_of(row: MappingRow, lines: Sequence[FieldMapping], names: Mapping[int, str]) -> Document:
+def document_of(row: MappingRow, lines: Iterable[FieldMapping], names: Mapping[int, str]) -> Document:
     """A stored mapping in the words of the API. `names`: those of the mappings it may refer to, by id."""
+    columns = ({name: getattr(line, name) for name in STORED_LINE_COLUMNS} for line in lines)
+    return head_of(row) | {"field_mappings": [line_document(line, names) for line in columns]}
+
+
+def head_of(row: MappingRow) -> Document:
+    """All of a stored mapping but its field mappings."""
     document: Document = {name: getattr(row, name) for name in PLAIN_COLUMNS}
     for side in Side:
         document[side.value] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
-    document["field_mappings"] = [_line_document(line, names) for line in lines]
     return document
 
 
-def _line_document(line: FieldMapping, names: Mapping[int, str]) -> Document:
-    constant = {} if line.constant is None else {"constant": line.constant[0]}
-    reference = None if line.reference_id is None else {"mapping": names[line.reference_id]}
-    return {name: getattr(line, name) for name in LINE_COLUMNS} | {"reference": reference} | constant
+STORED_LINE_COLUMNS = (*LINE_COLUMNS, "constant", "reference_id")
+"""The columns of a field mapping's row that its document is made of."""
+
+
+def line_document(columns: dict[str, Any], names: Mapping[int, str]) -> Document:
+    """A stored field mapping in the words of the API: what STORED_LINE_COLUMNS are made into, in place."""
+    reference, constant = columns.pop("reference_id"), columns.pop("constant")
+    columns["reference"] = None if reference is None else {"mapping": names[reference]}
+    if constant is not None:
+        columns["constant"] = constant[0]
+    return columns
 
 
 def merged(document: Document, changes: Mapping[str, Any]) -> Document:

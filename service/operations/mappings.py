@@ -14,11 +14,14 @@ from service.operations.context import Context
 from service.operations.idempotency import effect
 from service.operations.mapping_drafts import (
     SIDE_COLUMNS,
+    STORED_LINE_COLUMNS,
     Document,
     columns_of,
     document_of,
     draft_of,
+    head_of,
     line_columns,
+    line_document,
     meaning,
     merged,
 )
@@ -185,14 +188,16 @@ def _row(id: int) -> MappingRow:
 
 def _documents(rows: Sequence[MappingRow], with_lines: bool = True) -> list[Document]:
     ids = [row.id for row in rows]
-    lines, standings, names = store.lines(ids) if with_lines else {}, store.standings(ids), store.names()
-    return [_document(row, lines.get(row.id, ()), standings[row.id], names) for row in rows]
+    standings, names = store.standings(ids), store.names()
+    lines: dict[int, list[Document]] = {id: [] for id in ids}
+    for mapping_id, columns in store.line_columns(ids, STORED_LINE_COLUMNS) if with_lines else ():
+        lines[mapping_id].append(line_document(columns, names))
+    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
 
 
-def _document(
-    row: MappingRow, lines: Sequence[FieldMapping], standing: store.Standing, names: Mapping[int, str]
-) -> Document:
-    return document_of(row, lines, names) | {
+def _document(row: MappingRow, lines: list[Document], standing: store.Standing) -> Document:
+    return head_of(row) | {
+        "field_mappings": lines,
         "id": row.id,
         "version": row.version,
         "created_at": row.created_at,
@@ -289,13 +294,17 @@ def write_over(
     current = document_of(row, lines, store.names())
     rows = _line_rows(document, row.id, optional)
     kept = _kept(lines, rows)
+    otherwise = [side for side in Side if _read_otherwise(current[side], document[side])]
     with transaction(), refusals(noun="mapping", name=document["name"]):
         assert_allowed(row.id, current, document)
+        if otherwise:
+            # A running run would write its own watermarks and tokens down at its end.
+            _assert_not_running(row.id)
         columns = {**columns_of(document), **_consequences(context, current, document)}
         if not store.update(row.id, expected or row.version, columns):
             raise Stale("mapping", row.id)
         store.replace_lines(row.id, kept, rows)
-        store.forget_watermarks(row.id, [side for side in Side if _read_otherwise(current[side], document[side])])
+        store.forget_watermarks(row.id, otherwise)
         audit.record_change(context, actor, "mapping", row.id, current, document)
 
 

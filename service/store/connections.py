@@ -16,18 +16,17 @@ def get(id: int) -> Connection | None:
 
 def among(ids: Collection[int]) -> dict[int, Connection]:
     """Those of these connections that exist, by id."""
-    return {row.id: row for row in Connection.select().where(Connection.id.in_(list(ids)))}
+    return {row.id: row for row in Connection.listed(f"WHERE {sql.among('id')}", sql.values(ids))}
 
 
 def page(before: int | None, limit: int) -> list[Connection]:
     """Up to `limit` + 1 connections, newest first."""
-    query = Connection.select().order_by(Connection.id.desc()).limit(limit + 1)
-    return list(query if before is None else query.where(Connection.id < before))
+    return Connection.newest({}, before, limit)
 
 
 def everything() -> list[Connection]:
     """All connections, in the order in which they were made."""
-    return list(Connection.select().order_by(Connection.id))
+    return Connection.listed("ORDER BY id")
 
 
 def insert(columns: Mapping[str, Any]) -> int:

@@ -6,16 +6,14 @@ import random
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-import peewee as pw
 
 from service.core.flow import Coupled, Known
-from service.core.records import Side
+from service.core.records import Side, Stamp
 from service.store import sql
-from service.store.models import Coupling, SkippedRecord
-from service.store.models import Mapping as MappingRow
+from service.store.models import Coupling
 
 BLOCKS = 10
 """A sample is taken from so many places."""
@@ -56,6 +54,20 @@ _WRITTEN = {
     "last_run_id": "bigint",
 }
 """The columns that `_row` fills, in its order, and their types."""
+
+
+class Listed(NamedTuple):
+    """A coupling in a list: all but the bases, which are most of a row, and what the engine alone asks about."""
+
+    id: int
+    mapping_id: int
+    local_key: str
+    integration_key: str
+    local_modified_on: Stamp | None
+    integration_modified_on: Stamp | None
+    last_result: str | None
+    last_run_id: int | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,41 +288,39 @@ def list_couplings(
     aside: bool | None,
     before: int | None,
     limit: int,
-) -> list[Coupling]:
+) -> list[Listed]:
     """Couplings, newest first, one more than `limit` when there are more."""
-    query = Coupling.select().order_by(Coupling.id.desc()).limit(limit + 1)
-    wanted = (
-        (Coupling.mapping_id, mapping_id),
-        (Coupling.local_key, local_key),
-        (Coupling.integration_key, integration_key),
-    )
-    for column, value in wanted:
-        if value is not None:
-            query = query.where(column == value)
-    if mapping_id is None and (local_key is not None or integration_key is not None):
+    keys = {"local_key = ?": local_key, "integration_key = ?": integration_key}
+    given = _given({"mapping_id = ?": mapping_id, **keys, "id < ?": before})
+    conditions, parameters = list(given), list(given.values())
+    has_key = bool(_given(keys))
+    if mapping_id is None and has_key:
         # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
-        query = query.where(Coupling.mapping_id.in_(MappingRow.select(MappingRow.id)))
+        conditions.append("mapping_id IN (SELECT id FROM mappings)")
     if aside is False:
-        query = query.where(~pw.fn.EXISTS(_set_aside().where(SkippedRecord.coupling_id == Coupling.id)))
+        conditions.append(f"NOT {_ASIDE}")
+    elif aside and has_key:
+        conditions.append(f"id IN (SELECT coupling_id FROM skipped_records WHERE {_OF_PAIRS})")
     elif aside:
         # The newest of those that are set aside, instead of all couplings, or all that are set aside.
-        newest = _set_aside().distinct().order_by(SkippedRecord.coupling_id.desc()).limit(limit + 1)
-        if mapping_id is not None:
-            newest = newest.where(SkippedRecord.mapping_id == mapping_id)
-        if before is not None:
-            newest = newest.where(SkippedRecord.coupling_id < before)
-        has_key = local_key is not None or integration_key is not None
-        query = query.where(Coupling.id.in_(_set_aside() if has_key else newest))
-    if before is not None:
-        query = query.where(Coupling.id < before)
-    return list(query)
+        narrow = _given({"mapping_id = ?": mapping_id, "coupling_id < ?": before})
+        chosen = " AND ".join([_OF_PAIRS, *narrow])
+        newest = f"SELECT DISTINCT coupling_id FROM skipped_records WHERE {chosen} ORDER BY coupling_id DESC LIMIT ?"
+        conditions.append(f"id IN ({newest})")
+        parameters += [*narrow.values(), limit + 1]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    columns = ", ".join(Listed._fields)
+    found = sql.rows(f"SELECT {columns} FROM couplings{where} ORDER BY id DESC LIMIT ?", *parameters, limit + 1)
+    return list(map(Listed._make, found))
 
 
-def _set_aside() -> Any:
-    """The couplings that wait for a person."""
-    return SkippedRecord.select(SkippedRecord.coupling_id).where(
-        (SkippedRecord.status != "resolved") & SkippedRecord.coupling_id.is_null(False)
-    )
+def _given(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """The conditions that somebody asked for."""
+    return {condition: value for condition, value in conditions.items() if value is not None}
+
+
+_OF_PAIRS = "status <> 'resolved' AND coupling_id IS NOT NULL"
+_ASIDE = "EXISTS (SELECT 1 FROM skipped_records WHERE coupling_id = couplings.id AND status <> 'resolved')"
 
 
 def set_aside(ids: Collection[int]) -> set[int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from service.core.records import Stamp
@@ -14,9 +12,6 @@ from service.store.models import SyncError
 
 SAMPLES = 3
 """How many records a group shows."""
-
-FEW = 1_000
-"""So many errors are looked up by their ids, rather than looked for among all."""
 
 # What still explains to somebody why a record waits.
 _EXPLAINS_SKIPPED = "EXISTS (SELECT 1 FROM skipped_records s WHERE s.error_id = errors.id AND s.status <> 'resolved')"
@@ -45,20 +40,8 @@ def get(id: int) -> SyncError | None:
 
 def page(equals: Mapping[str, Any], occurred_after: Stamp | None, before: int | None, limit: int) -> list[SyncError]:
     """Up to `limit` + 1 errors, newest first; `equals` maps columns to the values they must have."""
-    conditions = [getattr(SyncError, column) == value for column, value in equals.items() if value is not None]
-    if occurred_after is not None:
-        conditions.append(_later(occurred_after))
-    if before is not None:
-        conditions.append(SyncError.id < before)
-    query = SyncError.select().order_by(SyncError.id.desc()).limit(limit + 1)
-    return list(query.where(reduce(and_, conditions)) if conditions else query)
-
-
-def _later(than: Stamp) -> Any:
-    """Having occurred later. Few of them are looked up by their time; where there are many, the newest that the list
-    begins with are among them."""
-    found = sql.rows("SELECT id FROM errors WHERE occurred_at > ? ORDER BY occurred_at LIMIT ?", than, FEW + 1)
-    return SyncError.occurred_at > than if len(found) > FEW else SyncError.id.in_([id for (id,) in found])
+    more = [] if occurred_after is None else [SyncError.later("occurred_at", occurred_after)]
+    return SyncError.newest(equals, before, limit, *more)
 
 
 def delete(id: int) -> bool:
@@ -156,4 +139,4 @@ def _group(row: tuple[Any, ...], samples: list[SyncError]) -> Group:
 
 
 def _by_ids(ids: list[int]) -> dict[int, SyncError]:
-    return {error.id: error for error in SyncError.select().where(SyncError.id.in_(ids))} if ids else {}
+    return {error.id: error for error in SyncError.listed(f"WHERE {sql.among('id')}", sql.values(ids))} if ids else {}

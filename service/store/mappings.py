@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import peewee as pw
 
 from service.core.records import Stamp
 from service.core.references import NOT_COUPLED
@@ -36,11 +34,18 @@ def get(id: int) -> MappingRow | None:
 
 def lines(mapping_ids: Collection[int]) -> dict[int, list[FieldMapping]]:
     """The field mappings of these mappings, in their order."""
-    query = FieldMapping.select().where(FieldMapping.mapping_id.in_(list(mapping_ids)))
     by_mapping: dict[int, list[FieldMapping]] = {id: [] for id in mapping_ids}
-    for line in query.order_by(FieldMapping.mapping_id, FieldMapping.position):
+    order = f"WHERE {sql.among('mapping_id')} ORDER BY mapping_id, position"
+    for line in FieldMapping.listed(order, sql.values(mapping_ids)):
         by_mapping[line.mapping_id].append(line)
     return by_mapping
+
+
+def line_columns(mapping_ids: Collection[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same as these columns alone, each with its mapping: for lists, which may have thousands of them."""
+    order = f"WHERE {sql.among('mapping_id')} ORDER BY mapping_id, position"
+    for found in FieldMapping.values_of(("mapping_id", *columns), order, sql.values(mapping_ids)):
+        yield found.pop("mapping_id"), found
 
 
 def names() -> dict[int, str]:
@@ -87,8 +92,7 @@ def by_ids(ids: Collection[int | None]) -> dict[int, MappingRow]:
 
 def page(before: int | None, limit: int) -> list[MappingRow]:
     """Up to `limit` + 1 mappings, newest first."""
-    query = MappingRow.select().order_by(MappingRow.id.desc()).limit(limit + 1)
-    return list(query if before is None else query.where(MappingRow.id < before))
+    return MappingRow.newest({}, before, limit)
 
 
 def everything() -> list[MappingRow]:
@@ -194,8 +198,8 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
 
 
 def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
-    newest = SyncRun.select(pw.fn.MAX(SyncRun.id)).where(SyncRun.mapping_id.in_(list(ids))).group_by(SyncRun.mapping_id)
-    return {run.mapping_id: run for run in SyncRun.select().where(SyncRun.id.in_(newest))}
+    newest = f"SELECT max(id) FROM sync_runs WHERE {sql.among('mapping_id')} GROUP BY mapping_id"
+    return {run.mapping_id: run for run in SyncRun.listed(f"WHERE id IN ({newest})", sql.values(ids))}
 
 
 def _summed(table: str, column: str, ids: Collection[int]) -> dict[int, int]:

@@ -319,38 +319,22 @@ def list_runs(
     limit: int,
 ) -> list[SyncRun]:
     """Runs, newest first, one more than `limit` when there are more."""
-    query = SyncRun.select().order_by(SyncRun.id.desc()).limit(limit + 1)
-    filters = (
-        (SyncRun.mapping_id, mapping_id),
-        (SyncRun.status, status),
-        (SyncRun.kind, kind),
-        (SyncRun.group_id, group_id),
-    )
-    for column, wanted in filters:
-        if wanted is not None:
-            query = query.where(column == wanted)
-    if created_after is not None:
-        query = query.where(SyncRun.created_at > created_after)
-    if before is not None:
-        query = query.where(SyncRun.id < before)
-    return list(query)
+    equals = {"mapping_id": mapping_id, "status": status, "kind": kind, "group_id": group_id}
+    more = [] if created_after is None else [SyncRun.later("created_at", created_after)]
+    return SyncRun.newest(equals, before, limit, *more)
 
 
 _COMMON = ("inserted", "modified", "coupled")
 """Outcomes that a run may have by the million. The others are found by the index `run_records_rare`, in which only they
 are: its condition has to be in the query word by word."""
 
+_RARE = f"outcome NOT IN ({', '.join(repr(name) for name in _COMMON)})"
+
 
 def list_records(run_id: int, *, outcome: str | None, before: int | None, limit: int) -> list[RunRecord]:
     """What a run did, newest first, one more than `limit` when there are more."""
-    query = RunRecord.select().where(RunRecord.run_id == run_id).order_by(RunRecord.id.desc()).limit(limit + 1)
-    if outcome is not None:
-        query = query.where(RunRecord.outcome == outcome)
-    if outcome is not None and outcome not in _COMMON:
-        query = query.where(RunRecord.outcome.not_in([pw.SQL(f"'{name}'") for name in _COMMON]))
-    if before is not None:
-        query = query.where(RunRecord.id < before)
-    return list(query)
+    rare = [(_RARE, ())] if outcome is not None and outcome not in _COMMON else []
+    return RunRecord.newest({"run_id": run_id, "outcome": outcome}, before, limit, *rare)
 
 
 def cancel_wanted(run_id: int) -> bool:

@@ -67,18 +67,7 @@ def list_skipped(
     *, mapping_id: int | None, reason: str | None, status: str | None, before: int | None, limit: int
 ) -> list[SkippedRecord]:
     """Skipped records, newest first, one more than `limit` when there are more."""
-    query = SkippedRecord.select().order_by(SkippedRecord.id.desc()).limit(limit + 1)
-    wanted = (
-        (SkippedRecord.mapping_id, mapping_id),
-        (SkippedRecord.reason, reason),
-        (SkippedRecord.status, status),
-    )
-    for column, value in wanted:
-        if value is not None:
-            query = query.where(column == value)
-    if before is not None:
-        query = query.where(SkippedRecord.id < before)
-    return list(query)
+    return SkippedRecord.newest({"mapping_id": mapping_id, "reason": reason, "status": status}, before, limit)
 
 
 def change(id: int, version: int, **columns: Any) -> bool:
@@ -117,12 +106,7 @@ def include(mapping_id: int, records: Sequence[tuple[Side, str]]) -> None:
 
 def list_exclusions(*, mapping_id: int | None, before: int | None, limit: int) -> list[Exclusion]:
     """Excluded records, newest first, one more than `limit` when there are more."""
-    query = Exclusion.select().order_by(Exclusion.id.desc()).limit(limit + 1)
-    if mapping_id is not None:
-        query = query.where(Exclusion.mapping_id == mapping_id)
-    if before is not None:
-        query = query.where(Exclusion.id < before)
-    return list(query)
+    return Exclusion.newest({"mapping_id": mapping_id}, before, limit)
 
 
 def resolving(run_id: int, ids: Collection[int]) -> list[SkippedRecord]:
@@ -192,7 +176,7 @@ def reopen_of_run(run_id: int) -> None:
 
 def by_ids(ids: Collection[int]) -> list[SkippedRecord]:
     """The skipped records with these ids."""
-    return list(SkippedRecord.select().where(SkippedRecord.id.in_(list(ids))).order_by(SkippedRecord.id))
+    return SkippedRecord.listed(f"WHERE {sql.among('id')} ORDER BY id", sql.values(ids))
 
 
 def open_ids(mapping_id: int | None, reason: str | None, limit: int) -> list[int]:

@@ -23,8 +23,7 @@ def by_id(id: int) -> Token | None:
 
 def page(before: int | None, limit: int) -> list[Token]:
     """Up to `limit` + 1 tokens that are not revoked, newest first."""
-    query = Token.select().where(Token.revoked_at.is_null()).order_by(Token.id.desc()).limit(limit + 1)
-    return list(query if before is None else query.where(Token.id < before))
+    return Token.newest({}, before, limit, ("revoked_at IS NULL", ()))
 
 
 def insert(columns: Mapping[str, Any]) -> Token:

@@ -42,19 +42,19 @@ def get(mapping_id: int, side: Side) -> Mark | None:
     return Mark(modified_on, key, read_at, orjson.loads(recent), ahead)
 
 
-def advance(mapping_id: int, side: Side, mark: Mark) -> None:
-    """Move a watermark forward, never back."""
+def advance(mapping_id: int, marks: Mapping[Side, Mark]) -> None:
+    """Move watermarks forward, never back."""
+    if not marks:
+        return
+    given = [
+        (mapping_id, side, mark.modified_on, mark.key, mark.read_at, sql.dump(dict(mark.recent)), mark.ahead)
+        for side, mark in marks.items()
+    ]
     sql.execute(
         "INSERT INTO watermarks (mapping_id, side, modified_on, key, read_at, recent, ahead)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(given))}"
         " ON CONFLICT (mapping_id, side) DO UPDATE SET modified_on = excluded.modified_on, key = excluded.key,"
         " read_at = excluded.read_at, recent = excluded.recent, ahead = excluded.ahead"
         " WHERE excluded.modified_on >= watermarks.modified_on",
-        mapping_id,
-        side,
-        mark.modified_on,
-        mark.key,
-        mark.read_at,
-        sql.dump(dict(mark.recent)),
-        mark.ahead,
+        *(value for one in given for value in one),
     )

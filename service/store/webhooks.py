@@ -37,8 +37,7 @@ def get(id: int) -> Webhook | None:
 
 def page(before: int | None, limit: int) -> list[Webhook]:
     """Up to `limit` + 1 webhooks, newest first."""
-    query = Webhook.select().order_by(Webhook.id.desc()).limit(limit + 1)
-    return list(query if before is None else query.where(Webhook.id < before))
+    return Webhook.newest({}, before, limit)
 
 
 def count() -> int:

@@ -9,7 +9,7 @@ lacks is said in English.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from string import Formatter
 from typing import Any
 
@@ -72,12 +72,17 @@ def _counted(one: str, many: str, number: Any, language: str) -> str:
     return translations(language).ngettext(one, many, by)
 
 
-def _find(code: str, params: Mapping[str, str]) -> Words:
-    names = (f"{code}.{params.get('rule')}", code, f"{code}.bare")
-    variants = [ENGLISH[name] for name in names if name in ENGLISH]
-    fitting = (words for words in variants if _needed(words) <= params.keys())
+def _find(code: str, params: _Parameters) -> Words:
+    variants = _variants(code, params.says("rule"))
+    return next((words for words in variants if all(map(params.says, _needed(words)))), variants[-1])
+
+
+@lru_cache(1_000)
+def _variants(code: str, rule: str) -> tuple[Words, ...]:
+    """What can be said about a code, the fullest first."""
+    names = (f"{code}.{rule}", code, f"{code}.bare")
     plain = code.replace("_", " ").capitalize()
-    return next(fitting, variants[-1] if variants else Words(plain, f"{plain}."))
+    return tuple(ENGLISH[name] for name in names if name in ENGLISH) or (Words(plain, f"{plain}."),)
 
 
 @cache
@@ -86,16 +91,26 @@ def _needed(words: Words) -> frozenset[str]:
     return frozenset(name for part in words.texts for _, name, _, _ in Formatter().parse(part) if name)
 
 
-class _Parameters(dict[str, Any]):
-    """Values as a sentence shows them: lists in words, long texts cut, and a mark where there is none."""
+class _Parameters(dict[str, str]):
+    """Values as a sentence shows them: lists in words, long texts cut, and a mark where there is none. A value is put
+    into words when a sentence first asks for it; most are never asked for."""
 
-    def __init__(self, params: Mapping[str, Any], language: str) -> None:
-        shown = {name: _shown(name, value, language) for name, value in params.items() if value is not None}
-        super().__init__({name: part for name, part in shown.items() if part})
+    def __init__(self, given: Mapping[str, Any], language: str) -> None:
+        super().__init__()
+        self._given = given
         self._language = language
 
     def __missing__(self, name: str) -> str:
-        return translations(self._language).gettext("(unknown)")
+        return self.says(name) or translations(self._language).gettext("(unknown)")
+
+    def says(self, name: str) -> str:
+        """What is shown for a name; nothing where there is none."""
+        value = self._given.get(name)
+        if value is None:
+            return ""
+        if part := _shown(name, value, self._language):
+            self[name] = part
+        return part
 
 
 def _shown(name: str, value: Any, language: str) -> str:

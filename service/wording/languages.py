@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "nb": "Norsk bokmål", "cs": "Čeština", "fr": "Français"}
 """Every language there is: its tag, and what it calls itself."""
@@ -18,6 +19,7 @@ _LOCALE = re.compile(r"^([A-Za-z]{2,8})(?:[_.@-].*)?$")
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
+@lru_cache(1_000)
 def negotiate(accept_language: str | None) -> str:
     """The language to answer in, for the value of an `Accept-Language` header (RFC 9110, section 12.5.4).
 

@@ -43,8 +43,8 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "tryton-crm": "The parties of Tryton with a table of a CRM in a database.",
     },
     "setParameter": {
-        "contactCustomerField": "The field of contacts that holds the id of the customer. The API v2.0 has none: an API"
-        " page of your own has it.",
+        "contactCustomerField": "The field of contacts that holds the id of the customer: `customerId`, unless an API"
+        " page of your own has another.",
         "unitGroup": "The GUID of the unit group (uomschedules) of new products.",
         "unit": "The GUID of the unit (uoms) of new products.",
         "localTable": "The table of the local database.",
@@ -187,6 +187,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "delete": "a person: delete the partner too",
         "uncouple": "a person: uncouple",
     },
+    "keyStatus": {"active": "active", "building": "still being made, not used", "failed": "failed, not used"},
     "check": {"pass": "fine", "warn": "warning", "fail": "failed", "unknown": "not known"},
 }
 """By the name that a parameter of a sentence has for such a word, then by the word's code."""

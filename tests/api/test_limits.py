@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import replace
 
 import pytest
 
+from service.api.limiting import Counters
 from service.app import create_app
 from tests.api.world import CONTEXT, SETTINGS, TOKEN, World
 
@@ -62,3 +64,25 @@ def test_a_forgotten_token_is_no_guess(limited: World) -> None:
     for _ in range(50):
         assert limited.ask("GET", "/mappings", token="was-good-last-year").status_code == 401
     assert limited.ask("GET", "/mappings").status_code == 200
+
+
+def test_counting_starts_no_thread(limited: World) -> None:
+    limited.ask("GET", "/mappings")
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)  # The library starts one when it is made.
+    started: list[threading.Thread] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Timer, "start", started.append)
+        assert limited.ask("GET", "/mappings").headers["RateLimit"].startswith('"token";r=3')
+    assert not started
+
+
+def test_counts_that_are_over_are_forgotten() -> None:
+    counters = Counters()
+    for number in range(300):
+        counters.incr(f"gone {number}", -1)
+    for number in range(Counters.CALLS):
+        assert counters.incr("here", 60) == number + 1
+    assert set(counters.expirations) == {"here"}
+    assert counters.decr("here", 999) == 1

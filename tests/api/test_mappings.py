@@ -401,6 +401,10 @@ def test_a_running_run_is_not_disturbed(world: World) -> None:
         answer = world.ask(method, path)
         assert (answer.status_code, answer.json["code"]) == (409, "run_in_progress")
     assert world.ask("PATCH", "/mappings/1", {"name": "edited"}, If_Match="*").status_code == 200
+    # The watermark that the run is about to write down is one of the stamps that the mapping has now.
+    world.sql("erp", "ALTER TABLE customer ADD COLUMN changed_at TIMESTAMP")
+    answer = world.ask("PATCH", "/mappings/1", {"local": {"modifiedOn": "changed_at"}}, If_Match="*")
+    assert (answer.status_code, answer.json["code"]) == (409, "run_in_progress")
 
 
 def test_deleting_takes_everything_along_but_the_records(lively: World) -> None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from service.worker import run_until_idle
 from tests.connectors.test_mariadb import MariaApplication
 from tests.connectors.test_postgresql import PostgresApplication
 from tests.connectors.test_tryton import TrytonApplication
+from tests.connectors.two_parts import TwoPartsOnMariaDb, TwoPartsOnPostgres
 from tests.mariadb import MariaServer
 from tests.odata.sap import CREDENTIALS, PARTNERS, Erp, SapApplication
 from tests.servers import PostgresServer
@@ -58,10 +60,13 @@ class System:
         return {name: value for name, value in values.items() if name in self.fields}
 
 
-def _postgresql(request: pytest.FixtureRequest) -> Iterator[System]:
+def _postgresql(
+    request: pytest.FixtureRequest,
+    made: Callable[[str], PostgresApplication | TwoPartsOnPostgres] = PostgresApplication,
+) -> Iterator[System]:
     server: PostgresServer = request.getfixturevalue("postgres")
     url = server.create_database("systems")
-    app = PostgresApplication(url)
+    app = made(url)
     app.execute("DROP ROLE IF EXISTS reader")
     app.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
     app.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
@@ -74,10 +79,13 @@ def _postgresql(request: pytest.FixtureRequest) -> Iterator[System]:
     server.drop_database("systems")
 
 
-def _mariadb(request: pytest.FixtureRequest) -> Iterator[System]:
+def _mariadb(
+    request: pytest.FixtureRequest,
+    made: Callable[[MariaServer, str], MariaApplication | TwoPartsOnMariaDb] = MariaApplication,
+) -> Iterator[System]:
     server: MariaServer = request.getfixturevalue("mariadb")
     server.create_database("systems")
-    app = MariaApplication(server, "systems")
+    app = made(server, "systems")
     server.execute(
         "CREATE OR REPLACE USER reader@'127.0.0.1' IDENTIFIED BY 'reader'",
         "GRANT SELECT ON systems.* TO reader@'127.0.0.1'",
@@ -125,6 +133,8 @@ SYSTEMS: dict[str, Callable[[pytest.FixtureRequest], Iterator[System]]] = {
     "mariadb": _mariadb,
     "tryton": _tryton,
     "mock-sap": _mock_sap,
+    "postgresql, keys of two parts": partial(_postgresql, made=TwoPartsOnPostgres),
+    "mariadb, keys of two parts": partial(_mariadb, made=TwoPartsOnMariaDb),
 }
 
 

@@ -236,14 +236,17 @@ def test_declared_types(
 
 
 def test_keys_and_read_only_fields(app: SqliteApplication, connector: SqlConnector) -> None:
-    app.execute("CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b))")
+    app.execute("CREATE TABLE pair (a INT, b INT, PRIMARY KEY (b, a))")
+    app.execute("CREATE TABLE odd_pair (a INT, b BLOB, PRIMARY KEY (a, b))")
     app.execute("CREATE TABLE no_alias (id INTEGER PRIMARY KEY, x) WITHOUT ROWID")
     app.execute("CREATE TABLE unique_code (code TEXT NOT NULL UNIQUE, both TEXT GENERATED ALWAYS AS (code || '!'))")
     app.execute(
         "CREATE TABLE made (id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(8)))), LastModifiedDateTime TEXT)"
     )
     app.execute("CREATE VIEW seen AS SELECT id, name FROM customer")
-    assert connector.describe("pair").key is None
+    pair = connector.describe("pair")
+    assert (pair.key, pair.generates_keys, pair.fields["b,a"].read_only) == ("b,a", True, True)
+    assert connector.describe("odd_pair").key is None
     assert connector.describe("no_alias").generates_keys is False
     unique = connector.describe("unique_code")
     assert unique.key == "code"

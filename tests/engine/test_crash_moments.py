@@ -165,6 +165,21 @@ def test_an_insert_that_arrives_after_all_is_not_there_twice(world: MemoryWorkpl
     assert errors() == []
 
 
+def test_a_record_that_was_deleted_before_its_insert_was_settled_does_not_come_back(world: MemoryWorkplace) -> None:
+    """What was made of it is its partner, and deleted with it, as the mapping says; not a new record of the other
+    side."""
+    world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)
+    couple(world, number="1", name="ONE")
+    key = world.add(LOCAL, number="2", name="TWO")
+    die(world, disturb(world, ("insert", Fault.CRASH_AFTER)), world.run)
+    world.delete(LOCAL, key)
+    world.work()
+    assert [row["number"] for row in world.all(LOCAL)] == ["1"]
+    world.run("findDeleted")
+    assert [row["accountnumber"] for row in world.all(INTEGRATION)] == ["1"]
+    assert (world.skips(), errors()) == ([], [])
+
+
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize("policy", ["none", "getUpdateFromIntegration"])
 def test_what_reached_one_side_is_no_edit_there_when_the_other_had_moved(

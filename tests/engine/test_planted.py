@@ -137,7 +137,7 @@ def test_a_run_that_fails_in_the_midst_of_equal_stamps(world: MemoryWorkplace, m
 def test_a_watermark_never_moves_back(world: MemoryWorkplace) -> None:
     world.map()
     for stamp in (2, 1):
-        watermarks.advance(world.mapping_id, LOCAL, Mark(stamp, str(stamp), 9))
+        watermarks.advance(world.mapping_id, {LOCAL: Mark(stamp, str(stamp), 9)})
     found = watermarks.get(world.mapping_id, LOCAL)
     assert (found and found.modified_on) == 2
 

@@ -1,12 +1,15 @@
 """Runs of kind `reconcile` say how many pairs are in step, find what slipped past the other runs, and put it right."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from service.core.records import Side
 from service.engine.seen import MOST, Seen
 from service.engine.task import Stop
 from service.operations import execution, mappings, runs
+from service.store.models import SyncRun
 from tests.world import World, couple, errors, records, tally
 
 
@@ -187,6 +190,52 @@ def test_another_worker_goes_on_where_the_first_stopped(world: World, pages: int
     found = in_sync(world)
     assert (found["in_sync"], found["coupled"], found["slipped"]["local"]) == (6, 7, 1)
     assert found["uncoupled"] == {"local": 0, "integration": 0}
+
+
+def between_two_workers(world: World, act: Callable[[], object]) -> SyncRun:
+    """A run both of whose sides were read by one worker, whose couplings are gone through by another; what happens in
+    between."""
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id, "reconcile"), "test")
+
+    def both_read() -> Stop | None:
+        return Stop.HAND_OVER if (runs.get(run.id).checkpoint or {}).get("pass") == 2 else None
+
+    lease = execution.claim(world.context, "first")
+    assert lease is not None
+    execution.carry_out(world.context, lease, both_read, lambda _: None, page_size=3)
+    act()
+    lease = execution.claim(world.context, "second")
+    assert lease is not None
+    execution.carry_out(world.context, lease, lambda: None, lambda _: None, page_size=3)
+    return runs.get(run.id)
+
+
+@pytest.mark.parametrize("policy", ["none", "sendUpdateToIntegration", "getUpdateFromIntegration"])
+@pytest.mark.parametrize("side", list(Side))
+def test_an_edit_before_another_worker_goes_on_meets_no_other(world: World, policy: str, side: Side) -> None:
+    """All that the first worker had ticked off is looked at again: that is no reason to take one edit for two."""
+    world.map(update_conflict_resolution=policy)
+    key = many(world)[6]
+    partner = world.partner("local", key)
+    assert partner is not None
+    field = {Side.LOCAL: "city", Side.INTEGRATION: "address1_city"}[side]
+    run = between_two_workers(
+        world, lambda: world.edit(side, key if side is Side.LOCAL else partner, **{field: "Bergen"})
+    )
+    assert run.status == "succeeded"
+    assert (world.get("local", key) or {})["city"] == "Bergen"
+    assert (world.get("integration", partner) or {})["address1_city"] == "Bergen"
+    assert world.skips() == []
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_survivor_that_was_deleted_with_its_partner_is_not_made_again(world: World, side: Side) -> None:
+    world.map(deletion_conflict_resolution="deletePartner", max_delete_percent=None)
+    key = many(world)[6]
+    partner = world.partner("local", key)
+    assert partner is not None
+    between_two_workers(world, lambda: world.delete(side, key if side is Side.LOCAL else partner))
+    assert (len(world.all("local")), len(world.all("integration"))) == (6, 6)
 
 
 def test_a_waiting_record_is_visited_though_it_is_as_it_was(world: World) -> None:

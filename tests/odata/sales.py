@@ -16,7 +16,7 @@ from tests.odata.servers import COMPANY, Counterpart, choice, members, stamp, te
 from tests.world import new_context
 
 UNIT_GROUP, UNIT = str(uuid.UUID(int=71)), str(uuid.UUID(int=72))
-PARAMETERS = {"contactCustomerField": "customerId", "unitGroup": UNIT_GROUP, "unit": UNIT}
+PARAMETERS = {"unitGroup": UNIT_GROUP, "unit": UNIT}
 BLANK = "00000000-0000-0000-0000-000000000000"
 
 GUID = {"type": "Guid", "nullable": False}
@@ -73,10 +73,10 @@ CENTRAL = {
         **partner("CT"),
         type=members("Company", "Person", default="Company"),
         companyNumber=text(20),
-        customerId=link(),
         jobTitle=text(30),
         mobilePhoneNumber=text(30),
     ),
+    "contactsInformation": central("contactInformation", contactNumber=text(20), relatedId=link()),
     "currencies": central("currency", ("code",), code=text(10), displayName=text(30), symbol=text(10)),
     "currencyExchangeRates": central(
         "currencyExchangeRate",
@@ -251,6 +251,10 @@ class Sales:
 
     def edit(self, side: str, table: str, key: str, **values: Any) -> None:
         self.services[Side(side)].control("put", table=table, rows=[[key, None, values]])
+
+    def company(self, customer: str) -> str:
+        """The number that a customer of Business Central has as a contact."""
+        return str(self.services[Side.LOCAL].control("company", customer=customer))
 
     def rows(self, side: str, table: str, by: str) -> dict[Any, dict[str, Any]]:
         return {row[by]: row for row in self.services[Side(side)].control("all", table=table)}

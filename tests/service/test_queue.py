@@ -6,6 +6,8 @@ At night it lasts longer, and there is more of it: `ACCORD_CHAOS_SECONDS=60`, `A
 """
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +21,7 @@ from service.store import notes, queue, sql
 from service.store.database import connection
 from service.worker import queue_schema
 from tests.servers import PostgresServer
-from tests.service.installation import Installation, installation
+from tests.service.installation import ROOT, Installation, installation
 
 SECONDS = float(os.environ.get("ACCORD_CHAOS_SECONDS", "6"))
 MAPPINGS = int(os.environ.get("ACCORD_CHAOS_MAPPINGS", "30"))
@@ -105,3 +107,21 @@ def test_the_run_of_a_dead_worker_goes_on_within_half_a_minute(tmp_path: Path, p
         place.wait_for_all()
         assert place.runs("status") == [("succeeded",)]
         place.assert_same(1)
+
+
+def test_a_shell_that_waits_for_a_run_says_that_nobody_works(place: Installation) -> None:
+    place.map(1, 5)
+    call = [sys.executable, "-m", "service.cli", "sync", "mapping 0"]
+    environ = {**os.environ, **place.environment, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    said, told = place.folder / "said", place.folder / "told"
+    with said.open("w") as err, told.open("w") as out:
+        shell = subprocess.Popen(call, cwd=place.folder, env=environ, stdout=out, stderr=err)
+    try:
+        place.wait_for(lambda: "No worker is alive: no run begins" in said.read_text())
+        place.start("work0")
+        assert shell.wait(60) == 0
+    finally:
+        shell.kill()
+        shell.wait()
+    assert "5 inserted" in told.read_text()
+    place.assert_same(1)

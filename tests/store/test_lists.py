@@ -8,10 +8,16 @@ import peewee as pw
 import pytest
 from playhouse.pool import PooledPostgresqlDatabase
 
+from scripts.benchmarks.asking import LISTS, TOKEN, Caller
 from scripts.benchmarks.filled import Extent, fill
+from service.app import create_app
 from service.core.records import Side
+from service.operations.tokens import ensure_first
+from service.settings.environment import read_settings
 from service.store import couplings, errors, mappings, runs, skipped, sql
 from service.store.database import connection, database, is_postgresql, migrate, open_database
+from service.store.models import MODELS
+from service.store.models.base import State
 from tests.servers import PostgresServer
 from tests.world import new_context
 
@@ -123,6 +129,57 @@ def test_runs_by_each_filter(plans: list[str], given: dict[str, Any]) -> None:
     assert_by_index(plans)
 
 
+def test_runs_after_a_moment_are_looked_up_by_it(plans: list[str]) -> None:
+    nothing: dict[str, Any] = {"mapping_id": None, "status": None, "kind": None, "group_id": None}
+    assert runs.list_runs(**nothing, **NOBODY, created_after=2**60) == []
+    assert any("ORDER BY created_at" in one for one in plans)
+    assert_by_index([one for one in plans if "ORDER BY created_at" in one])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+def test_rows_are_what_peewee_makes_of_them(filled: pw.Database, model: type[State]) -> None:
+    by_key = ", ".join(field.column_name for field in model._meta.get_primary_keys())
+    theirs = list(model.select().order_by(*model._meta.get_primary_keys()).limit(200))
+    ours = model.listed(f"ORDER BY {by_key} LIMIT 200")
+    assert [row.__data__ for row in ours] == [row.__data__ for row in theirs]
+    assert [[type(value) for value in row.__data__.values()] for row in ours] == [
+        [type(value) for value in row.__data__.values()] for row in theirs
+    ]
+    assert ours == theirs
+
+
+def test_a_list_takes_as_many_statements_for_fifty_as_for_two(
+    filled: pw.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = new_context()
+    ensure_first(context, TOKEN)
+    app = create_app(read_settings({"ACCORD_SECRET_KEY": "secret"}), context)
+    caller = Caller(app, {"Authorization": f"Bearer {TOKEN}"})
+    asked: list[str] = []
+    execute = filled.execute_sql
+
+    def noted(statement: str, *rest: Any) -> Any:
+        asked.append(statement)
+        return execute(statement, *rest)
+
+    def statements(path: str, limit: int) -> list[str]:
+        asked.clear()
+        answer = caller.ask(f"{path}{'&' if '?' in path else '?'}limit={limit}")
+        assert answer.status == 200, answer.body
+        return list(asked)
+
+    monkeypatch.setattr(filled, "execute_sql", noted)
+    statements("/connections", 1)  # Notes when the token was used, which others then do not.
+    lists = [
+        path.format(runs=EXTENT.runs).replace("500000", "1500")
+        for path in LISTS
+        if "limit" not in path and not path[-1].isdigit()
+    ]
+    for path in [*lists, "/errors/groups?mappingId=1", "/sync-runs?mappingId=2"]:
+        few, many = statements(path, 2), statements(path, 50)
+        assert len(many) == len(few) > 0, (path, many)
+
+
 def test_rare_outcomes_of_a_large_run(plans: list[str]) -> None:
     assert runs.list_records(EXTENT.runs, outcome="deleted", **NOBODY) == []
     assert_by_index(plans)
@@ -135,7 +192,7 @@ def test_couplings_by_a_key_alone(plans: list[str], given: dict[str, Any]) -> No
     found = couplings.list_couplings(**{**nothing, **NOBODY, **given})
     assert [pair.local_key for pair in found] == ["k7"]
     for one in plans:
-        assert "SCAN t1" not in one, one
+        assert "SCAN couplings" not in one, one
         assert "Seq Scan on couplings" not in one, one
 
 

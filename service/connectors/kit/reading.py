@@ -251,6 +251,13 @@ class Reading(Part):
         assert sorted(people.names(connector.fetch(oslo, pair, filtered=False))) == ["k0001", "k0002"]
         assert connector.fetch(self.customers, [], filtered=False) == {}
 
+    def test_that_records_are_there_is_told_without_their_values(self, people: People, connector: Connector) -> None:
+        people.put_many((name, T0, {"name": name}) for name in "abc")
+        people.remove("b")
+        found = connector.fetch(replace(self.customers, fields=()), people.keys("abc"), filtered=False)
+        assert sorted(people.names(found)) == ["a", "c"]
+        assert {record.values for record in found.values()} == {()}
+
     def test_a_key_is_the_same_wherever_it_is_met(self, people: People, connector: Connector) -> None:
         people.put_many((name, T0, {"name": name}) for name in ("a", "Bc", "d-1"))
         read = read_all(connector, self.customers)

@@ -12,12 +12,13 @@ from urllib.parse import quote, urlsplit
 
 from service.connectors.base import Check
 from service.connectors.odata.connector import ODataConnector
+from service.connectors.odata.contacts import CUSTOMER, CustomersOfContacts, unmade, with_customer
 from service.connectors.odata.dialect import Ask, Dialect, Gather, Rows
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
 from service.connectors.odata.settings import SETTINGS
 from service.connectors.odata.tables import EntitySet, Property
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, FieldType, Selection, Stamp
+from service.core.records import Field, FieldType, Scalar, Selection, Stamp
 
 _CLOUD = "api.businesscentral.dynamics.com"
 _SCOPE = f"https://{_CLOUD}/.default"
@@ -65,7 +66,10 @@ class BusinessCentralDialect(EntraDialect):
     def scope(self, url: str) -> str:  # noqa: ARG002
         return _SCOPE
 
-    def adapted(self, table: EntitySet) -> EntitySet:
+    def __init__(self) -> None:
+        self._customers = CustomersOfContacts()
+
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:
         """The key and the stamp are the service's, though its metadata does not say so."""
         properties = {
             name: replace(one, field=replace(one.field, read_only=True, required=False)) if name in _READ_ONLY else one
@@ -75,12 +79,21 @@ class BusinessCentralDialect(EntraDialect):
             rate = Field(RATE, FieldType.DECIMAL, precision=23, scale=_RATE_DIGITS, read_only=True)
             properties[RATE] = Property(rate, RATE, "Edm.Decimal", made_of=("code",))
         fields = {name: one.field for name, one in properties.items()}
-        return replace(table, properties=properties, table=replace(table.table, fields=fields))
+        adapted = replace(table, properties=properties, table=replace(table.table, fields=fields))
+        return with_customer(adapted, sets)
 
-    def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
-        """Currencies with their exchange rates, which are records of their own."""
+    def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:
+        """Currencies with their exchange rates, which are records of their own; contacts with their customers."""
+        if any(one.source == CUSTOMER for one in made):
+            return self._customers.completed(rows, gather)
         rates = exchange_rates(gather)
         return [{**row, RATE: rates.get(str(row["code"]))} for row in rows]
+
+    def writes_begin(self) -> None:
+        self._customers.writes_begin()
+
+    def unmade(self, one: Property, value: Scalar, gather: Gather) -> tuple[str, Scalar] | None:
+        return unmade(self._customers, value, gather) if one.source == CUSTOMER else None
 
     def company_path(self, company: str, ask: Ask) -> str:
         """Where a company's records are. SideFailed(`table_not_found`) where there is no such company."""

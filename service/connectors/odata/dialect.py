@@ -10,7 +10,7 @@ from service.connectors.base import Check
 from service.connectors.http import Auth
 from service.connectors.odata.tables import EntitySet, Property
 from service.core.failures import Failure
-from service.core.records import Option, Scalar, Selection, Stamp
+from service.core.records import AlternateKey, Option, Scalar, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
@@ -88,17 +88,29 @@ class Dialect:
         """Where the service is, for the address that a person gave."""
         return url if url.endswith("/") else url + "/"
 
-    def adapted(self, table: EntitySet) -> EntitySet:
-        """A table with what this dialect knows better than its metadata."""
+    def adapted(self, table: EntitySet, sets: Collection[str]) -> EntitySet:  # noqa: ARG002
+        """A table with what this dialect knows better than its metadata, which has these sets."""
         return table
 
     def options(self, table: EntitySet, ask: Ask) -> Mapping[str, tuple[Option, ...]]:  # noqa: ARG002
         """Options of fields, by property, that the metadata does not tell."""
         return {}
 
+    def alternate_keys(self, table: EntitySet, ask: Ask) -> tuple[AlternateKey, ...] | None:  # noqa: ARG002
+        """The alternate keys of a table where the dialect knows more of them than the metadata does; else None."""
+        return None
+
     def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
         """Rows with the values that the dialect makes."""
         return rows
+
+    def writes_begin(self) -> None:
+        """A page is about to be written: what is kept for `unmade` may be too old for it."""
+
+    def unmade(self, one: Property, value: Scalar, gather: Gather) -> tuple[str, Scalar] | None:  # noqa: ARG002
+        """The value of a field that the dialect makes, as a field of the service and its value; None where no record
+        can have it."""
+        return None
 
     def refusal(self, table: str, values: Mapping[str, Scalar], *, new: bool) -> Failure | None:  # noqa: ARG002
         """Why a record should not even be sent, where the service would say it in a riddle."""
@@ -134,6 +146,10 @@ class Dialect:
 
     def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
         """The setup checks that only this dialect can make."""
+        return []
+
+    def table_checks(self, table: EntitySet) -> Sequence[Check]:  # noqa: ARG002
+        """The checks of one table that only this dialect can make."""
         return []
 
 

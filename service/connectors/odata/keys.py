@@ -1,7 +1,7 @@
 """Keys of one property and of several: as one text, as conditions, as the end of an address.
 
-A key of several properties is a field of its own, named by all of them ("BusinessPartner,AddressID"); its text has the
-parts in their order, each in canonical form, separated by commas ("1000003,2"), with % for what would be one.
+A key of several properties is a field of its own, and its text has the parts in their order, each in canonical form
+(`service.core.keys`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from service.connectors.odata.tables import Property
 from service.connectors.odata.values import key_segment, literal, reader
+from service.core.keys import joined, parted
 
-_PLAIN = "-._~ !$'()*:@/+"
 _PART = re.compile(r"\s*(\w+)\s*=\s*('(?:[^']|'')*'|[^,]*)")
 
 
@@ -23,22 +23,17 @@ def text_of(row: Mapping[str, Any], key: Property) -> str | None:
     values = [row.get(part.source) for part in key.parts]
     if any(value is None for value in values):
         return None
-    return _joined(str(reader(part.edm)(value)) for part, value in zip(key.parts, values, strict=True))
-
-
-def _joined(values: Any) -> str:
-    return ",".join(quote(value, safe=_PLAIN) for value in values)
+    return joined(str(reader(part.edm)(value)) for part, value in zip(key.parts, values, strict=True))
 
 
 def values_of(text: str, key: Property) -> list[str]:
     """The parts of a key, each as a canonical text."""
-    return [unquote(part) for part in text.split(",")] if key.parts else [text]
+    return parted(text) if key.parts else [text]
 
 
 def _parts_of(text: str, key: Property) -> list[str]:
     """The literals of a key's parts. Raises ValueError for a text that cannot be such a key."""
-    values = [unquote(part, errors="strict") for part in text.split(",")]
-    return [literal(value, part.edm) for part, value in zip(key.parts, values, strict=True)]
+    return [literal(value, part.edm) for part, value in zip(key.parts, parted(text), strict=True)]
 
 
 def sources(key: Property) -> Sequence[str]:
@@ -78,6 +73,12 @@ def named_segment(values: Sequence[str], parts: Sequence[Property]) -> str:
     return "(" + ",".join(f"{name}={quote(value, safe=_IN_ADDRESS)}" for name, value in literals) + ")"
 
 
+def through_segment(value: str, lookup: Property) -> str:
+    """The address of what a lookup leads to, by the alternate key that it goes by. Raises ValueError."""
+    name = lookup.source.rpartition("/")[2]
+    return f"({name}={quote(literal(value, lookup.edm), safe=_IN_ADDRESS)})"
+
+
 _IN_ADDRESS = "-._~!$'()*:@"
 
 
@@ -86,7 +87,7 @@ def said_in(brackets: str, key: Property) -> str:
     if not key.parts:
         return str(_value(brackets if brackets.startswith("'") else brackets.rpartition("=")[2], key))
     named = dict(_PART.findall(brackets))
-    return _joined(str(_value(named.get(part.source, ""), part)) for part in key.parts)
+    return joined(str(_value(named.get(part.source, ""), part)) for part in key.parts)
 
 
 def _value(text: str, part: Property) -> Any:

@@ -62,6 +62,9 @@ def _same(property: Property, value: Scalar) -> str:
 
 def _condition(property: Property, line: Condition) -> str:
     source, value = property.source, line.value
+    if property.made_of and not property.parts:
+        params = {"field": property.field.name, "type": property.field.type.value}
+        raise SideFailed(Failure("mapping_invalid", params, (property.field.name,)))
     if line.op == "isNull":
         return f"{source} {'ne' if value is False else 'eq'} null"
     if line.op in ("startsWith", "contains"):

@@ -14,6 +14,7 @@ from service.connectors.odata.keys import beyond, one_is, sources
 from service.connectors.odata.plan import Plan
 from service.connectors.odata.query import any_of, found_by, one_of
 from service.connectors.odata.service import address, next_link, rows_of
+from service.connectors.odata.tables import Property
 from service.connectors.odata.values import literal, stamp_in, stamp_literal
 from service.core.failures import Failure, SideFailed
 from service.core.records import Page, Record, Scalar, Stamp
@@ -178,6 +179,8 @@ def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...
     if plan.nothing or not wanted:
         return []
     properties = [plan.table.property(name) for name in fields]
+    if any(one.made_of and not one.parts for one in properties):
+        properties, wanted = _unmade(plan, properties, wanted)
     places = range(len(fields))
     if len(fields) > 1 and not plan.service.dialect.joins_fields:
         # Only comparisons of one field may be joined: the one with the most different values says the most.
@@ -193,6 +196,24 @@ def find(plan: Plan, fields: Sequence[str], wanted: Collection[tuple[Scalar, ...
     rows = _in_portions(plan, list(conditions), lambda some: [any_of(some), *plan.filter], weight=weight)
     unique = {plan.is_same(row): row for row in rows}
     return plan.records(list(unique.values()), filtered=True)
+
+
+def _unmade(
+    plan: Plan, properties: list[Property], wanted: Collection[tuple[Scalar, ...]]
+) -> tuple[list[Property], Collection[tuple[Scalar, ...]]]:
+    """What is looked for by fields of the service alone; what no record can have is left out."""
+    service, table = plan.service, plan.table
+    for place, one in enumerate(properties):
+        if one.made_of and not one.parts:
+            pairs = [(values, service.dialect.unmade(one, values[place], service.gather)) for values in wanted]
+            found = [(values, pair) for values, pair in pairs if pair is not None]
+            wanted = [(*values[:place], pair[1], *values[place + 1 :]) for values, pair in found]
+            properties = [
+                *properties[:place],
+                *(table.property(pair[0]) for _, pair in found[:1]),
+                *properties[place + 1 :],
+            ]
+    return properties, wanted
 
 
 def _in_portions(

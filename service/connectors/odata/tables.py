@@ -10,6 +10,7 @@ from service.connectors.naming import modified_on_among
 from service.connectors.odata.metadata import RawNavigation, RawProperty, RawSet, Schema
 from service.connectors.odata.values import EDM, STAMPS
 from service.core.failures import Failure, SideFailed
+from service.core.keys import field_of, joined
 from service.core.records import Field, FieldType, Option, Table
 
 _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Edm.Int32": 32, "Edm.Int64": 64}
@@ -19,6 +20,7 @@ _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Ed
 class Property:
     """A field, and what it is called where it is read (`source`). `bind` is the entity set that a lookup leads to: it
     is written as "name@odata.bind". `target` is the type of what it leads to, where the same source has several.
+    `through`: the lookup that leads to the record whose property this is, which `source` is the path to.
     `made_of`: what the dialect makes the value of, for a field that the service itself does not have. `parts`: the
     properties that a key is made of, where it has several."""
 
@@ -29,6 +31,7 @@ class Property:
     target: str | None = None
     made_of: tuple[str, ...] = ()
     parts: tuple[Property, ...] = ()
+    through: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
     if raw is None or raw.type not in schema.types:
         raise SideFailed(Failure("table_not_found", {"table": name}, (name,)))
     keys = schema.key(raw.type)
-    key = ",".join(keys) or None
+    key = joined(keys) or None
     declared = {one.name: one for one in schema.properties(raw.type)}
     properties = {
         one.name: _property(schema, one, is_key=one.name in keys)
@@ -78,7 +81,7 @@ def entity_set(schema: Schema, name: str, *, lookups: bool, generated_guids: boo
         properties |= _lookups(raw, schema.navigations(raw.type), properties)
     made = len(keys) > 1 or (len(keys) == 1 and _is_made(declared[keys[0]], generated_guids))
     if len(keys) > 1 and key is not None:
-        properties[key] = _several(key, tuple(properties[one] for one in keys))
+        properties[key] = _several(tuple(properties[one] for one in keys))
     elif made and key is not None:
         properties[key] = _optional(properties[key])
     stamps = [name for name, one in properties.items() if one.edm in STAMPS]
@@ -167,10 +170,11 @@ def _property(schema: Schema, raw: RawProperty, *, is_key: bool) -> Property:
     )
 
 
-def _several(name: str, parts: tuple[Property, ...]) -> Property:
-    """A key of several properties as a field, which nobody writes: new records have it by their parts."""
+def _several(parts: tuple[Property, ...]) -> Property:
+    """A key of several properties as a field."""
     sources = tuple(part.source for part in parts)
-    return Property(Field(name, FieldType.STRING, read_only=True), name, "Edm.String", made_of=sources, parts=parts)
+    field = field_of(part.field.name for part in parts)
+    return Property(field, field.name, "Edm.String", made_of=sources, parts=parts)
 
 
 def _optional(key: Property) -> Property:

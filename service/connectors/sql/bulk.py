@@ -39,7 +39,7 @@ class Bulk(ABC):
 
     @abstractmethod
     def update(self, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        """Write native values, the key last, over rows; how many rows were touched. Raises Refused."""
+        """Write native values, the parts of the key last, over rows; how many rows were touched. Raises Refused."""
 
     def _keep(self, verb: str, columns: tuple[str, ...], clause: sa.ClauseElement) -> Statement:
         if len(self._statements) >= KEPT:
@@ -54,27 +54,29 @@ class ByParameters(Bulk):
         plan = self._plan
         if plan.described.is_view:
             raise Unclear
-        keyed = plan.selection.key in columns
-        if not keyed and plan.key.field.type is not FieldType.INTEGER:
+        key = plan.key.given(columns)
+        if key is None and plan.key.column.field.type is not FieldType.INTEGER:
             raise Unclear
-        before = None if keyed else self._session.rows(self._greatest_key())[0][0]
+        before = None if key else self._session.rows(self._greatest_key())[0][0]
         if self._run(self._insert(columns), rows) != len(rows):
             raise Unclear  # A trigger has dropped one without a word.
-        if keyed:
-            place = columns.index(plan.selection.key)
-            return rows_by_key(self._session, plan, [row[place] for row in rows], "fetch"), True
+        if key is not None:
+            return rows_by_key(self._session, plan, list(map(key, rows)), "fetch"), True
         # Keys that grow with each row; were they drawn by chance, there would not be as many above the last one.
         return self._session.rows(self._later_keys(), {"before": before, "limit": len(rows) + 1}), True
 
     def update(self, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        return self._run(self._update(columns), rows)
+        return self._run(self._update(columns), rows, len(columns))
 
-    def _run(self, statement: Statement, rows: Sequence[Row]) -> int:
-        """The statement has its parameters in an order of its own: that of the table's columns."""
+    def _run(self, statement: Statement, rows: Sequence[Row], columns: int = 0) -> int:
+        """The statement has its parameters in an order of its own: that of the table's columns, and behind so many of
+        them that of the key's parts."""
         names = statement.names or ()
         if len(names) < 2:
             return self._session.run_rows(statement, rows)
-        arrange = itemgetter(*(-1 if name == "key" else int(name[1:]) for name in names))
+        arrange = itemgetter(
+            *(columns + int(name[3:] or 0) if name.startswith("key") else int(name[1:]) for name in names)
+        )
         return self._session.run_rows(statement, map(arrange, rows))
 
     def _insert(self, columns: tuple[str, ...]) -> Statement:
@@ -89,15 +91,14 @@ class ByParameters(Bulk):
             return found
         plan = self._plan
         values = {plan.table.c[name]: bind(f"v{index}") for index, name in enumerate(columns)}
-        row = plan.key_clause == plan.database.typed(bind("key"), plan.key)
-        return self._keep("UPDATE", columns, sa.update(plan.table).where(row).values(values))
+        return self._keep("UPDATE", columns, sa.update(plan.table).where(plan.key.is_one()).values(values))
 
     def _greatest_key(self) -> Statement:
         least: sa.ColumnElement[Any] = sa.literal_column(str(-(2**63)))
-        return self._kept("greatest", sa.select(sa.func.coalesce(sa.func.max(self._plan.key_clause), least)))
+        return self._kept("greatest", sa.select(sa.func.coalesce(sa.func.max(self._plan.key.clauses[0]), least)))
 
     def _later_keys(self) -> Statement:
-        later = self._plan.rows_where(self._plan.key_clause > bind("before"))
+        later = self._plan.rows_where(self._plan.key.clauses[0] > bind("before"))
         return self._kept("later", later.limit(sa.bindparam("limit", type_=sa.types.Integer)))
 
     def _kept(self, name: str, clause: sa.ClauseElement) -> Statement:
@@ -116,13 +117,14 @@ class ByDocument(Bulk):
 
     def update(self, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
         statement = self._update(columns)
-        return len(self._session.rows(statement, {"rows": _document((*columns, ""), rows, statement.context)}))
+        names = (*columns, *self._plan.key.names)
+        return len(self._session.rows(statement, {"rows": _document(names, rows, statement.context)}))
 
     def _insert(self, columns: tuple[str, ...]) -> Statement:
         if found := self._statements.get(("INSERT", columns)):
             return found
         plan = self._plan
-        given, values = self._given(columns, key=False)
+        given, values = self._given(columns, 0)
         select = sa.select(*values).select_from(given)
         insert = sa.insert(plan.table).from_select([plan.table.c[name] for name in columns], select)
         return self._keep("INSERT", columns, insert.returning(*plan.returned()))
@@ -131,15 +133,18 @@ class ByDocument(Bulk):
         if found := self._statements.get(("UPDATE", columns)):
             return found
         plan = self._plan
-        given, values = self._given(columns, key=True)
-        key = plan.database.typed(given.c[f"v{len(columns)}"], plan.key)
+        given, values = self._given(columns, len(plan.key.columns))
+        same = [
+            clause == plan.database.typed(given.c[f"v{len(columns) + place}"], column)
+            for place, (clause, column) in enumerate(plan.key.pairs)
+        ]
         update = sa.update(plan.table).values(dict(zip([plan.table.c[name] for name in columns], values, strict=True)))
         one: sa.ColumnElement[Any] = sa.literal_column("1")
-        return self._keep("UPDATE", columns, update.where(plan.key_clause == key).returning(one))
+        return self._keep("UPDATE", columns, update.where(*same).returning(one))
 
-    def _given(self, columns: tuple[str, ...], *, key: bool) -> tuple[sa.FromClause, list[sa.ColumnElement[Any]]]:
+    def _given(self, columns: tuple[str, ...], keys: int) -> tuple[sa.FromClause, list[sa.ColumnElement[Any]]]:
         """The rows of the document as a table of texts, and its columns as what the table's are."""
-        names = [sa.column(f"v{index}", sa.types.Text()) for index in range(len(columns) + key)]
+        names = [sa.column(f"v{index}", sa.types.Text()) for index in range(len(columns) + keys)]
         document = sa.cast(bind("rows"), sa.types.JSON())
         given = sa.func.json_to_recordset(document).table_valued(*names, name="given")
         listed = given.render_derived(with_types=True)
@@ -182,10 +187,11 @@ def in_order(plan: Plan, fields: Sequence[str], sent: Sequence[Row], rows: Seque
 
 def by_keys(plan: Plan, natives: Sequence[Any], rows: Sequence[Row]) -> list[Row]:
     """The rows in the order of the keys that were sent. Raises Unclear where the table made another key of one."""
-    held = {plan.key_text(row[0]): row for row in rows}
+    key = plan.key
+    held = dict(zip(key.texts(list(map(key.of_row, rows))), rows, strict=True))
     if len(held) != len(rows) or len(rows) != len(natives):
         raise Unclear
     try:
-        return [held[plan.key_text(native)] for native in natives]
+        return [held[text] for text in key.texts(natives)]
     except KeyError:
         raise Unclear from None

@@ -69,9 +69,9 @@ class SqlConnector(Connector):
         template = self._settings.link_template
         return None if not template else fill_link(template, table, key)
 
-    def clock(self, selection: Selection) -> Clock:  # noqa: ARG002
+    def clock(self, selection: Selection) -> Clock:
         with self._working():
-            return self._database.clock()
+            return self._plan(selection).search.clock(self._database.clock())
 
     def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
         with self._working():

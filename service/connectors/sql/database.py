@@ -17,16 +17,19 @@ from service.connectors.sql.settings import Settings
 from service.connectors.sql.stamps import Expression, Stamps
 from service.connectors.sql.values import Converter, Writer
 from service.core.failures import Failure, SideFailed
-from service.core.records import Field, Scalar, Selection, Table
+from service.core.keys import field_of
+from service.core.records import Field, FieldType, Scalar, Selection, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: our field, the database's own name for its type, and whether an index begins with it."""
+    """A column: our field, the database's own name for its type, and whether an index begins with it. `parts`: the
+    columns that a primary key has, for the field that stands for all of them."""
 
     field: Field
     native: str
     indexed: bool = False
+    parts: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,25 @@ def modified_on_of(columns: Mapping[str, Column], types: Collection[Any]) -> str
     return modified_on_among(name for name, column in columns.items() if column.field.type in types)
 
 
-def key_of(columns: Mapping[str, Column], primary: Sequence[str], unique: Collection[str]) -> str | None:
-    """The column that tells records apart: the primary key, or without one a unique column that is never empty; None
-    where it takes several."""
-    if primary:
-        return primary[0] if len(primary) == 1 else None
-    return next((name for name in columns if name in unique and not columns[name].field.nullable), None)
+def key_of(columns: dict[str, Column], primary: Sequence[str], unique: Collection[str]) -> str | None:
+    """What tells records apart: the primary key, or without one a unique column that is never empty. A primary key of
+    several columns is added to them as a field of its own; None where it has one that cannot be asked for."""
+    if len(primary) == 1:
+        return primary[0]
+    if not primary:
+        return next((name for name in columns if name in unique and not columns[name].field.nullable), None)
+    whole = field_of(primary)
+    if whole.name in columns or any(columns[name].field.type not in _KEYED for name in primary):
+        return None
+    columns[whole.name] = Column(whole, "", True, tuple(columns[name] for name in primary))
+    return whole.name
+
+
+_KEYED = {
+    FieldType.STRING, FieldType.INTEGER, FieldType.UUID, FieldType.DECIMAL, FieldType.BOOLEAN,
+    FieldType.DATE, FieldType.DATETIME, FieldType.TIME,
+}  # fmt: skip
+"""Types of which each value has one text by which every database finds it again."""
 
 
 def table_missing(table: str) -> SideFailed:
@@ -66,6 +82,13 @@ class Database(ABC):
 
     KNOWS_RIGHTS: ClassVar[bool] = True
     """Whether `checks` tells what the user may do with each table."""
+
+    COMPARES_ROWS_BY_INDEX: ClassVar[bool] = False
+    """Whether a reading goes on by `beyond` alone: told the first of its columns besides, it would begin with that, and
+    go through all rows of one stamp for each page of them."""
+
+    EMPTY_IN_KEYS: ClassVar[bool] = False
+    """Whether a part of a primary key may be empty all the same; a row with such a one is no record."""
 
     REASONS: ClassVar[Mapping[str, str]] = {}
     """Why a setup check cannot be made, by its code, where that is not as with other databases."""
@@ -139,18 +162,31 @@ class Database(ABC):
         """A canonical value as a filter compares it; `column` as `comparable` gave it."""
         return value
 
-    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:  # noqa: ARG002
+    def same_ignoring_blanks(
+        self,
+        table: sa.FromClause,  # noqa: ARG002
+        keys: Sequence[str],  # noqa: ARG002
+        field: str,  # noqa: ARG002
+    ) -> Expression | None:
         """The condition that a text is among the parameters of `many` but for trailing blanks, where an index on the
         field can answer that; None where it cannot."""
         return None
+
+    def among_keys(self, table: sa.FromClause, keys: Sequence[tuple[Expression, Column]]) -> Expression:  # noqa: ARG002
+        """`among` for the parts of the table's primary key, such that its index is used for all of them."""
+        return self.among(keys)
 
     def aside(self, condition: Expression) -> Expression:
         """The same condition, such that no index is chosen for its sake where one serves the order of a reading."""
         return condition
 
-    def beyond(self, stamp: Expression, key: Expression, values: tuple[Expression, Expression]) -> Expression:
-        """The condition that stamp and key come after two values, in the order of a reading."""
-        return sa.tuple_(stamp, key) > sa.tuple_(*values)
+    def beyond(self, ordered: Sequence[Expression], values: Sequence[Expression]) -> Expression:
+        """The condition that several expressions come after as many values, in the order of a reading by all."""
+        return sa.tuple_(*ordered) > sa.tuple_(*values)
+
+    def upto(self, ordered: Sequence[Expression], values: Sequence[Expression]) -> Expression:
+        """The condition that several expressions do not come after as many values."""
+        return sa.tuple_(*ordered) <= sa.tuple_(*values)
 
     def lock(self, select: sa.Select[Any], table: sa.FromClause, *, wait: bool) -> sa.Select[Any]:  # noqa: ARG002
         """The same rows, locked until the transaction ends; rows locked by others are left out or waited for."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,9 +41,11 @@ _PACKET = 1_000_000
 """Characters of statements that are sent together; a server takes 16 million bytes unless it is told otherwise."""
 
 _FOUND_ROWS, _MULTI_STATEMENTS = 2, 1 << 16
+# A page is the beginning of an index. Put together of two and sorted, it would cost all that comes after it.
 _SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO',"
-    " max_statement_time = 60, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5, tx_isolation = 'READ-COMMITTED'"
+    " max_statement_time = 60, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5, tx_isolation = 'READ-COMMITTED',"
+    " optimizer_switch = 'index_merge_sort_union=off'"
 )
 _OLDEST = (10, 6)
 """The first version with SKIP LOCKED; RETURNING came in 10.5."""
@@ -139,9 +142,10 @@ class MariaDatabase(Database):
         columns = options.limited(columns, _listed(rows, clauses))
         primary = [row[3] for row in indexes if row[0] == "PRIMARY"]
         key = key_of(columns, primary, set(single.values()))
-        generates = any(row[0] == key and ("auto_increment" in row[9] or row[8] not in (None, "NULL")) for row in rows)
+        made = any(row[0] == key and ("auto_increment" in row[9] or row[8] not in (None, "NULL")) for row in rows)
         fields = {name: column.field for name, column in columns.items()}
         modified_on = modified_on_of(columns, _STAMP_TYPES) or modified_on_of(columns, _OTHER_STAMP_TYPES)
+        generates = made or len(primary) > 1
         return Described(Table(table, fields, key, modified_on, table, generates), columns, is_view)
 
     def clock(self) -> Clock:
@@ -189,10 +193,14 @@ class MariaDatabase(Database):
             return {"wanted": Listed(one[0] for one in fitting) or Listed([None])}
         return {"wanted": Listed(map(Listed, fitting)) or Listed([Listed([None] * len(columns))])}
 
-    def beyond(self, stamp: Expression, key: Expression, values: tuple[Expression, Expression]) -> Expression:
-        """MariaDB makes two ranges of an index of this, and none of a comparison of pairs."""
-        last_stamp, last_key = values
-        return sa.or_(stamp > last_stamp, sa.and_(stamp == last_stamp, key > last_key))
+    def beyond(self, ordered: Sequence[Expression], values: Sequence[Expression]) -> Expression:
+        """MariaDB makes ranges of an index of this, and none of a comparison of rows."""
+        (*before, (last, value)) = zip(ordered, values, strict=True)
+        return _nested(before, last > value, operator.gt)
+
+    def upto(self, ordered: Sequence[Expression], values: Sequence[Expression]) -> Expression:
+        (*before, (last, value)) = zip(ordered, values, strict=True)
+        return _nested(before, last <= value, operator.lt)
 
     def filter_value(self, value: Any, column: Column) -> Any:
         match column.field.type:
@@ -304,6 +312,15 @@ def _packets(cursor: Any, text: str, params: Sequence[Any]) -> Iterator[str]:
         size += len(statement)
     if waiting:
         yield ";".join(waiting)
+
+
+def _nested(
+    before: Sequence[tuple[Expression, Expression]], found: Expression, past: Callable[[Any, Any], Expression]
+) -> Expression:
+    """`found`, where the expressions before it equal their values, or one of these `past` its value."""
+    for expression, value in reversed(before):
+        found = sa.or_(past(expression, value), sa.and_(expression == value, found))
+    return found
 
 
 def _zero(expression: Expression) -> Phase:

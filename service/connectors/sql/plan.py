@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from service.connectors.sql.database import Column, Database, Described
 from service.connectors.sql.failures import Context
+from service.connectors.sql.keys import Key, condition_of, texts_of
+from service.connectors.sql.searching import Search
 from service.connectors.sql.session import Row, Statement
 from service.connectors.sql.stamps import Bounds, Expression, Phase, Stamps, bind
-from service.connectors.sql.values import canonical_or_text
 from service.core.compare import canonical
 from service.core.failures import Failure, SideFailed
 from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp
@@ -26,16 +27,18 @@ _LIMIT = sa.bindparam("limit", type_=sa.types.Integer)
 class Part:
     """One phase of a reading: its first page and its further ones (parameters `stamp`, `key`), and its bounds.
     `unstamped` goes on after a row without a stamp, in a phase that has such rows. Both are prepared when they are
-    needed: most readings end with their first page."""
+    needed: most readings end with their first page. `sought`: its rows are hardly ever there."""
 
     first: Statement
     further: Callable[[], Statement]
     bounds: Bounds | None = None
     unstamped: Callable[[], Statement] | None = None
+    sought: bool = False
 
 
 class Plan:
-    """Everything that is known of a selection before its rows are: raw rows are (key, stamp, *fields)."""
+    """Everything that is known of a selection before its rows are: raw rows are (key, stamp, *fields), and behind them
+    the further parts of a key that has several. A field that stands for several columns is read as these."""
 
     def __init__(
         self, database: Database, schema: str | None, selection: Selection, described: Described | None = None
@@ -45,8 +48,7 @@ class Plan:
         self.selection = selection
         self.described = described or database.describe(selection.table)
         self.table = _clause(self.described, schema)
-        self.key = self.column(selection.key)
-        self.key_clause = self.table.c[selection.key]
+        self.key = Key(database, self.table, self.column(selection.key))
         self.context = Context(selection.table, "SELECT")
         self.side, stamp_column = self._side(schema)
         self.stamp_clause: Expression = (
@@ -54,13 +56,18 @@ class Plan:
         )
         self.stamp_column = stamp_column
         self.stamps: Stamps = database.stamps(self.stamp_clause, stamp_column)
-        self.columns = tuple(self.column(name) for name in selection.fields)
-        self._readers = tuple(database.reader(column) for column in self.columns)
+        self._fields = tuple(self.column(name) for name in selection.fields)
+        self.columns = tuple(one for column in self._fields for one in column.parts or (column,))
+        self._gathers = self.key.several or len(self.columns) > len(self._fields)
+        self._readers = tuple(None if column.parts else database.reader(column) for column in self._fields)
         self.filter = [self._condition(line) for line in selection.filter]
+        if self.key.several and database.EMPTY_IN_KEYS:
+            self.filter += [clause.is_not(None) for clause in self.key.clauses]
         self._kept: dict[str, Statement] = {}
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
         self._tallies: tuple[Part, ...] | None = None
+        self.search = Search()
 
     @property
     def unindexed(self) -> bool:
@@ -76,15 +83,24 @@ class Plan:
         if not rows:
             return []
         keys, stamps, *fields = zip(*rows, strict=True)
+        if self._gathers:
+            keys, fields = self._gathered(keys, fields)
         read = [
             column if reader is None else reader(column) for reader, column in zip(self._readers, fields, strict=True)
         ]
         values = zip(*read, strict=True) if read else repeat((), len(rows))
-        return list(map(Record, self._keys(keys), self.stamps.read(stamps), values, repeat(None), rows))
+        return list(map(Record, self.key.texts(keys), self.stamps.read(stamps), values, repeat(None), rows))
 
-    def key_text(self, native: Any) -> str:
-        """The text of a key as the driver gave it."""
-        return self._keys((native,))[0]
+    def _gathered(self, firsts: Sequence[Any], raw: Sequence[Any]) -> tuple[tuple[Any, ...], list[Any]]:
+        """Keys of several parts, and fields that stand for several columns, as one column each."""
+        read, further = iter(raw[: len(self.columns)]), raw[len(self.columns) :]
+        fields = [
+            texts_of(column, list(zip(*(next(read) for _ in column.parts), strict=True)))
+            if column.parts
+            else next(read)
+            for column in self._fields
+        ]
+        return (tuple(zip(firsts, *further, strict=True)) if self.key.several else tuple(firsts)), fields
 
     def parts(self, *, bounded: bool) -> tuple[Part, ...]:
         """The phases of a reading, those of all rows or of those at or after a moment (`bounded`)."""
@@ -95,7 +111,7 @@ class Plan:
     def tallies(self) -> tuple[Part, ...]:
         """For each phase of a bounded reading, how many rows have each raw stamp."""
         if self._tallies is None:
-            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.counted)
+            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.sought is None)
         return self._tallies
 
     def by_key(self, *, after: bool, upto: bool) -> Statement:
@@ -103,25 +119,25 @@ class Plan:
         name = f"by_key {after} {upto}"
         if name not in self._kept:
             select = self._select(outer=True).where(*map(self.database.aside, self.filter), *self._between(after, upto))
-            self._kept[name] = self.compile(select.order_by(self.key_clause).limit(_LIMIT), "SELECT")
+            self._kept[name] = self.compile(select.order_by(*self.key.clauses).limit(_LIMIT), "SELECT")
         return self._kept[name]
 
     def hop(self, *, after: bool) -> Statement:
         """The key so many rows (parameter `offset`) behind the first, or behind the first that comes after a key."""
         name = f"hop {after}"
         if name not in self._kept:
-            select = sa.select(self.database.readable(self.key_clause, self.key)).select_from(self.table)
-            select = select.where(*self._between(after, False)).order_by(self.key_clause)
+            select = sa.select(*self.keys()).select_from(self.table)
+            select = select.where(*self._between(after, False)).order_by(*self.key.clauses)
             offset = sa.bindparam("offset", type_=sa.types.Integer)
             self._kept[name] = self.compile(select.limit(sa.literal_column("1")).offset(offset), "SELECT")
         return self._kept[name]
 
     def _between(self, after: bool, upto: bool) -> list[Expression]:
-        low, high = (self.database.typed(bind(name), self.key) for name in ("after", "upto"))
-        return [self.key_clause > low] * after + [self.key_clause <= high] * upto
+        return [self.key.after("after")] * after + [self.key.upto("upto")] * upto
 
     def statement(self, name: str) -> Statement:
-        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count."""
+        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count, and crowd (a row
+        where the phases that are searched have more than `offset`)."""
         if name not in self._kept:
             self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
         return self._kept[name]
@@ -134,13 +150,18 @@ class Plan:
         """What a statement that writes returns of a row; the stamp is empty where it lives in another table."""
         stamp = sa.null() if self.side is not None else self._readable(self.stamp_clause, self.stamp_column)
         fields = [self._readable(self.table.c[column.field.name], column) for column in self.columns]
-        return [self._readable(self.key_clause, self.key), stamp, *fields]
+        first, *further = self.keys()
+        return [first, stamp, *fields, *further]
+
+    def keys(self) -> list[Expression]:
+        """The key as it is selected."""
+        return [self._readable(clause, column) for clause, column in self.key.pairs]
 
     def finding(self, names: Sequence[str]) -> tuple[Statement, list[Column]]:
         """The statement that finds rows by values (parameters of `database.many`), and as what it compares them."""
         if tuple(names) not in self._found:
             loose = self._loose(names)
-            pairs = [self._loosened(name) for name in names]
+            pairs = [pair for name in names for pair in self._compared(name)]
             condition = self.database.among(pairs) if loose is None else loose
             columns = [column for _, column in pairs]
             statement = self.compile(self._select(outer=True).where(condition, *self.filter), "SELECT")
@@ -157,21 +178,28 @@ class Plan:
         if not isinstance(where, SideTable):
             return None, self.column(where)
         described = self.database.describe(where.table)
-        self.side_key = _column(described, where.key_field)
+        key = _column(described, where.key_field)
+        self.side_keys = key.parts or (key,)
+        if len(self.side_keys) != len(self.key.columns):
+            params = {"field": where.key_field, "type": key.field.type.value}
+            raise SideFailed(Failure("mapping_invalid", params, (where.key_field,)))
         return _clause(described, schema).alias("stamps"), _column(described, where.field)
 
     def _from(self, *, outer: bool) -> sa.FromClause:
         """The table, joined with its stamps: `outer` keeps rows that have none."""
         if self.side is None:
             return self.table
-        own: Expression = self.side.c[self.selection.modified_on.key_field]  # type: ignore[union-attr]
-        if self.side_key.native != self.key.native:
-            own = self.database.typed(own, self.key)
-        return self.table.join(self.side, own == self.key_clause, isouter=outer)
+        same = []
+        for own, (clause, column) in zip(self.side_keys, self.key.pairs, strict=True):
+            there: Expression = self.side.c[own.field.name]
+            same.append((there if own.native == column.native else self.database.typed(there, column)) == clause)
+        return self.table.join(self.side, sa.and_(*same), isouter=outer)
 
     def _select(self, *, outer: bool) -> sa.Select[Any]:
-        wanted = [(self.key_clause, self.key), (self.stamp_clause, self.stamp_column)]
+        first, *further = self.key.pairs
+        wanted = [first, (self.stamp_clause, self.stamp_column)]
         wanted += [(self.table.c[column.field.name], column) for column in self.columns]
+        wanted += further
         readable = [self._readable(clause, column) for clause, column in wanted]
         return sa.select(*readable).select_from(self._from(outer=outer))
 
@@ -192,36 +220,37 @@ class Plan:
         """Rows of a phase and those without a stamp, which sort first: one look at each row of the table."""
         unstamped = self.stamp_clause.is_(None)
         select = self._select(outer=True).where(*map(self.database.aside, self.filter))
-        select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
-        key = self.database.typed(bind("key"), self.key)
+        select = select.order_by(self.stamp_clause, *self.key.clauses).limit(_LIMIT)
         stamped = self._stamped(phase)
         return Part(
             self.compile(select.where(sa.or_(unstamped, phase.low)), "SELECT"),
             stamped.further,
             phase.bounds,
-            self._later(select.where(sa.or_(sa.and_(unstamped, self.key_clause > key), phase.low))),
+            self._later(select.where(sa.or_(sa.and_(unstamped, self.key.after()), phase.low))),
         )
 
     def _unstamped(self) -> Part:
         """Rows without a stamp, by key."""
         select = self._select(outer=True).where(self.stamp_clause.is_(None), *map(self.database.aside, self.filter))
-        select = select.order_by(self.key_clause).limit(_LIMIT)
-        further = select.where(self.key_clause > self.database.typed(bind("key"), self.key))
+        select = select.order_by(*self.key.clauses).limit(_LIMIT)
+        further = select.where(self.key.after())
         return Part(self.compile(select, "SELECT"), self._later(further))
 
     def _stamped(self, phase: Phase | None) -> Part:
         """Rows by stamp, then key: those of a phase, or all that have a stamp. The comparison of the stamp alone is
-        there for databases and indexes that make nothing of the pair; it says nothing new."""
+        there for databases that make nothing of the pair; it says nothing new."""
         select = self._select(outer=False).where(*map(self.database.aside, self.filter))
-        if phase is not None and phase.rest is not None:
-            select = select.where(phase.rest)
-        select = select.order_by(self.stamp_clause, self.key_clause).limit(_LIMIT)
+        if phase is not None:
+            select = select.where(*(each for each in (phase.rest, phase.sought) if each is not None))
+        select = select.order_by(self.stamp_clause, *self.key.clauses).limit(_LIMIT)
         stamp = self.database.typed(bind("stamp"), self.stamp_column)
-        key = self.database.typed(bind("key"), self.key)
-        beyond = self.database.beyond(self.stamp_clause, self.key_clause, (stamp, key))
+        ordered, values = (self.stamp_clause, *self.key.clauses), (stamp, *self.key.binds("key"))
+        beyond = self.database.beyond(ordered, values)
         first = select.where(self.stamp_clause.is_not(None) if phase is None else phase.low)
-        further = select.where(self.stamp_clause >= stamp, beyond)
-        return Part(self.compile(first, "SELECT"), self._later(further), None if phase is None else phase.bounds)
+        alone = self.database.COMPARES_ROWS_BY_INDEX
+        further = select.where(beyond) if alone else select.where(self.stamp_clause >= stamp, beyond)
+        bounds, sought = (None, False) if phase is None else (phase.bounds, phase.sought is not None)
+        return Part(self.compile(first, "SELECT"), self._later(further), bounds, sought=sought)
 
     def _later(self, select: sa.Select[Any]) -> Callable[[], Statement]:
         return cache(partial(self.compile, select, "SELECT"))
@@ -232,8 +261,17 @@ class Plan:
         statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
         return Part(statement, lambda: statement, phase.bounds)
 
+    def _crowd(self) -> sa.CompoundSelect[Any]:
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        searched = [phase for phase in self.stamps.phases if phase.sought is not None]
+        rows = sa.select(one).select_from(self._from(outer=False))
+        within = [rows.where(phase.low, *(() if phase.rest is None else (phase.rest,))) for phase in searched]
+        offset = sa.bindparam("offset", type_=sa.types.Integer)
+        return sa.union_all(*within).limit(one).offset(offset)
+
     def _fetch(self) -> sa.Select[Any]:
-        return self._select(outer=True).where(self.database.among([(self.key_clause, self.key)]))
+        among = self.database.among_keys(self.table, self.key.pairs) if self.key.several else None
+        return self._select(outer=True).where(self.database.among(self.key.pairs) if among is None else among)
 
     def _fetch_filtered(self) -> sa.Select[Any]:
         return self._fetch().where(*self.filter)
@@ -251,9 +289,15 @@ class Plan:
     def _loose(self, names: Sequence[str]) -> Expression | None:
         """A single text with an index: let the database use it and ignore trailing blanks, where it can do both."""
         column = self.column(names[0])
-        if len(names) > 1 or column.field.type is not FieldType.STRING or not column.indexed or self.described.is_view:
+        alone = len(names) == 1 and not column.parts
+        if not alone or column.field.type is not FieldType.STRING or not column.indexed or self.described.is_view:
             return None
-        return self.database.same_ignoring_blanks(self.table, self.selection.key, names[0])
+        return self.database.same_ignoring_blanks(self.table, self.key.names, names[0])
+
+    def _compared(self, name: str) -> list[tuple[Expression, Column]]:
+        """What finding compares for a field: each of the columns that it stands for, where it does for several."""
+        parts = self.column(name).parts
+        return [(self.table.c[one.field.name], one) for one in parts] if parts else [self._loosened(name)]
 
     def _loosened(self, name: str) -> tuple[Expression, Column]:
         """What finding compares: without trailing blanks where no index is lost by it."""
@@ -262,14 +306,11 @@ class Plan:
             return sa.func.rtrim(clause), column
         return clause, column
 
-    def _keys(self, natives: Sequence[Any]) -> list[str]:
-        if self.key.native == "bpchar":
-            return [native.rstrip(" ") for native in natives]
-        return [native if type(native) is str else _text(native) for native in natives]
-
     def _condition(self, line: Condition) -> Expression:
         """A line of the filter. SideFailed(`mapping_invalid`) for a value that the field cannot have."""
         column = self.column(line.field)
+        if column.parts:
+            return self._condition_of_parts(column, line)
         clause = self.table.c[line.field]
         if line.op == "isNull":
             return clause.is_not(None) if line.value is False else clause.is_(None)
@@ -283,6 +324,13 @@ class Plan:
         if line.value is None:
             return clause.is_not(None) if line.op == "ne" else clause.is_(None) if line.op == "eq" else sa.false()
         condition: Expression = _COMPARISONS[line.op](compared, self._filter_value(kind, line.value))
+        return condition
+
+    def _condition_of_parts(self, column: Column, line: Condition) -> Expression:
+        condition = condition_of(self.database, self.table, column, line.op, line.value)
+        if condition is None:
+            params = {"field": line.field, "type": column.field.type.value}
+            raise SideFailed(Failure("mapping_invalid", params, (line.field,)))
         return condition
 
     def _filter_value(self, column: Column, value: Any) -> Expression:
@@ -314,7 +362,9 @@ def exactly(records: Sequence[Record], since: Stamp | None) -> list[Record]:
 
 def _clause(described: Described, schema: str | None) -> sa.TableClause:
     """The table for building statements. Names are always quoted, types are never SQLAlchemy's business."""
-    columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(name, True)) for name in described.columns]
+    columns: list[sa.ColumnClause[Any]] = [
+        sa.column(sa.quoted_name(name, True)) for name, column in described.columns.items() if not column.parts
+    ]
     return sa.table(sa.quoted_name(described.table.name, True), *columns, schema=schema)
 
 
@@ -324,9 +374,3 @@ def _column(described: Described, name: str) -> Column:
     except KeyError:
         params = {"table": described.table.name, "field": name}
         raise SideFailed(Failure("field_not_found", params, (described.table.name, name))) from None
-
-
-def _text(native: Any) -> str:
-    if type(native) is int:
-        return str(native)
-    return str(canonical_or_text(native, FieldType.STRING))

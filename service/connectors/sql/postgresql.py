@@ -157,7 +157,7 @@ class PostgresDatabase(Database):
         columns = {row[0]: Column(field_of(row), row[1], row[0] in leading) for row in rows}
         columns = options.limited(columns, _listed(rows))
         key = key_of(columns, primary, unique)
-        generates = any(row[0] == key and row[7] for row in rows)
+        generates = len(primary) > 1 or any(row[0] == key and row[7] for row in rows)
         fields = {name: column.field for name, column in columns.items()}
         modified_on = modified_on_of(columns, {FieldType.DATETIME}) or modified_on_of(
             columns, {FieldType.DATE, FieldType.INTEGER}

@@ -8,9 +8,11 @@ from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from service.connectors.sql.failures import Context, unreadable_value
+from service.connectors.sql.keys import Key, params_of
 from service.connectors.sql.plan import Plan
 from service.connectors.sql.session import Row
 from service.connectors.sql.values import Writer
+from service.core.failures import Failure
 from service.core.records import Scalar
 
 Item = TypeVar("Item")
@@ -35,13 +37,20 @@ class Prepared(Generic[Item]):
     def params(self) -> dict[str, Any]:
         """The parameters of a statement for this item alone."""
         named = {f"v{index}": value for index, value in enumerate(self.values)}
-        return {**named, "key": self.native}
+        return named | params_of(self.native)
 
 
-def keyed(one: Prepared[Item], native: Any, name: str) -> Prepared[Item]:
+def keyed(one: Prepared[Item], native: Any, key: Key) -> Prepared[Item]:
     """An update of the row with this key; `key` becomes the one it has afterwards."""
-    after = one.values[one.columns.index(name)] if name in one.columns else native
-    return Prepared(one.place, one.item, one.columns, one.values, native, after)
+    return Prepared(one.place, one.item, one.columns, one.values, native, key.changed(native, one.columns, one.values))
+
+
+class _NoColumn(Exception):
+    """A value for a field that stands for several columns, which are written by themselves."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class Values:
@@ -58,9 +67,12 @@ class Values:
         """Items by the columns that they write, for one statement each; a result for what cannot be sent at all."""
         groups: dict[tuple[str, ...], list[Prepared[Item]]] = {}
         for place, item, values in items:
-            columns, convert = self._order(tuple(values))
             try:
+                columns, convert = self._order(tuple(values))
                 native = convert(values)
+            except _NoColumn as refused:
+                results[place] = refused.failure
+                continue
             except ValueError as error:
                 results[place] = unreadable_value(error)
                 continue
@@ -72,6 +84,10 @@ class Values:
         if names not in self._orders:
             if len(self._orders) >= KEPT:
                 self._orders.clear()
+            for name in names:
+                if self._plan.column(name).parts:
+                    params = {"field": name, "rule": "key_cannot_change"}
+                    raise _NoColumn(Failure("value_rejected", params, (name, "key_cannot_change")))
             columns = tuple(sorted(names))
             pick = itemgetter(*columns) if len(columns) > 1 else lambda values: tuple(values[name] for name in columns)
             writing = [(place, name) for place, name in enumerate(columns) if self._writer(name) is not None]

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
+from service.connectors.sql.keys import native_of, params_of
 from service.connectors.sql.plan import Part, Plan, exactly
+from service.connectors.sql.searching import MANY
 from service.connectors.sql.session import Row, Session
 from service.core.records import Page, Record, Scalar, Stamp
 
@@ -23,24 +25,37 @@ Position: TypeAlias = tuple[Any, Any]
 def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | None, limit: int) -> Page:
     """One page, by one statement in the midst of a part and a few more where parts begin or end.
 
-    A cursor is the number of the part and where in it the page ended. A part is read with one row more than wanted,
-    so that the last page knows that it is the last.
+    A cursor is the number of the part, whether the reading looks for what is hardly ever there, and where in the part
+    the page ended. A part is read with one row more than wanted, so that the last page knows that it is the last.
     """
     parts = plan.parts(bounded=since is not None)
-    index, position = _decode(cursor)
+    index, position, looks = _decode(cursor)
+    if since is not None and cursor is None:
+        looks = plan.search.begin(since)
     records: list[Record] = []
     while index < len(parts):
         missing = limit - len(records)
+        if parts[index].sought and not looks:
+            index, position = index + 1, None
+            continue
         if not missing:
             behind = plan.stamps.behind(position[0]) if position and index == len(parts) - 1 else None
-            return Page(records, _encode(index, position), behind)
+            return Page(records, _encode(index, position, looks), behind)
         rows = _rows(session, parts[index], position, since, missing + 1)
+        plan.search.met(len(rows), sought=parts[index].sought)
         records += exactly(plan.records(rows[:missing]), since)
         if len(rows) > missing:
-            position = (rows[missing - 1][1], rows[missing - 1][0])
+            position = (rows[missing - 1][1], plan.key.of_row(rows[missing - 1]))
         else:
             index, position = index + 1, None
+    plan.search.end(holds=since is not None and plan.search.found_none and _crowded(session, plan, since))
     return Page(records, None)
+
+
+def _crowded(session: Session, plan: Plan, since: Stamp) -> bool:
+    """Whether looking for what is hardly ever there goes through more rows than one would at every reading."""
+    bounds = [part.bounds(since) for part in plan.parts(bounded=True) if part.sought and part.bounds is not None]
+    return bool(bounds and session.rows(plan.statement("crowd"), {**bounds[0], "offset": MANY}))
 
 
 def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int | None:
@@ -64,16 +79,19 @@ def _within(stamp: Stamp | None, since: Stamp, until: Stamp) -> bool:
 
 def fetch(session: Session, plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
     """The records with these keys, by key as it was asked for."""
-    asked = {native: key for key in keys if (native := plan.database.native_key(key, plan.key)) is not None}
+    natives = plan.key.natives(keys)
+    asked = {native: key for native, key in zip(natives, keys, strict=True) if native is not None}
     rows = rows_by_key(session, plan, list(asked), "fetch_filtered" if filtered else "fetch")
-    return {asked.get(record.raw[0], record.key): record for record in plan.records(rows)}
+    found = zip(map(plan.key.of_row, rows), plan.records(rows), strict=True)
+    return {asked.get(native, record.key): record for native, record in found}
 
 
 def rows_by_key(session: Session, plan: Plan, natives: Sequence[Any], statement: str) -> list[Row]:
     """Raw rows by the driver's keys, by a statement of the plan; some thousand keys at a time."""
     rows: list[Row] = []
     for chunk in _chunks(natives):
-        params = plan.database.many([plan.key], [(native,) for native in chunk])
+        wanted = chunk if plan.key.several else [(native,) for native in chunk]
+        params = plan.database.many(plan.key.columns, wanted)
         rows += session.rows(plan.statement(statement), params)
     return rows
 
@@ -86,12 +104,30 @@ def find(session: Session, plan: Plan, names: Sequence[str], wanted: Collection[
             plan.database.filter_value(value.rstrip(" ") if isinstance(value, str) else value, column)
             for value, column in zip(one, columns, strict=True)
         )
-        for one in wanted
+        for one in _in_columns(plan, names, wanted)
     }
     rows: list[Row] = []
     for chunk in _chunks(native):
         rows += session.rows(statement, plan.database.many(columns, chunk))
     return plan.records(rows)
+
+
+def _in_columns(
+    plan: Plan, names: Sequence[str], wanted: Collection[tuple[Scalar, ...]]
+) -> Collection[tuple[Scalar, ...]]:
+    """The wanted combinations with the parts of keys in the place of their texts; without those that no record has."""
+    fields = [plan.column(name) for name in names]
+    if not any(field.parts for field in fields):
+        return wanted
+    found = []
+    for one in wanted:
+        parts = [
+            native_of(plan.database, field, str(value)) if field.parts else (value,)
+            for field, value in zip(fields, one, strict=True)
+        ]
+        if None not in parts:
+            found.append(tuple(part for some in parts for part in some))
+    return found
 
 
 def _rows(session: Session, part: Part, position: Position | None, since: Stamp | None, limit: int) -> list[Row]:
@@ -102,8 +138,8 @@ def _rows(session: Session, part: Part, position: Position | None, since: Stamp 
         return session.rows(part.first, params)
     stamp, key = position
     if stamp is None and part.unstamped is not None:
-        return session.rows(part.unstamped(), {**params, "key": key})
-    return session.rows(part.further(), {**params, "stamp": stamp, "key": key})
+        return session.rows(part.unstamped(), {**params, **params_of(key)})
+    return session.rows(part.further(), {**params, "stamp": stamp, **params_of(key)})
 
 
 def _chunks(items: Collection[Item]) -> Iterator[list[Item]]:
@@ -112,12 +148,15 @@ def _chunks(items: Collection[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _encode(index: int, position: Position | None) -> str:
-    return json.dumps([index, *(position or ())], separators=(",", ":"))
+def _encode(index: int, position: Position | None, looks: bool) -> str:
+    return json.dumps([index, looks, *(position or ())], separators=(",", ":"))
 
 
-def _decode(cursor: str | None) -> tuple[int, Position | None]:
+def _decode(cursor: str | None) -> tuple[int, Position | None, bool]:
     if cursor is None:
-        return 0, None
-    index, *position = json.loads(cursor)
-    return index, (position[0], position[1]) if position else None
+        return 0, None, True
+    index, looks, *position = json.loads(cursor)
+    if not position:
+        return index, None, looks
+    stamp, key = position
+    return index, (stamp, tuple(key) if isinstance(key, list) else key), looks

@@ -6,6 +6,8 @@ import re
 import sqlite3
 import time
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -63,6 +65,8 @@ class SqliteDatabase(Database):
 
     UPDATES_COUNT_ON_VIEWS: ClassVar[bool] = False
     KNOWS_RIGHTS: ClassVar[bool] = False
+    COMPARES_ROWS_BY_INDEX: ClassVar[bool] = True
+    EMPTY_IN_KEYS: ClassVar[bool] = True
     REASONS: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("credentials", "user_is_administrator", "password_change", "write_access", "rate_limits"), "no_users"
     )
@@ -115,7 +119,7 @@ class SqliteDatabase(Database):
             table,
         )
         unique, indexed = self._indexes(table)
-        primary = [row[0] for row in rows if row[4]]
+        primary = [row[0] for row in sorted(rows, key=itemgetter(4)) if row[4]]
         is_view = kind == "view"
         rowid = rowid_alias(rows, text) if not is_view else None
         fixed = is_view and not triggers
@@ -127,9 +131,10 @@ class SqliteDatabase(Database):
         }
         columns = options.limited(columns, options.of_table(text) if not is_view else ())
         key = key_of(columns, primary, unique)
-        generates = key is not None and (key == rowid or any(row[0] == key and row[3] is not None for row in rows))
+        made = key is not None and (key == rowid or any(row[0] == key and row[3] is not None for row in rows))
         fields = {name: column.field for name, column in columns.items()}
         modified_on = modified_on_of(columns, _STAMP_TYPES)
+        generates = made or len(primary) > 1
         return Described(Table(table, fields, key, modified_on, table, generates), columns, is_view)
 
     def clock(self) -> Clock:
@@ -198,10 +203,11 @@ class SqliteDatabase(Database):
             if all(map(_sendable, one))
         ]
         if len(columns) > 1:
-            return {"wanted": orjson.dumps(listed).decode()}
+            alike = [both for one in listed for both in product(*map(_alike, one, columns))]
+            return {"wanted": orjson.dumps(alike).decode()}
         single = [one[0] for one in listed]
-        if columns[0].native == "BLOB":  # No declared type: a number stays a number, and is not equal to its text.
-            single += [int(one) for one in single if isinstance(one, str) and _KEY.fullmatch(one)]
+        if columns[0].native == "BLOB":
+            single = [both for one in single for both in _alike(one, columns[0])]
         return {"wanted": orjson.dumps(single).decode()}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
@@ -223,17 +229,30 @@ class SqliteDatabase(Database):
             return values.write_binary(value).hex().upper()
         return str(value).replace("-", "") if column.native == "uuid" else value
 
-    def same_ignoring_blanks(self, table: sa.FromClause, key: str, field: str) -> Expression | None:
+    def among_keys(self, table: sa.FromClause, keys: Sequence[tuple[Expression, Column]]) -> Expression:
+        """SQLite uses an index for several columns at once where they are compared with columns like them."""
+        again = table.alias("again")
+        listed = sa.func.json_each(bind("wanted")).table_valued("value").alias("listed")
+        own = [again.c[column.field.name] for _, column in keys]
+        same = [
+            clause == self.typed(sa.func.json_extract(listed.c.value, f"$[{index}]"), column)
+            for index, (clause, (_, column)) in enumerate(zip(own, keys, strict=True))
+        ]
+        hits = sa.select(*own).select_from(sa.join(listed, again, sa.true())).where(*same)
+        return sa.tuple_(*(clause for clause, _ in keys)).in_(hits)
+
+    def same_ignoring_blanks(self, table: sa.FromClause, keys: Sequence[str], field: str) -> Expression | None:
         """Every text that continues with nothing above a blank lies between the text and the text with a "!"."""
         again = table.alias("again")
         listed = sa.func.json_each(bind("wanted")).table_valued("value").alias("listed")
         column = again.c[field]
         hits = (
-            sa.select(again.c[key])
+            sa.select(*(again.c[key] for key in keys))
             .select_from(sa.join(listed, again, sa.true()))
             .where(column >= listed.c.value, column < listed.c.value.concat(sa.literal_column("'!'")))
         )
-        return table.c[key].in_(hits)
+        own = [table.c[key] for key in keys]
+        return (sa.tuple_(*own) if len(own) > 1 else own[0]).in_(hits)
 
     def aside(self, condition: Expression) -> Expression:
         """SQLite takes an index for an equality before one for a range, and would sort all that is left, each page."""
@@ -282,6 +301,12 @@ def _sendable(value: Any) -> bool:
     if isinstance(value, str):
         return not any("\ud800" <= letter <= "\udfff" for letter in value) if not value.isascii() else True
     return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
+def _alike(value: Any, column: Column) -> list[Any]:
+    """The values that a column may hold for one: without a declared type a number is not equal to its text."""
+    number = column.native == "BLOB" and isinstance(value, str) and _KEY.fullmatch(value)
+    return [value, int(value)] if number else [value]
 
 
 def _listed(value: Any, column: Column) -> Any:

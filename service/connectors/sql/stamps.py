@@ -34,13 +34,13 @@ _FARTHEST_APART = (24 + 12 + 14) * 3_600 * _SECOND
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One range of raw stamps: its lower end, which a further page replaces by where the last one ended, and what
-    else holds in it. `bounds` gives the values of their parameters for a moment. One that is not `counted` is searched
-    row by row for what is hardly ever there, which a mere count does not do."""
+    else holds in it. `bounds` gives the values of their parameters for a moment. Of one with `sought` only such rows
+    are read, which are hardly ever there: it is searched row by row, which a mere count does not do."""
 
     low: Expression
     rest: Expression | None
     bounds: Bounds
-    counted: bool = True
+    sought: Expression | None = None
 
 
 def together(phases: Sequence[Phase]) -> Phase:
@@ -199,9 +199,9 @@ def text_phases(column: Expression) -> tuple[Phase, ...]:
     behind, next_shape = _is_behind(column), bind("next_shape")
     return (
         Phase(column >= _EMPTY, column <= _EMPTY, lambda _: {}),
-        Phase(column >= bind("earliest"), sa.and_(column < bind("blank"), behind), _text_bounds, counted=False),
+        Phase(column >= bind("earliest"), column < bind("blank"), _text_bounds, behind),
         Phase(column >= bind("blank"), column < next_shape, _text_bounds),
-        Phase(column >= next_shape, sa.and_(column < bind("letter"), behind), _text_bounds, counted=False),
+        Phase(column >= next_shape, column < bind("letter"), _text_bounds, behind),
         Phase(column >= bind("letter"), None, _text_bounds),
     )
 

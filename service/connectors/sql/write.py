@@ -90,7 +90,12 @@ class Write:
         return self._answers(len(items), results, keys)
 
     def _insert_values(self, item: Insert) -> Mapping[str, Scalar]:
-        return item.values if item.key is None else {**item.values, self._plan.selection.key: item.key}
+        """A key of several parts is what the values make it: nobody chooses one."""
+        return (
+            item.values
+            if item.key is None or self._plan.key.several
+            else {**item.values, self._plan.selection.key: item.key}
+        )
 
     def _insert_many(self, columns: tuple[str, ...], group: Sequence[Prepared[Insert]]) -> list[Any]:
         """The keys of new rows, in order."""
@@ -100,22 +105,21 @@ class Write:
             except Unclear:
                 self._unclear.add(columns)
                 raise
-            return [row[0] for row in rows]
+            return list(map(self._plan.key.of_row, rows))
         self._made = []
         rows = self._session.return_many(self._statement("INSERT", columns), [one.params for one in group])
         if not all(rows):
             raise Refused(value_rejected("not_stored"))  # A trigger has dropped it without a word.
-        return [row[0] for row in rows]
+        return list(map(self._plan.key.returned, rows))
 
     def _insert_together(
         self, writer: Bulk, columns: tuple[str, ...], group: Sequence[Prepared[Insert]]
     ) -> Sequence[Row]:
         """The new rows in order, told by the key that was sent or else by all values. Raises Unclear."""
         rows, final = writer.insert(columns, [one.values for one in group])
-        name = self._plan.selection.key
-        if name in columns:
-            place = columns.index(name)
-            found = by_keys(self._plan, [one.values[place] for one in group], rows)
+        key = self._plan.key.given(columns)
+        if key is not None:
+            found = by_keys(self._plan, [key(one.values) for one in group], rows)
         else:
             sent = [tuple(one.item.values[name] for name in columns) for one in group]
             found = in_order(self._plan, columns, sent, rows)
@@ -131,7 +135,7 @@ class Write:
         natives = {place: native for place, _, native in present}
         keys: dict[int, Any] = {}
         for columns, found in groups.items():
-            group = [keyed(one, natives[one.place], self._plan.selection.key) for one in found]
+            group = [keyed(one, natives[one.place], self._plan.key) for one in found]
             for one, outcome in zip(group, self._bulk("UPDATE", columns, group, self._update_many), strict=True):
                 (results if isinstance(outcome, Failure) else keys)[one.place] = outcome
         return self._answers(len(items), results, keys)
@@ -139,9 +143,14 @@ class Write:
     def _update_many(self, columns: tuple[str, ...], group: Sequence[Prepared[Any]]) -> list[Any]:
         """The keys of the rows that were written, one each."""
         if self._bulk_writer is not None and len(group) > 1:
-            touched = self._bulk_writer.update(columns, [(*one.values, one.native) for one in group])
+            touched = self._bulk_writer.update(columns, self._with_keys(group))
             return self._keys_of(group, touched)
         return self._write_many("UPDATE", columns, group)
+
+    def _with_keys(self, group: Sequence[Prepared[Any]]) -> list[Row]:
+        if self._plan.key.several:
+            return [(*one.values, *one.native) for one in group]
+        return [(*one.values, one.native) for one in group]
 
     def _delete_many(self, columns: tuple[str, ...], group: Sequence[Prepared[Any]]) -> list[Any]:
         return self._write_many("DELETE", columns, group)
@@ -214,12 +223,11 @@ class Write:
                 self._statements.clear()
             plan, table = self._plan, self._plan.table
             values = {table.c[name]: bind(f"v{index}") for index, name in enumerate(columns)}
-            row = plan.key_clause == plan.database.typed(bind("key"), plan.key)
-            key = plan.database.readable(plan.key_clause, plan.key)
+            row = plan.key.is_one()
             clause: sa.ClauseElement
             match verb:
                 case "INSERT":
-                    clause = sa.insert(table).values(values).returning(key)
+                    clause = sa.insert(table).values(values).returning(*plan.keys())
                 case "UPDATE":
                     clause = sa.update(table).where(row).values(values)
                 case _:
@@ -248,8 +256,8 @@ class Write:
         made, alone = self._made, self._calls == 1
         rows = made if made and alone else rows_by_key(self._session, self._plan, list(keys.values()), "fetch")
         records = {record.key: record for record in self._plan.records(rows)}
-        for place, key in keys.items():
-            record = records.get(self._plan.key_text(key))
+        for place, text in zip(keys, self._plan.key.texts(list(keys.values())), strict=True):
+            record = records.get(text)
             # Written, and gone again: a trigger has moved it elsewhere.
             results[place] = value_rejected("not_stored") if record is None else record
         return [results[place] for place in range(length)]
