@@ -58,7 +58,7 @@ def decide_pairs(task: Task, source: Side, visits: Sequence[Visit]) -> None:
 def _decide_new(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     if not visits:
         return
-    twins = twins_beside_others(task, source, [visit.record for visit in visits])
+    twins = twins_beside_others(task, source, visits)
     flows = look_up(task.flows, {source: [visit.record for visit in visits]})
     lone = []
     for visit in visits:

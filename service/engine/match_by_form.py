@@ -1,7 +1,8 @@
 """Matching by normal forms: no application can be asked for those, so both sides are read once into an index.
 
 Memory holds a page and the index's small cache. A worker that takes the run over makes the index anew. It is made only
-where a match key is normalized, and only by runs that read everything anyway; others look for the values as they are.
+where a match key is normalized, by runs that read everything anyway, and for records of which several could be the twin
+before: as their values are, they would have none, and would be there twice. Other runs look for the values as they are.
 """
 
 from __future__ import annotations
@@ -18,24 +19,42 @@ from service.core.normalization import Normalizer, normal, normalizer
 from service.core.records import Record, Scalar, Side
 from service.engine.match import Twins, ambiguous, find_twins, free_keys, match_flow, match_lines
 from service.engine.match_index import MatchIndex
-from service.engine.task import Task
+from service.engine.task import Task, Visit
 
 KINDS = ("match", "full")
-"""Runs that read everything."""
+"""Runs that read everything, whatever was read before."""
 
 
-def twins_of(task: Task, source: Side, records: Sequence[Record]) -> Twins:
-    """The twins of uncoupled records: by normal forms where a match key has them, else by the values as they are."""
-    if not reads_forms(task):
+def twins_of(task: Task, source: Side, records: Sequence[Record], *, again: bool = False) -> Twins:
+    """The twins of uncoupled records: by normal forms where a match key has them, else by the values as they are.
+    `again`: some of the records `were_ambiguous`."""
+    if not (reads_forms(task) or (again and _normalizers(task))):
         return find_twins(task, source, records)
-    if task.match_index is None:
+    if task.match_index is None or task.match_index.source is not source:
         task.match_index = _made(task, source)
     return _twins(task, task.match_index, source, records)
 
 
 def reads_forms(task: Task) -> bool:
-    """Whether the run looks for twins by normal forms."""
-    return task.kind in KINDS and bool(_normalizers(task))
+    """Whether the run looks for the twins of all records by normal forms."""
+    return (task.kind in KINDS or _reads_everything(task)) and bool(_normalizers(task))
+
+
+def _reads_everything(task: Task) -> bool:
+    """Whether the side at hand is read from its beginning, as by the first run of changes."""
+    position = task.checkpoint.get("position") or {}
+    reading = position.get("reading") or position
+    return reading.get("phase") == "read" and reading["since"] is None
+
+
+def were_ambiguous(task: Task, source: Side, visits: Sequence[Visit]) -> bool:
+    """Whether several could be the twin of one of these records when it was looked at last."""
+    if "skipped" in task.request:
+        return True
+    waiting = {visit.waiting.fingerprint for visit in visits if visit.waiting is not None}
+    return bool(waiting) and any(
+        ambiguous(task, source, lines, [], []).fingerprint in waiting for lines in match_lines(task, source)
+    )
 
 
 def is_one_to_one(task: Task) -> bool:
@@ -44,8 +63,9 @@ def is_one_to_one(task: Task) -> bool:
 
 
 def _made(task: Task, source: Side) -> MatchIndex:
-    """Read both sides and keep the forms of all their records."""
-    index, normalizers = MatchIndex(), _normalizers(task)
+    """Read both sides and keep the forms of all their records: of what those of the source would be on the other side,
+    so that it serves for twins of this source alone."""
+    index, normalizers = MatchIndex(source), _normalizers(task)
     groups = match_lines(task, source)
     for side in Side:
         cursor: str | None = None

@@ -18,9 +18,11 @@ NAMED = 11
 
 
 class MatchIndex:
-    """The keys of both sides' records by the digests of their normal forms, for each priority."""
+    """The keys of both sides' records by the digests of their normal forms, for each priority. `source`: the side whose
+    records are to find their twins."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Side) -> None:
+        self.source = source
         # Without a name it is a file of SQLite's own that is gone when the connection is.
         self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._file.execute(f"PRAGMA cache_size = -{CACHE}")

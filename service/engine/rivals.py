@@ -16,16 +16,16 @@ from service.core.failures import Failure
 from service.core.flow import Line
 from service.core.records import Record, Side
 from service.engine.match import Twins, ambiguous, free_keys, match_lines, match_values
-from service.engine.match_by_form import twins_of
-from service.engine.task import Task
+from service.engine.match_by_form import twins_of, were_ambiguous
+from service.engine.task import Task, Visit
 from service.store import ranges
 
 
-def twins_beside_others(task: Task, source: Side, records: Sequence[Record]) -> Twins:
+def twins_beside_others(task: Task, source: Side, visits: Sequence[Visit]) -> Twins:
     """The twins of uncoupled records, but of those that the page of another range is about, too."""
-    groups = match_lines(task, source)
+    groups, records = match_lines(task, source), [visit.record for visit in visits]
     if task.lease.range_id is None or not groups:
-        return twins_of(task, source, records)
+        return twins_of(task, source, records, again=were_ambiguous(task, source, visits))
     wants = list(_wants(task, source, groups, records))
     said = {digest: key for key, digest, _ in wants}
     others = _say(task, said)

@@ -88,6 +88,44 @@ def test_a_full_run_does_not_double_what_is_written_differently(world: World) ->
     assert len(world.all("integration")) == 2
 
 
+def test_each_side_is_compared_in_the_terms_of_the_other(world: World) -> None:
+    """What is transformed on its way is found from the second side as well: several could be it, and none is made."""
+    number = {
+        **LINES[1],
+        "match_key": 1,
+        "normalize": ["case"],
+        "transforms": {"toIntegration": [{"pad": {"length": 5}}]},
+    }
+    world.map([number, {**NAME, "match_key": None, "normalize": []}])
+    world.add("local", number="12a", name="One")
+    for key in "xy":
+        world.add("integration", accountid=key, accountnumber="0012A", name="One")
+    run = world.run("full")
+    assert tally(run, "toIntegration") == {"read": 1, "failed": 1}
+    assert tally(run, "fromIntegration") == {"read": 2, "failed": 2}
+    assert (len(world.all("local")), len(world.all("integration"))) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["match", "full", "modified"])
+def test_what_several_could_be_is_not_made_by_the_runs_that_follow(world: World, kind: str) -> None:
+    """Ordinary runs ask for the values as they are, of which these records have no other: they would be there twice."""
+    world.map(LINES)
+    world.add("local", name="Bolt AS")
+    for key, name in (("b", "Bolt"), ("c", "bolt a/s")):
+        world.add("integration", accountid=key, name=name)
+    world.run(kind)
+    for _ in range(3):
+        world.run()
+    for item in world.skips():
+        world.resolve(item, "retry")
+        world.run()
+    assert {item.reason for item in world.skips()} == {"ambiguous"}
+    assert (len(world.all("local")), len(world.all("integration"))) == (1, 2)
+    new = world.add("local", name="Something else AS")
+    world.run()
+    assert world.partner("local", new) is not None
+
+
 def test_a_worker_that_takes_over_makes_the_index_anew(world: World) -> None:
     world.map(LINES, update_conflict_resolution="sendUpdateToIntegration")
     for number in range(12):
