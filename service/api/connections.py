@@ -33,7 +33,7 @@ from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
 from service.connectors.base import Check
 from service.core.failures import Responsibility
-from service.core.records import Field, FieldType
+from service.core.records import AlternateKey, Field, FieldType, KeyStatus
 from service.operations import changes, checks, connections
 from service.operations.tokens import Scope
 
@@ -133,6 +133,15 @@ class FieldAnswer(Answer):
     options = Listed(Part(OptionAnswer), allow_none=True)
 
 
+class AlternateKeyAnswer(Answer):
+    """Fields whose values together tell each record from all others, besides its key. One that is not `active` is still
+    being made, or could not be made, by the application, and is not used."""
+
+    name = Said()
+    fields_ = Listed(Said(), data_key="fields", attribute="fields")
+    status = Choice(KeyStatus)
+
+
 class TableAnswer(Answer):
     """A table with its fields. `key` and `modifiedOn` are null where the application cannot tell."""
 
@@ -142,6 +151,7 @@ class TableAnswer(Answer):
     modified_on = Said(allow_none=True)
     generates_keys = Flag()
     tells_changes = Flag()
+    alternate_keys = Listed(Part(AlternateKeyAnswer))
     fields_ = Listed(Part(FieldAnswer), data_key="fields", attribute="fields")
 
 
@@ -251,6 +261,7 @@ class Table(MethodView):
         found = connections.get_table(context(), connection_id, table)
         return {
             **{name: getattr(found, name) for name in _TABLE},
+            "alternate_keys": [_alternate_key(one) for one in found.alternate_keys],
             "fields": [_field(one) for one in found.fields.values()],
         }
 
@@ -277,6 +288,10 @@ def _id(item: dict[str, Any]) -> int:
 
 def _shown(row: Any) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in _SHOWN}, "has_credentials": row.credentials is not None}
+
+
+def _alternate_key(key: AlternateKey) -> dict[str, Any]:
+    return {"name": key.name, "fields": list(key.fields), "status": key.status}
 
 
 def _field(field: Field) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class MappedSide:
     """One side of a mapping, bound to what its connection says of the table.
 
     `fields` maps names to descriptions; `selection.fields` are the names that this mapping reads, in order.
+    `alternate_keys`: the fields of each key besides the one that records are known by, that the application keeps to.
     """
 
     connection_id: int
@@ -86,6 +87,7 @@ class MappedSide:
     caption: str
     fields: Mapping[str, Field]
     generates_keys: bool
+    alternate_keys: tuple[tuple[str, ...], ...] = ()
 
     def index(self, field: str) -> int:
         """Where a field's value stands in `Record.values`."""

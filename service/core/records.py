@@ -107,12 +107,30 @@ class Field:
     parts: tuple[Field, ...] = ()
 
 
+class KeyStatus(StrEnum):
+    """Whether an application keeps to an alternate key by now."""
+
+    ACTIVE = "active"
+    BUILDING = "building"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AlternateKey:
+    """Fields whose values together tell each record of a table from all others, besides its key. One that is not active
+    is not relied on: there may be records that it does not tell apart."""
+
+    name: str
+    fields: tuple[str, ...]
+    status: KeyStatus = KeyStatus.ACTIVE
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table as a connection describes it. `key` and `modified_on` are None where the application cannot tell.
 
     `generates_keys`: the application makes the key of a new record when none is given. `tells_changes`: it tells by
-    itself what was changed and deleted since a moment.
+    itself what was changed and deleted since a moment. `alternate_keys`: those that the application tells of.
     """
 
     name: str
@@ -122,6 +140,7 @@ class Table:
     caption: str
     generates_keys: bool = False
     tells_changes: bool = False
+    alternate_keys: tuple[AlternateKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

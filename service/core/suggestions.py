@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from service.core.compare import convertible
 from service.core.composites import JOINT
 from service.core.naming import MEANING_OF, alike, naming, parts_of_name
-from service.core.records import Direction, Field, FieldType, Scalar, Table
+from service.core.records import Direction, Field, FieldType, KeyStatus, Scalar, Table
 from service.core.transforms.values import as_text
 
 Sample = Mapping[str, Sequence[Scalar]]
@@ -75,7 +75,8 @@ def propose(local: Table, integration: Table, local_sample: Sample, integration_
         chosen.append(names)
         taken[0].update(names.local_field.split(JOINT))
         taken[1].update(names.integration_field.split(JOINT))
-    keyed = _with_match_key(chosen, local_sample, integration_sample)
+    unique = {(one.local_field, one.integration_field) for one in chosen if _is_unique(one, local, integration)}
+    keyed = _with_match_key(chosen, local_sample, integration_sample, unique)
     return Proposal(tuple(keyed), _left(local, taken[0]), _left(integration, taken[1]))
 
 
@@ -230,12 +231,25 @@ def _plain(values: Sequence[Scalar]) -> set[str]:
     return {str(value).strip().casefold() for value in values if value not in (None, "")}
 
 
-def _with_match_key(chosen: Sequence[Suggestion], local: Sample, integration: Sample) -> list[Suggestion]:
-    """The same, the pair that tells best which records are the same with `match_key` 1."""
+def _is_unique(one: Suggestion, local: Table, integration: Table) -> bool:
+    """Whether a side keeps to it that no two records have the same value: an alternate key of one field."""
+    sides = ((local, one.local_field), (integration, one.integration_field))
+    return any(
+        key.fields == (field,) and key.status is KeyStatus.ACTIVE
+        for table, field in sides
+        for key in table.alternate_keys
+    )
+
+
+def _with_match_key(
+    chosen: Sequence[Suggestion], local: Sample, integration: Sample, unique: Container[tuple[str, str]]
+) -> list[Suggestion]:
+    """The same, the pair that tells best which records are the same with `match_key` 1: one that is `unique` above all,
+    then what its name says."""
     fitting = [
         (rank, index)
         for index, one in enumerate(chosen)
-        if (rank := _telling(one)) is not None
+        if (rank := -1 if (one.local_field, one.integration_field) in unique else _telling(one)) is not None
         and _tells_apart(local.get(one.local_field, ()))
         and _tells_apart(integration.get(one.integration_field, ()))
     ]

@@ -104,12 +104,24 @@ def _key_of(names: Sequence[str], item: Intent) -> str | None:
 
 
 def _find(task: Task, side: Side, selection: Selection, item: Intent) -> list[Record]:
-    """Records that hold what the insert wrote: in the match fields, or where the mapping has none, in all fields."""
+    """Records that hold what the insert wrote: in the match fields; or where the mapping has none, all of it, found by
+    an alternate key of the table, else by all fields."""
     known = _known_values(selection, item)
-    names = next(
-        (names for group in match_lines(task, side.other) if (names := _written(_names(group), known))),
-        None,
-    ) or [name for name, value in known.items() if value is not None]
+    groups = [_names(group) for group in match_lines(task, side.other)]
+    names = next((names for group in groups if (names := _written(group, known))), None)
+    if names:
+        return _holding(task, side, selection, known, names)
+    keys = task.mapping.side(side).alternate_keys
+    names = next((names for key in keys if (names := _written(key, known))), None)
+    if names:  # No two records have it; but the one that does may have been there before.
+        return [hit for hit in _holding(task, side, selection, known, names) if _is_ours(selection, item, hit)]
+    return _holding(task, side, selection, known, [name for name, value in known.items() if value is not None])
+
+
+def _holding(
+    task: Task, side: Side, selection: Selection, known: Mapping[str, Scalar], names: Sequence[str]
+) -> list[Record]:
+    """The records whose fields of these names hold what was written."""
     if not names:
         return []
     wanted = tuple(bare(known[name]) for name in names)

@@ -62,6 +62,11 @@ _FAILURES = {
         "The value for {field} refers to a record that does not exist in the destination.",
         "Synchronize the record that is referred to first, or correct the reference.",
     ),
+    "value_rejected.not_in_address": Words(
+        "A value cannot be part of an address",
+        "The value for {field} has one of the characters / < > * % & : \\ ? +, which a key in an address cannot have.",
+        "Correct the value in the source record, or map the reference to the lookup itself.",
+    ),
     "value_rejected.check": Words(
         "A value breaks a rule of the destination",
         "The destination refused the record because of its rule {constraint}.",
@@ -1234,6 +1239,15 @@ _CHECKS = {
         "Conditional updates of {table}",
         "{table} has no ETags: an edit that is made between our look at a record and our writing is overwritten.",
         "Ask whoever runs the application for ETags, or synchronize this table in one direction.",
+    ),
+    "alternate_keys": Words(
+        "Alternate keys of {table}", "Every alternate key of {table} is active, and is used where it fits."
+    ),
+    "alternate_keys.warn": Words(
+        "Alternate keys of {table}",
+        "These alternate keys of {table} are not active, and are not used: {keys}.",
+        "Wait until the application has made their indexes; one that failed has records with the same values, which"
+        " have to be corrected before the key is activated again.",
     ),
     "company": Words("Company", "The user of the connection sees these companies: {companies}."),
     "company.fail": Words(

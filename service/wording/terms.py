@@ -187,6 +187,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "delete": "a person: delete the partner too",
         "uncouple": "a person: uncouple",
     },
+    "keyStatus": {"active": "active", "building": "still being made, not used", "failed": "failed, not used"},
     "check": {"pass": "fine", "warn": "warning", "fail": "failed", "unknown": "not known"},
 }
 """By the name that a parameter of a sentence has for such a word, then by the word's code."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service.core.records import Field, FieldType, Option, Table
+from dataclasses import replace
+
+from service.core.records import AlternateKey, Field, FieldType, KeyStatus, Option, Table
 from service.core.suggestions import Proposal, Sample, propose
 
 TEXT, UUID, WHOLE, MOMENT = FieldType.STRING, FieldType.UUID, FieldType.INTEGER, FieldType.DATETIME
@@ -152,3 +154,14 @@ def test_options_that_have_nothing_in_common_speak_against_a_pair() -> None:
     assert pairs(propose(one, other, {}, {})) == {}
     [found] = propose(one, alike, {}, {}).suggestions
     assert (found.score, found.value_map) == (1.0, None)
+
+
+def test_what_an_application_keeps_unique_is_the_match_key() -> None:
+    """An alternate key that is active goes before a number, whose name alone says that it tells records apart."""
+    fields = (Field("number", TEXT), Field("badge", TEXT))
+    one = table("customer", *fields)
+    for status, expected in ((KeyStatus.ACTIVE, "badge"), (KeyStatus.BUILDING, "number")):
+        other = replace(table("account", *fields), alternate_keys=(AlternateKey("k", ("badge",), status),))
+        for pair in ((one, other), (other, one)):
+            found = propose(*pair, {}, {}).suggestions
+            assert [item.local_field for item in found if item.match_key] == [expected]

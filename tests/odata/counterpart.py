@@ -22,7 +22,7 @@ from itertools import pairwise
 from urllib.parse import quote, unquote
 
 from odatapy.data import Entity, ValueType
-from odatapy.edm.annotations import Constant, ConstantKind, PropertyValue, Record
+from odatapy.edm.annotations import Collection, Constant, ConstantKind, Path, PathKind, PropertyValue, Record
 from odatapy.edm.csdl import (
     CsdlAbstractEdmProvider,
     CsdlAnnotation,
@@ -44,6 +44,7 @@ from odatapy.server import OData
 from odatapy.server.adapters import ODataWSGIApp
 from odatapy.server.inmemory import InMemoryDataStore, InMemoryProcessor
 from odatapy.server.processor import CustomETagSupport
+from odatapy.server.uri import parser as uri_parser
 
 ROOTS = {"odata": "/service", "dataverse": "/api/data/v9.2", "businessCentral": "/v2.0/tenant/production/api/v2.0"}
 COMPANY = "0f1e2d3c-0000-4000-8000-00000000c0de"
@@ -56,13 +57,32 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Model(CsdlAbstractEdmProvider):
     """The tables of the configuration as one schema."""
 
-    def __init__(self, tables):
+    def __init__(self, tables, shape):
         self.tables = tables
+        vocabulary = "OData.Community.Keys.V1" if shape == "dataverse" else "Org.OData.Core.V1"
+        self.term = f"{vocabulary}.AlternateKey"
+
+    def _alternate_keys(self, table):
+        """The alternate keys of a table, as services say them."""
+        if not table.get("alternates"):
+            return []
+        keys = [
+            Collection(
+                [Record(None, [PropertyValue("Name", Path(name, PathKind.PropertyPath))]) for name in one["fields"]]
+            )
+            for one in table["alternates"]
+        ]
+        return [
+            CsdlAnnotation(
+                term=f"{self.term}s", value=Collection([Record(self.term, [PropertyValue("Key", key)]) for key in keys])
+            )
+        ]
 
     def get_schemas(self):
         types = [
             CsdlEntityType(
                 name=table["type"],
+                annotations=self._alternate_keys(table),
                 key=[CsdlPropertyRef(name=name) for name in key_names(table)],
                 properties=[self._property(*field) for field in table["fields"].items()],
                 navigation_properties=[
@@ -204,6 +224,8 @@ class Processor(InMemoryProcessor):
             if "joined" in facets:
                 parts = [str(entity.get_value(part) or "") for part in facets["joined"]]
                 set_value(entity, field, " ".join(filter(None, parts)), facets["type"])
+            if facets.get("capitals") and entity.get_value(field) is not None:
+                set_value(entity, field, entity.get_value(field).upper(), facets["type"])
             if "members" in facets and isinstance(entity.get_value(field), int):
                 set_value(entity, field, facets["members"][entity.get_value(field)], facets["type"])
         if table.get("stamp"):
@@ -227,12 +249,16 @@ class Processor(InMemoryProcessor):
         if not self.upserts(name) or request.if_match or self.looked_up(part.entity_set, part) is not None:
             super().update_entity(request, response, uri_info, request_ct, response_ct)
             return
-        self.asked.address = self._keys_of(part.entity_set.entity_type, part)
+        said, self.asked.address = part.key_predicates, self._keys_of(part.entity_set.entity_type, part)
         part.key_predicates, part.typed_keys = [], {}
         try:
             self.create_entity(request, response, uri_info, request_ct, response_ct)
         finally:
             self.asked.address = {}
+        if self.config.get("silent"):
+            response.set_status(HttpStatusCode.NO_CONTENT)
+            response.body = b""
+            response.set_header("OData-EntityId", f"{name}({','.join('='.join(pair) for pair in said)})")
 
     def upserts(self, name):
         return self.config["shape"] == "dataverse" or self.tables[name].get("upsertable", False)
@@ -243,7 +269,16 @@ class Processor(InMemoryProcessor):
         except ODataApplicationException:
             return None
 
+    def _related(self, owner_set, owner_key, owner, nav):
+        source, target = self.tables[owner_set.name].get("lookups", {}).get(nav.name, (None, None))
+        if source is None:
+            return super()._related(owner_set, owner_key, owner, nav)
+        found = self.store.by_key[target].get(owner.get_value(source))
+        return [] if found is None else [found]
+
     def _check_preconditions(self, request, entity_set, entity):
+        if self.config["shape"] == "dataverse" and not request.if_match and not request.if_none_match:
+            return
         if self.config["shape"] == "dataverse" and entity is not None and (request.if_none_match or "").strip() == "*":
             said = self.config.get("said") or "A record with matching key values already exists."
             raise ODataApplicationException(said, HttpStatusCode.PRECONDITION_FAILED, code="")
@@ -317,14 +352,36 @@ class Processor(InMemoryProcessor):
                     known = ("systemusers", "teams") if target == "owners" else (target,)
                     if where != "None" and where.strip("/").partition("(")[0] not in known:
                         raise ODataApplicationException(f"{nav} leads to {known}.", HttpStatusCode.BAD_REQUEST)
-                    key = None if where == "None" else uuid.UUID(where[-37:-1])
+                    key = None if where == "None" else self.led_to(target, where)
                     if key is not None and not any(key in self.store.by_key.get(one, {}) for one in known):
                         said = f"{self.tables[target]['type']} With Id = {key} Does Not Exist"
                         raise ODataApplicationException(said, HttpStatusCode.NOT_FOUND, code="0x80040217")
                     bound[source] = key
         return bound
 
+    def led_to(self, name, where):
+        """The key of the record at an address: its own, or an alternate one."""
+        named = re.findall(r"(\w+)='((?:[^']|'')*)'", unquote(where.partition("(")[2]))
+        if not named:
+            return uuid.UUID(where[-37:-1])
+        wanted = {field: text.replace("''", "'") for field, text in named}
+        if wanted.keys() not in alternates(self.tables[name]):
+            raise ODataApplicationException("The key in the request URI is not valid.", HttpStatusCode.BAD_REQUEST)
+        found = self.with_values(name, wanted)
+        if found is None:
+            said = f"A record with the specified key values does not exist in {self.tables[name]['type']} entity"
+            raise ODataApplicationException(said, HttpStatusCode.NOT_FOUND, code="0x80060891")
+        return identity(self.tables[name], found)
+
+    def with_values(self, name, wanted):
+        entities = self.store.entities(name)
+        return next((one for one in entities if all(one.get_value(k) == v for k, v in wanted.items())), None)
+
     def _check_rules(self, name, existing, incoming):
+        for fields in alternates(self.tables[name]):
+            values = {field: _after(existing, incoming, field) for field in fields}
+            if None not in values.values() and self.with_values(name, values) not in (None, existing):
+                raise self._taken(next(iter(fields)), next(iter(values.values())))
         for field in self.tables[name].get("unique", ()):
             value = incoming.get_value(field)
             others = self.store.entities(name) if value is not None else ()
@@ -348,6 +405,11 @@ class Processor(InMemoryProcessor):
     def _find_by_key(self, entity_set, part):
         said = self._keys_of(entity_set.entity_type, part)
         names = key_names(self.tables[entity_set.name])
+        if set(said) != set(names):
+            found = self.with_values(entity_set.name, said)
+            if found is None:
+                raise ODataApplicationException("The record does not exist.", HttpStatusCode.NOT_FOUND)
+            return found
         key = tuple(said[name] for name in names) if len(names) > 1 else next(iter(said.values()))
         found = self.store.by_key[entity_set.name].get(key)
         if found is None:
@@ -400,6 +462,35 @@ def set_value(entity, field, value, kind):
     entity.set_property(field, value, ValueType.PRIMITIVE, f"Edm.{kind}")
 
 
+def alternates(table):
+    """The alternate keys that can be used by now, each as the set of its fields."""
+    return [set(one["fields"]) for one in table.get("alternates", ()) if one.get("status", "Active") == "Active"]
+
+
+def _after(existing, incoming, field):
+    """The value of a field after an update, or of a new record."""
+    given = incoming.get_property(field)
+    return existing.get_value(field) if given is None else given.value
+
+
+def takes_alternate_keys(tables):
+    """odatapy knows no alternate keys: addresses may have them from now on."""
+    known = {f"Shape.{table['type']}": table for table in tables.values()}
+    own = uri_parser.Parser._parse_keys
+
+    def parse(parser, predicate, entity_type, aliases):
+        name = entity_type.full_qualified_name.fqn
+        pairs = [part.partition("=") for part in uri_parser._split_top_level(predicate, ",")]
+        named = {field.strip(): text.strip() for field, equals, text in pairs if equals}
+        if name not in known or named.keys() not in alternates(known[name]):
+            return own(parser, predicate, entity_type, aliases)
+        kinds = {field: f"Edm.{known[name]['fields'][field]['type']}" for field in named}
+        typed = {field: parser._typed_literal(text, kinds[field], "a key") for field, text in named.items()}
+        return list(named.items()), typed
+
+    uri_parser.Parser._parse_keys = parse
+
+
 def key_names(table):
     return _as_list(table["key"])
 
@@ -444,8 +535,9 @@ class Application:
             for name, facets in table["fields"].items():
                 if "members" in facets:
                     facets["type"] = f"Shape.{table['type']}_{name}"
+        takes_alternate_keys(config["tables"])
         odata = OData.new_instance()
-        metadata = odata.create_service_metadata(Model(config["tables"]))
+        metadata = odata.create_service_metadata(Model(config["tables"], config["shape"]))
         handler = odata.create_handler(metadata)
         self.processor = Processor(config)
         self.store = self.processor.store
@@ -494,6 +586,12 @@ class Application:
     def do_company(self, customer):
         """The number that a customer has as a contact."""
         return self.store.companies[uuid.UUID(customer)]
+
+    def do_index(self, table, key, status):
+        """Dataverse is done with the index of an alternate key, or is not."""
+        for one in self.config["tables"][table]["alternates"]:
+            if one["name"] == key:
+                one["status"] = status
 
     def do_meddle(self, table):
         """Somebody edits the newest record."""
@@ -597,6 +695,19 @@ class Application:
 
     def definitions(self, tail):
         """What Dataverse tells of its tables besides $metadata: their names, keys and choices."""
+        if "/Keys" in tail:
+            name = re.search(r"LogicalName='(\w+)'", tail)[1]
+            table = next(table for table in self.config["tables"].values() if table["type"] == name)
+            return [
+                {
+                    "LogicalName": one["name"],
+                    "SchemaName": one["name"],
+                    "KeyAttributes": [re.sub(r"^_(\w+)_value$", r"\1", field) for field in one["fields"]],
+                    "EntityKeyIndexStatus": one.get("status", "Active"),
+                    "MetadataId": COMPANY,
+                }
+                for one in table.get("alternates", ())
+            ]
         if "/Attributes" in tail:
             name = re.search(r"LogicalName='(\w+)'", tail)[1]
             table = next(table for table in self.config["tables"].values() if table["type"] == name)
@@ -607,7 +718,13 @@ class Application:
                 if "options" in facets and kind and facets.get("choice", "Picklist") == kind[1]
             ]
         return [
-            {"LogicalName": table["type"], "EntitySetName": name, "PrimaryIdAttribute": table["key"]}
+            {
+                "LogicalName": table["type"],
+                "SchemaName": table["type"],
+                "EntitySetName": name,
+                "PrimaryIdAttribute": table["key"],
+                "MetadataId": COMPANY,
+            }
             for name, table in self.config["tables"].items()
             if f"'{table['type']}'" in tail
         ]

@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from azure.core.credentials import TokenCredential
 from PowerPlatform.Dataverse.client import DataverseClient
+from PowerPlatform.Dataverse.models.upsert import UpsertItem
 
 Token = namedtuple("Token", "token expires_on")
 
@@ -47,6 +48,14 @@ def main():
         client.records.update("account", keys, {"address1_city": "Tromsø"})
         many = [client.records.retrieve("account", one, select=["name", "address1_city"]) for one in keys]
         said["many"] = [[one["name"], one["address1_city"]] for one in many]
+        item = UpsertItem(alternate_key={"accountnumber": "U1"}, record={"name": "by its number"})
+        client.records.upsert("account", [item])
+        item = UpsertItem(alternate_key={"accountnumber": "U1"}, record={"address1_city": "Oslo"})
+        client.records.upsert("account", [item])
+        [one] = client.records.list("account", filter="accountnumber eq 'U1'", select=[*columns, "address1_city"])
+        said["upserted"] = [one["name"], one["address1_city"]]
+        keys = client.tables.get_alternate_keys("account")
+        said["keys"] = [[one.schema_name, one.key_attributes, one.status] for one in keys]
         client.records.delete("account", key)
         said["deleted"] = client.records.retrieve("account", key, select=["name"])
     print(json.dumps(said))

@@ -10,13 +10,14 @@ import pytest
 from service.connectors.base import SettingsRefused
 from service.connectors.http import Answer
 from service.connectors.odata import BusinessCentralConnector, DataverseConnector, ODataConnector
+from service.connectors.odata.alternates import from_metadata
 from service.connectors.odata.batch import _read_json, _read_multipart
 from service.connectors.odata.failures import Context, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, read_metadata
 from service.connectors.odata.tables import entity_set
 from service.connectors.odata.values import key_segment, literal, payload, reader
 from service.core.failures import SideFailed
-from service.core.records import FieldType
+from service.core.records import FieldType, KeyStatus
 
 XML = b"""<?xml version="1.0" encoding="utf-8"?>
 <edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
@@ -113,6 +114,80 @@ def test_tables_of_a_document(document: bytes) -> None:
         entity_set(schema, "nothing", lookups=True, generated_guids=True)
 
 
+_ALTERNATE = b"""<Schema Namespace="N" Alias="Self" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+<EntityType Name="base"><Key><PropertyRef Name="id"/></Key><Property Name="id" Type="Edm.Guid" Nullable="false"/>
+  <Property Name="old" Type="Edm.String"/>
+  <Annotation Term="OData.Community.Keys.V1.AlternateKeys"><Collection><Record>
+    <PropertyValue Property="Key"><Collection><Record><PropertyValue Property="Alias" String="old"/>
+    <PropertyValue Property="Name" PropertyPath="old"/></Record>
+  </Collection></PropertyValue></Record></Collection></Annotation></EntityType>
+<EntityType Name="one" BaseType="Self.base"><Property Name="a" Type="Edm.String"/><Property Name="b" Type="Edm.Int32"/>
+  <Property Name="tags" Type="Collection(Edm.String)"/></EntityType>
+<Annotations Target="Self.one"><Annotation Term="Org.OData.Core.V1.AlternateKeys"><Collection>
+  <Record><PropertyValue Property="Key"><Collection>
+    <Record><PropertyValue Property="Name"><PropertyPath>a</PropertyPath></PropertyValue></Record>
+    <Record><PropertyValue Property="Name" PropertyPath="b"/></Record></Collection></PropertyValue></Record>
+  <Record><PropertyValue Property="Key"><Collection>
+    <Record><PropertyValue Property="Alias" String="other"/><PropertyValue Property="Name" PropertyPath="a"/></Record>
+  </Collection></PropertyValue></Record>
+  <Record><PropertyValue Property="Key"><Collection>
+    <Record><PropertyValue Property="Name" PropertyPath="a/inner"/></Record></Collection></PropertyValue></Record>
+  <Record><PropertyValue Property="Key"><Collection>
+    <Record><PropertyValue Property="Name" PropertyPath="gone"/></Record></Collection></PropertyValue></Record>
+</Collection></Annotation></Annotations>
+<EntityContainer Name="C"><EntitySet Name="ones" EntityType="Self.one"><Annotation
+  Term="Org.OData.Capabilities.V1.UpdateRestrictions"><Record>
+  <PropertyValue Property="Upsertable" Bool="true"/></Record></Annotation></EntitySet></EntityContainer></Schema>"""
+
+_ALTERNATE_JSON = {
+    "$Version": "4.01",
+    "$EntityContainer": "N.C",
+    "N": {
+        "base": {
+            "$Kind": "EntityType",
+            "$Key": ["id"],
+            "id": {"$Type": "Edm.Guid"},
+            "old": {"$Nullable": True},
+            "@OData.Community.Keys.V1.AlternateKeys": [{"Key": [{"Name": "old", "Alias": "old"}]}],
+        },
+        "one": {
+            "$Kind": "EntityType",
+            "$BaseType": "N.base",
+            "a": {"$Nullable": True},
+            "b": {"$Type": "Edm.Int32", "$Nullable": True},
+            "@Org.OData.Core.V1.AlternateKeys": [
+                {"Key": [{"Name": "a"}, {"Name": "b"}]},
+                {"Key": [{"Name": "a", "Alias": "other"}]},
+                {"Key": "nonsense"},
+                {"Key": [{"Name": "gone"}]},
+            ],
+        },
+        "C": {
+            "$Kind": "EntityContainer",
+            "ones": {
+                "$Collection": True,
+                "$Type": "N.one",
+                "@Org.OData.Capabilities.V1.UpdateRestrictions": {"Upsertable": True},
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("document", [_ALTERNATE, orjson.dumps(_ALTERNATE_JSON)], ids=["xml", "json"])
+def test_alternate_keys_and_upserts_are_annotated(document: bytes) -> None:
+    """Those of a type and of what it inherits from; not those by another word, by a path, or of no field."""
+    schema = read_metadata(document, "")
+    table = entity_set(schema, "ones", lookups=False, generated_guids=False)
+    keys = from_metadata(table, schema.alternate_keys("ones"))
+    assert {(key.name, key.fields, key.status) for key in keys} == {
+        ("old", ("old",), KeyStatus.ACTIVE),
+        ("a,b", ("a", "b"), KeyStatus.ACTIVE),
+    }
+    assert table.upsertable
+    assert schema.alternate_keys("nothing") == []
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -203,6 +278,17 @@ def test_what_cannot_be_a_key_or_a_number() -> None:
         (500, "", "The user does not have the required permission.", "read", "permission_denied", None),
         (405, "", "", "insert", "permission_denied", None),
         (404, "", "Resource not found", "update", "partner_deleted", None),
+        (404, "", "account With Id = 1 Does Not Exist", "update", "partner_deleted", None),
+        (404, "0x80040217", "contact With Id = 72 Does Not Exist", "update", "value_rejected", "foreign_key"),
+        (
+            404,
+            "0x80060891",
+            "A record with the specified key values does not exist in account entity",
+            "insert",
+            "value_rejected",
+            "foreign_key",
+        ),
+        (404, "", "account With Id = 72 Does Not Exist", "delete", "partner_deleted", None),
         (410, "", "", "delete", "partner_deleted", None),
         (423, "", "", "update", "record_locked", None),
         (500, "", "Generic SQL error: timeout expired", "update", "record_locked", None),

@@ -23,6 +23,10 @@ def test_microsofts_client_works_with_the_counterpart(tmp_path: Path) -> None:
     config["users"] = {"nobody": {"password": "x"}}
     described = tables("dataverse")
     described["accounts"]["type"] = "account"
+    described["accounts"]["alternates"] = [
+        {"name": "account_number", "fields": ["accountnumber"]},
+        {"name": "account_place", "fields": ["address1_city", "name"], "status": "Pending"},
+    ]
     with counterpart("dataverse", described, **config) as service:
         program = programs("dataverse-client", "PowerPlatform-Dataverse-Client==1.1.0") / "python"
         done = subprocess.run(
@@ -42,4 +46,9 @@ def test_microsofts_client_works_with_the_counterpart(tmp_path: Path) -> None:
     assert said["listed"] == ["A2", "A3", "A4"]
     assert said["batch"] == [201, 204, 412]  # Dataverse itself says 204 to the first, for want of a Prefer.
     assert said["many"] == [[f"many {number}", "Tromsø"] for number in range(3)]  # By its bulk messages.
+    assert said["upserted"] == ["by its number", "Oslo"]  # Made by an alternate key, and found by it again.
+    assert said["keys"] == [
+        ["account_number", ["accountnumber"], "Active"],
+        ["account_place", ["address1_city", "name"], "Pending"],
+    ]
     assert said["deleted"] is None

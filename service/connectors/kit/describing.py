@@ -27,6 +27,7 @@ class Describing(Part):
         assert table.modified_on == self.traits.modified_on
         assert table.generates_keys is not self.traits.chosen_keys
         assert all(name == field.name for name, field in table.fields.items())
+        assert all(one.fields and set(one.fields) <= table.fields.keys() for one in table.alternate_keys)
         assert table.fields[self.traits.key].type is self.traits.key_type
         assert table.fields[self.traits.modified_on].type is FieldType.DATETIME
         for word, declared in self.traits.fields.items():

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from service.connectors.odata import keys
-from service.connectors.odata.keys import sources
+from service.connectors.odata.alternates import is_addressable
+from service.connectors.odata.keys import sources, through_segment
 from service.connectors.odata.plan import BLANK_GUID, Plan
 from service.connectors.odata.tables import Property
 from service.connectors.odata.values import OutOfRange, key_segment, payload
@@ -63,10 +64,11 @@ def _put(plan: Plan, members: dict[str, Any], property: Property, value: Scalar)
     elif property.bind is None:
         members[property.source] = payload(value, property.edm, property.field.scale)
     elif value is None:
-        members[f"{property.field.name}@odata.bind"] = None
+        members[f"{property.through or property.field.name}@odata.bind"] = None
     else:
-        place = plan.service.place(property.bind)
-        members[f"{property.field.name}@odata.bind"] = f"/{place}{key_segment(str(value), property.edm)}"
+        place, through = plan.service.place(property.bind), property.through
+        end = through_segment(str(value), property) if through else key_segment(str(value), property.edm)
+        members[f"{through or property.field.name}@odata.bind"] = f"/{place}{end}"
 
 
 def _misfit(property: Property, value: Scalar) -> Failure | None:
@@ -77,6 +79,8 @@ def _misfit(property: Property, value: Scalar) -> Failure | None:
     if field.type is FieldType.STRING and field.length is not None and len(str(value)) > field.length:
         params = {"field": field.name, "length": len(str(value)), "maximum": field.length}
         return Failure("value_too_long", params, (field.name,))
+    if property.through is not None and not is_addressable(str(value)):
+        return _rejected(property, "not_in_address")
     if field.options and not is_option(value, field):
         return not_an_option(value, field)
     return None

@@ -107,6 +107,7 @@ def _table(service: Service, plan: Callable[[Selection], Plan], selection: Selec
         yield Check("read_access", "fail", "administrator", {**params, "code": failed.failure.code})
         return
     yield Check("read_access", "pass", "none", params)
+    yield from service.dialect.table_checks(prepared.table)
     guarded = all(etag_of(row) is not None for row in rows)
     yield Check("conditional_updates", "pass" if guarded else "warn", "administrator", params)
     records = prepared.records(rows, filtered=False)

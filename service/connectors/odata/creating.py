@@ -8,13 +8,17 @@ in a body, and a record that is there already is a 412, in whatever language the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from service.connectors.odata.alternates import active, is_addressable
 from service.connectors.odata.batch import Reply, Request, said_of
 from service.connectors.odata.bodies import body_of
 from service.connectors.odata.keys import named_segment, segment
 from service.connectors.odata.plan import Plan
+from service.connectors.odata.read import find
+from service.connectors.odata.tables import Property
 from service.core.failures import Failure
 from service.core.records import Scalar
 
@@ -42,16 +46,29 @@ def target_of(plan: Plan, values: Mapping[str, Scalar]) -> Target | None:
     """The address under which a record with these values is created; None where it is created by a POST."""
     if not plan.service.upserts(plan.table) or (plan.service.dialect.multiple and _ELASTIC in plan.table.properties):
         return None
-    parts = plan.own_key.parts or (plan.own_key,)
-    names = tuple(part.field.name for part in parts)
-    if any(part.field.read_only for part in parts) or any(values.get(name) in (None, "") for name in names):
-        return None
-    texts = [str(values[name]) for name in names]
+    own = plan.own_key.parts or (plan.own_key,)
+    texts = None if any(part.field.read_only for part in own) else _texts(own, values)
+    if texts is not None:
+        single = not plan.own_key.parts
+        return _target(plan, own, lambda: segment(texts[0], plan.own_key) if single else named_segment(texts, own))
+    for parts in active(plan.table, plan.table.table.alternate_keys):
+        found = _texts(parts, values)
+        if found is not None and all(map(is_addressable, found)):
+            return _target(plan, parts, partial(named_segment, found, parts))
+    return None
+
+
+def _texts(parts: Sequence[Property], values: Mapping[str, Scalar]) -> list[str] | None:
+    """The values of a key; None where one is missing."""
+    found = [values.get(part.field.name) for part in parts]
+    return None if any(value in (None, "") for value in found) else [str(value) for value in found]
+
+
+def _target(plan: Plan, parts: Sequence[Property], end: Callable[[], str]) -> Target | None:
     try:
-        end = named_segment(texts, parts) if plan.own_key.parts else segment(texts[0], plan.own_key)
+        return Target(plan.place + end(), tuple(part.field.name for part in parts))
     except ValueError:
-        return None  # What is no key of this table is refused with the field's name, by the rest of the way.
-    return Target(plan.place + end, names)
+        return None  # What is no value of its property is refused with the field's name, by the rest of the way.
 
 
 def created_at(plan: Plan, target: Target, values: Mapping[str, Scalar]) -> Request:
@@ -59,6 +76,18 @@ def created_at(plan: Plan, target: Target, values: Mapping[str, Scalar]) -> Requ
     body = body_of(plan, {name: value for name, value in values.items() if name not in target.fields}, new=True)
     assert isinstance(body, bytes)  # The same values have been a body before, of a POST.
     return Request("PATCH", target.address, {"If-None-Match": "*", "Prefer": PREFER}, body)
+
+
+def created_keys(plan: Plan, targets: Mapping[int, Target], given: Sequence[Mapping[str, Scalar]]) -> dict[int, str]:
+    """The keys of records that were created by an alternate key, and of which the service said nothing more."""
+    found: dict[int, str] = {}
+    for fields in {target.fields for target in targets.values()}:
+        places = [place for place, target in targets.items() if target.fields == fields]
+        wanted = {place: tuple(given[place][name] for name in fields) for place in places}
+        at = [plan.selection.fields.index(name) for name in fields]
+        keys = {tuple(record.values[one] for one in at): record.key for record in find(plan, fields, wanted.values())}
+        found |= {place: keys[values] for place, values in wanted.items() if values in keys}
+    return found
 
 
 def is_unknown(plan: Plan, reply: Reply) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from service.connectors.base import Changes, Check, Deletion, Insert, Result, Update
+from service.connectors.odata.alternates import from_definitions
 from service.connectors.odata.connector import ODataConnector
 from service.connectors.odata.dialect import NEW_KEYS, Ask, Dialect, Gather
 from service.connectors.odata.entra import ENTRA_SETTINGS, EntraDialect
@@ -16,7 +17,7 @@ from service.connectors.odata.options import option_sets
 from service.connectors.odata.settings import SETTINGS
 from service.connectors.odata.tables import EntitySet
 from service.core.failures import Failure
-from service.core.records import Option, Page, Record, Scalar, Selection, Stamp, Table
+from service.core.records import AlternateKey, KeyStatus, Option, Page, Record, Scalar, Selection, Stamp, Table
 
 _API = "/api/data/v9.2/"
 _CURRENCIES, _CURRENCY = "transactioncurrencies", "transactioncurrencyid"
@@ -88,12 +89,24 @@ class DataverseDialect(EntraDialect):
             )
         }
 
+    def alternate_keys(self, table: EntitySet, ask: Ask) -> tuple[AlternateKey, ...] | None:
+        """The metadata has them whether or not their indexes are made; this has the state of each."""
+        wanted = "Keys?$select=LogicalName,KeyAttributes,EntityKeyIndexStatus"
+        return from_definitions(table, ask(f"EntityDefinitions(LogicalName='{table.type_name}')/{wanted}"))
+
     def link(self, service_url: str, table: str, key: str, company: str | None) -> str | None:  # noqa: ARG002
         parts = urlsplit(service_url)
         return f"{parts.scheme}://{parts.netloc}/main.aspx?pagetype=entityrecord&etn={_logical_name(table)}&id={key}"
 
     def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
         return list(_checks(ask, tables))
+
+    def table_checks(self, table: EntitySet) -> Sequence[Check]:
+        """Whether every alternate key is one by now; nothing of a table without any."""
+        keys = table.table.alternate_keys
+        late = [f"{key.name} ({', '.join(key.fields)})" for key in keys if key.status is not KeyStatus.ACTIVE]
+        params = {"table": table.name, "keys": late}
+        return [Check("alternate_keys", "warn" if late else "pass", "administrator", params)] if keys else []
 
 
 def _logical_name(table: str) -> str:

@@ -10,7 +10,7 @@ from service.connectors.base import Check
 from service.connectors.http import Auth
 from service.connectors.odata.tables import EntitySet, Property
 from service.core.failures import Failure
-from service.core.records import Option, Scalar, Selection, Stamp
+from service.core.records import AlternateKey, Option, Scalar, Selection, Stamp
 
 Ask: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Gets the JSON object at a target of the service. Raises SideFailed, and Refused where the service refuses."""
@@ -96,6 +96,10 @@ class Dialect:
         """Options of fields, by property, that the metadata does not tell."""
         return {}
 
+    def alternate_keys(self, table: EntitySet, ask: Ask) -> tuple[AlternateKey, ...] | None:  # noqa: ARG002
+        """The alternate keys of a table where the dialect knows more of them than the metadata does; else None."""
+        return None
+
     def completed(self, rows: Rows, made: Collection[Property], gather: Gather) -> Rows:  # noqa: ARG002
         """Rows with the values that the dialect makes."""
         return rows
@@ -142,6 +146,10 @@ class Dialect:
 
     def checks(self, ask: Ask, gather: Gather, tables: Sequence[Selection]) -> Sequence[Check]:  # noqa: ARG002
         """The setup checks that only this dialect can make."""
+        return []
+
+    def table_checks(self, table: EntitySet) -> Sequence[Check]:  # noqa: ARG002
+        """The checks of one table that only this dialect can make."""
         return []
 
 

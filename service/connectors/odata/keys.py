@@ -73,6 +73,12 @@ def named_segment(values: Sequence[str], parts: Sequence[Property]) -> str:
     return "(" + ",".join(f"{name}={quote(value, safe=_IN_ADDRESS)}" for name, value in literals) + ")"
 
 
+def through_segment(value: str, lookup: Property) -> str:
+    """The address of what a lookup leads to, by the alternate key that it goes by. Raises ValueError."""
+    name = lookup.source.rpartition("/")[2]
+    return f"({name}={quote(literal(value, lookup.edm), safe=_IN_ADDRESS)})"
+
+
 _IN_ADDRESS = "-._~!$'()*:@"
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import orjson
 
+from service.connectors.odata.annotations import ALTERNATE_KEYS, json_terms, xml_terms
 from service.connectors.odata.options import member
 from service.core.records import Option
 
@@ -49,6 +50,7 @@ class RawType:
     key: tuple[str, ...]
     properties: tuple[RawProperty, ...]
     navigations: tuple[RawNavigation, ...]
+    alternate_keys: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class Schema:
 
     def navigations(self, type_name: str) -> list[RawNavigation]:
         return [one for type in self._line(type_name) for one in type.navigations]
+
+    def alternate_keys(self, set_name: str) -> list[tuple[str, ...]]:
+        """The names of the properties of each alternate key, as annotated."""
+        found = self.sets.get(set_name)
+        if found is None:
+            return []
+        own: tuple[tuple[str, ...], ...] = found.terms.get(ALTERNATE_KEYS, ())
+        inherited = (key for type in self._line(found.type) for key in type.alternate_keys)
+        return list(dict.fromkeys([*own, *inherited]))
 
     def key(self, type_name: str) -> tuple[str, ...]:
         return next((type.key for type in self._line(type_name) if type.key), ())
@@ -140,14 +151,14 @@ def _read_xml(text: bytes) -> Schema:
 def _xml_members(item: ElementTree.Element) -> tuple[Option, ...]:
     if item.get("IsFlags") == "true":
         return ()
-    return tuple(member(one.get("Name", ""), _caption(_terms(one))) for one in _all(item, "Member"))
+    return tuple(member(one.get("Name", ""), _caption(xml_terms(one))) for one in _all(item, "Member"))
 
 
 def _json_members(item: Mapping[str, Any]) -> tuple[Option, ...]:
     if item.get("$IsFlags"):
         return ()
     names = [name for name in item if "$" not in name and "@" not in name]
-    return tuple(member(name, _caption(_json_terms(item, name))) for name in names)
+    return tuple(member(name, _caption(json_terms(item, name))) for name in names)
 
 
 def _caption(terms: Mapping[str, Any]) -> Any:
@@ -176,27 +187,8 @@ def _annotations(schemas: list[ElementTree.Element], aliases: Mapping[str, str])
     for group in (one for schema in schemas for one in _all(schema, "Annotations")):
         path = group.get("Target", "")
         head, slash, tail = path.partition("/")
-        found.setdefault(_full(head, aliases) + slash + tail, {}).update(_terms(group))
+        found.setdefault(_full(head, aliases) + slash + tail, {}).update(xml_terms(group))
     return found
-
-
-def _terms(item: ElementTree.Element) -> dict[str, Any]:
-    """Annotations inside an element, by the last part of their term. One without a value is true; one that is a record
-    is what its properties say, as far as they are truth values."""
-    terms: dict[str, Any] = {}
-    for one in _all(item, "Annotation"):
-        text = one.get("String")
-        value: Any = text if text is not None else one.get("Bool", "true") == "true"
-        enum = one.get("EnumMember") or next((member.text for member in _all(one, "EnumMember")), None)
-        record = next(iter(_all(one, "Record")), None)
-        if record is not None:
-            value = {
-                line.get("Property", ""): line.get("Bool") == "true"
-                for line in _all(record, "PropertyValue")
-                if line.get("Bool") is not None
-            }
-        terms[one.get("Term", "").rpartition(".")[2]] = enum or value
-    return terms
 
 
 def _xml_type(
@@ -210,7 +202,7 @@ def _xml_type(
             one.get("Nullable", "true") != "false",
             {facet: int(number) for facet in _NUMBERS if (number := one.get(facet, "")).isdigit()},
             one.get("DefaultValue") is not None,
-            {**notes.get(f"{name}/{one.get('Name')}", {}), **_terms(one)},
+            {**notes.get(f"{name}/{one.get('Name')}", {}), **xml_terms(one)},
         )
         for one in _all(item, "Property")
     ]
@@ -224,14 +216,15 @@ def _xml_type(
         if not one.get("Type", "").startswith("Collection(")
     ]
     key = tuple(reference.get("Name", "") for part in _all(item, "Key") for reference in _all(part, "PropertyRef"))
-    return RawType(name, base and _full(base, aliases), key, tuple(properties), tuple(navigations))
+    alternate = {**notes.get(name, {}), **xml_terms(item)}.get(ALTERNATE_KEYS, ())
+    return RawType(name, base and _full(base, aliases), key, tuple(properties), tuple(navigations), alternate)
 
 
 def _xml_set(
     item: ElementTree.Element, container: str, aliases: Mapping[str, str], notes: Mapping[str, Mapping[str, Any]]
 ) -> RawSet:
     bindings = {one.get("Path", ""): one.get("Target", "") for one in _all(item, "NavigationPropertyBinding")}
-    terms = {**notes.get(f"{container}/{item.get('Name')}", {}), **_terms(item)}
+    terms = {**notes.get(f"{container}/{item.get('Name')}", {}), **xml_terms(item)}
     return RawSet(item.get("Name", ""), _full(item.get("EntityType", ""), aliases), bindings, terms)
 
 
@@ -270,11 +263,6 @@ def _members(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: one for name, one in item.items() if isinstance(one, dict) and name[0] not in "$@"}
 
 
-def _json_terms(item: Mapping[str, Any], of: str = "") -> dict[str, Any]:
-    """Annotations of an object, or of one of its members."""
-    return {name.rpartition(".")[2]: value for name, value in item.items() if name.startswith(f"{of}@")}
-
-
 def _json_type(item: Mapping[str, Any], name: str, aliases: Mapping[str, str]) -> RawType:
     properties, navigations = [], []
     for label, one in _members(item).items():
@@ -287,16 +275,17 @@ def _json_type(item: Mapping[str, Any], name: str, aliases: Mapping[str, str]) -
         facets = {facet: one["$" + facet] for facet in _NUMBERS if isinstance(one.get("$" + facet), int)}
         typed = f"Collection({type_name})" if one.get("$Collection") else type_name
         nullable = bool(one.get("$Nullable", False))
-        properties.append(RawProperty(label, typed, nullable, facets, "$DefaultValue" in one, _json_terms(one)))
+        properties.append(RawProperty(label, typed, nullable, facets, "$DefaultValue" in one, json_terms(one)))
     base = item.get("$BaseType")
     key = tuple(part for part in item.get("$Key", ()) if isinstance(part, str))
-    return RawType(name, base and _full(str(base), aliases), key, tuple(properties), tuple(navigations))
+    alternate = json_terms(item).get(ALTERNATE_KEYS, ())
+    return RawType(name, base and _full(str(base), aliases), key, tuple(properties), tuple(navigations), alternate)
 
 
 def _json_sets(container: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, RawSet]:
     return {
         name: RawSet(
-            name, _full(str(one.get("$Type", "")), aliases), one.get("$NavigationPropertyBinding", {}), _json_terms(one)
+            name, _full(str(one.get("$Type", "")), aliases), one.get("$NavigationPropertyBinding", {}), json_terms(one)
         )
         for name, one in _members(container).items()
         if one.get("$Collection")

@@ -11,13 +11,14 @@ from typing import Any
 import orjson
 
 from service.connectors.http import Answer, HttpClient, Reach, Timeouts, encode_query, shared
+from service.connectors.odata.alternates import from_metadata, with_lookups_by_key
 from service.connectors.odata.dialect import Dialect
 from service.connectors.odata.failures import Context, Refused, Said, failure_of
 from service.connectors.odata.metadata import NoMetadata, Schema, read_metadata
 from service.connectors.odata.settings import Settings
 from service.connectors.odata.tables import EntitySet, entity_set, with_keys_of_its_own, with_options
 from service.core.failures import Failure, SideFailed
-from service.core.records import Option
+from service.core.records import AlternateKey, Option
 
 METADATA_LIFE = 300.0
 """Seconds that a service's metadata is used for: it is large, and changes when somebody changes the application."""
@@ -66,11 +67,10 @@ class Service:
 
     def table(self, name: str) -> EntitySet:
         """An entity set. SideFailed(`table_not_found`)."""
-        found = entity_set(
-            self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
-        )
+        found = self._declared(name)
         options = self.shared.keep(f"options of {name}", lambda: (self._options(found), METADATA_LIFE))
-        adapted = self.dialect.adapted(self._with_feed(found), self.schema().sets.keys())
+        keyed = self._with_alternate_keys(self._with_feed(found))
+        adapted = self.dialect.adapted(keyed, self.schema().sets.keys())
         if self.settings.more.get("newKeys") == "service":
             adapted = with_keys_of_its_own(adapted)
         return with_options(adapted, options)
@@ -85,6 +85,32 @@ class Service:
         """The service has refused such a PATCH as one that it does not know; it is tried again after a while."""
         self.shared.forget(f"upserts into {table.name}")
         self.shared.keep(f"upserts into {table.name}", lambda: (False, METADATA_LIFE))
+
+    def _declared(self, name: str) -> EntitySet:
+        """An entity set as the metadata has it. SideFailed(`table_not_found`)."""
+        return entity_set(
+            self.schema(), name, lookups=self.dialect.lookups, generated_guids=self.dialect.generated_guids
+        )
+
+    def _with_alternate_keys(self, table: EntitySet) -> EntitySet:
+        """A table with its alternate keys, and its lookups by those of what they lead to, where that has any."""
+        bound = {one.bind for one in table.properties.values() if one.bind is not None}
+        targets = {name: self._declared(name) for name in bound if self.schema().alternate_keys(name)}
+        keyed = replace(table, table=replace(table.table, alternate_keys=self._alternate_keys(table)))
+        return with_lookups_by_key(keyed, {name: (one, self._alternate_keys(one)) for name, one in targets.items()})
+
+    def _alternate_keys(self, table: EntitySet) -> tuple[AlternateKey, ...]:
+        """The alternate keys of a table; none where the user may not ask how far they are."""
+
+        def ask() -> tuple[AlternateKey, ...]:
+            try:
+                known = self.dialect.alternate_keys(table, self.ask)
+            except Refused:
+                return ()
+            declared = self.schema().alternate_keys(table.name)
+            return from_metadata(table, declared) if known is None else known
+
+        return self.shared.keep(f"alternate keys of {table.name}", lambda: (ask(), METADATA_LIFE))
 
     def _options(self, table: EntitySet) -> Mapping[str, tuple[Option, ...]]:
         """The options that only the dialect knows; none where the user may not ask for them."""

@@ -20,6 +20,7 @@ _BITS: Mapping[str, int] = {"Edm.SByte": 8, "Edm.Int16": 16, "Edm.Byte": 16, "Ed
 class Property:
     """A field, and what it is called where it is read (`source`). `bind` is the entity set that a lookup leads to: it
     is written as "name@odata.bind". `target` is the type of what it leads to, where the same source has several.
+    `through`: the lookup that leads to the record whose property this is, which `source` is the path to.
     `made_of`: what the dialect makes the value of, for a field that the service itself does not have. `parts`: the
     properties that a key is made of, where it has several."""
 
@@ -30,6 +31,7 @@ class Property:
     target: str | None = None
     made_of: tuple[str, ...] = ()
     parts: tuple[Property, ...] = ()
+    through: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

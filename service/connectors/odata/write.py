@@ -12,7 +12,7 @@ from service.connectors.base import Deletion, Insert, Result, Update
 from service.connectors.odata import multiple
 from service.connectors.odata.batch import Reply, Request, said_of, send_all
 from service.connectors.odata.bodies import body_of, changed
-from service.connectors.odata.creating import PREFER, Target, created_at, exists, is_unknown, target_of
+from service.connectors.odata.creating import PREFER, Target, created_at, created_keys, exists, is_unknown, target_of
 from service.connectors.odata.failures import Context, Refused, failure_of
 from service.connectors.odata.keys import segment, sources
 from service.connectors.odata.plan import Plan, etag_of
@@ -47,11 +47,18 @@ def insert(plan: Plan, items: Sequence[Insert]) -> list[Result]:
     targets = {place: target for place in left if (target := target_of(plan, given[place])) is not None}
     for place, reply in _created(plan, left, given, targets).items():
         if reply.ok:
-            written[place] = (items[place].key, reply)
+            written[place] = (_text(given[place].get(plan.selection.key)), reply)
         else:
             there = exists(targets[place], reply) if place in targets else None
             results[place] = there or _refused(plan, "insert", reply, items[place].values, None)
+    unsaid = {place for place, (key, reply) in written.items() if key is None and place in targets and not reply.body}
+    for place, key in created_keys(plan, {place: targets[place] for place in unsaid}, given).items():
+        written[place] = (key, written[place][1])
     return _answers(plan, len(items), results, written, set(made.values()))
+
+
+def _text(value: Scalar) -> str | None:
+    return None if value in (None, "") else str(value)
 
 
 def _with_key(plan: Plan, item: Insert) -> Mapping[str, Scalar]:
@@ -212,10 +219,11 @@ def _answers(
     """Results in order: records from the answers to their writes, else read again, all in one go. `unseen`: keys of
     records that were made without a word of their state."""
     unread: dict[int, str] = {}
+    whole: dict[int, Mapping[str, Any]] = {}
     for place, (known, reply) in written.items():
         body = reply.body if isinstance(reply.body, dict) else {}
         if plan.is_complete(body) and etag_of(body) is not None:
-            [results[place]] = plan.records([body], filtered=False)
+            whole[place] = body
         else:
             key = _key_of(plan, known, reply, body)
             if key is None:
@@ -223,6 +231,7 @@ def _answers(
                     Failure("connection_failed", {"detail": "a record was created without saying its key"})
                 )
             unread[place] = key
+    results |= zip(whole, plan.records(list(whole.values()), filtered=False), strict=True)
     if unread:
         found = fetch(plan, [key for key in unread.values() if key not in unseen], filtered=False)
         by_us, moved = fetch_made(plan, unseen, multiple.OWN_HAND)
@@ -252,6 +261,7 @@ def _key_of(plan: Plan, known: str | None, reply: Reply, body: Mapping[str, Any]
     if plan.own_key is not plan.key:
         return known
     said = key_in(reply.headers.get("odata-entityid") or reply.headers.get("location") or "")
-    if said is None or (known is not None and said.startswith("'")):
+    by_alternate = said is not None and "=" in said and not plan.own_key.parts
+    if said is None or (known is not None and (said.startswith("'") or by_alternate)):
         return known
     return plan.key_said(unquote(said))
