@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.core.decide import Do
@@ -55,9 +56,10 @@ def _moved(visit: Visit) -> bool:
 
 
 def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    side = source.other
+    visits = [visit for visit in visits if not _given_up(task, side, visit)]
     if not visits:
         return
-    side = source.other
     choose = _key_chooser(task, side)
     items = [Insert(visit.decision.writes[side], choose(visit)) for visit in visits]
     noted = [Intent(visit.record.key, item.key, item.values) for visit, item in zip(visits, items, strict=True)]
@@ -67,6 +69,7 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     task.permit()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
     _look_for_arrived(task, side, items, results)
+    _settle_unclear(task, side, noted, results)
     for visit, result in zip(visits, results, strict=True):
         if _take(visit, side, result) and isinstance(result, Record):
             visit.coupled = _coupling_of(source, visit, result)
@@ -82,6 +85,65 @@ def _look_for_arrived(task: Task, side: Side, items: Sequence[Insert], results: 
     ]
     if refused and task.connectors[side].fetch(task.mapping.side(side).selection, refused, filtered=False):
         raise sql.Clash("an insert had arrived before")
+
+
+ANSWERLESS = ("connection_failed", "timeout")
+"""What is said of one write among others that may have taken effect, because its answer got lost."""
+
+UNCLEAR = (*ANSWERLESS, "record_moved")
+"""What is said of such an insert; also where somebody was at the new record before it could be read."""
+
+LOOKS = 2
+"""So often a write is sent in one run of which nobody knew afterwards whether it had arrived."""
+
+
+def _settle_unclear(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
+    """Raise SideFailed where nobody knows of some inserts whether they arrived, or in which state: the page is done
+    again, and all that arrived are found by their intents first."""
+    told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
+    try:
+        _note_unclear(task, side, [one.source_key for one in noted], results, UNCLEAR)
+    except SideFailed:
+        with sql.transaction():
+            runs.assert_held(task.lease)
+            intents.remove(task.mapping.id, side, task.lease.range_id)
+            intents.save(task.mapping.id, task.lease, side, task.now(), told)
+        raise
+
+
+def _note_unclear(
+    task: Task, side: Side, keys: Sequence[str], results: Sequence[Result], codes: Collection[str]
+) -> None:
+    """Raise SideFailed for the first of these writes of which nobody knows whether it arrived: the page is done again,
+    after it was looked what became of them. `keys`: those of their sources."""
+    unclear = {
+        key: result
+        for key, result in zip(keys, results, strict=True)
+        if isinstance(result, Failure) and result.code in codes
+    }
+    for key, failure in unclear.items():
+        task.unclear.setdefault((side, key), []).append(failure)
+    if unclear:
+        raise SideFailed(next(iter(unclear.values())))
+
+
+def _given_up(task: Task, side: Side, visit: Visit) -> bool:
+    """Whether a write was sent often enough; it waits for the next run."""
+    failures = task.unclear.get((side, visit.record.key), [])
+    if len(failures) < LOOKS:
+        return False
+    visit.failure = failures[-1]
+    return True
+
+
+def _told(noted: Intent, result: Result) -> Intent | None:
+    """An insert with the key that its answer told; None for one that surely was refused."""
+    if isinstance(result, Record):
+        return replace(noted, chosen_key=result.key)
+    if result.code not in UNCLEAR:
+        return None
+    moved = result.code == "record_moved" and result.params.get("key")
+    return replace(noted, chosen_key=moved) if moved else noted
 
 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:
@@ -119,6 +181,7 @@ def _key_chooser(task: Task, side: Side) -> Callable[[Visit], str | None]:
 def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     for side in (source.other, source):
         some = [visit for visit in visits if visit.failure is None and visit.decision.writes.get(side)]
+        some = [visit for visit in some if not _given_up(task, side, visit)]
         if not some:
             continue
         items = [
@@ -128,6 +191,7 @@ def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         note(task, source, side, some, Outcome.MODIFIED)
         task.permit()
         results = task.connectors[side].update(task.mapping.side(side).selection, items)
+        _note_unclear(task, side, [visit.record.key for visit in some], results, ANSWERLESS)
         for visit, result in zip(some, results, strict=True):
             _take(visit, side, result)
 
