@@ -155,6 +155,7 @@ def _run(command: Sequence[str]) -> None:
 def _start(programs: Programs, home: Path) -> tuple[MariaServer, subprocess.Popen[bytes]]:
     password = secrets.token_hex(8)
     (home / "data").mkdir()
+    (home / "temporary").mkdir()  # Its own: a server that starts clears what it takes for leftovers of one that ended.
     (home / "settings").write_text(SETTINGS)
     (home / "first").write_text(
         f"CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '{password}';\n"
@@ -163,6 +164,7 @@ def _start(programs: Programs, home: Path) -> tuple[MariaServer, subprocess.Pope
     (home / "first").chmod(0o600)
     user = "root" if os.geteuid() == 0 else None
     common = [f"--defaults-file={home / 'settings'}", f"--basedir={programs.base}", f"--datadir={home / 'data'}"]
+    common += [f"--tmpdir={home / 'temporary'}"]
     common += [f"--lc-messages-dir={programs.base / 'share/mysql'}", f"--plugin-dir={_plugins(programs)}"]
     if user is not None:
         account = unprivileged_user()

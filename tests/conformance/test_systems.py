@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from service.worker import run_until_idle
 from tests.connectors.test_mariadb import MariaApplication
 from tests.connectors.test_postgresql import PostgresApplication
 from tests.connectors.test_tryton import TrytonApplication
+from tests.connectors.two_parts import TwoPartsOnMariaDb, TwoPartsOnPostgres
 from tests.cutting import Wire, wire_to
 from tests.mariadb import MariaServer
 from tests.servers import PostgresServer
@@ -50,10 +52,13 @@ class System:
         return {**self.settings, "url": self.settings["url"].replace(f":{self.port}", f":{wire.port}")}
 
 
-def _postgresql(request: pytest.FixtureRequest) -> Iterator[System]:
+def _postgresql(
+    request: pytest.FixtureRequest,
+    made: Callable[[str], PostgresApplication | TwoPartsOnPostgres] = PostgresApplication,
+) -> Iterator[System]:
     server: PostgresServer = request.getfixturevalue("postgres")
     url = server.create_database("systems")
-    app = PostgresApplication(url)
+    app = made(url)
     app.execute("DROP ROLE IF EXISTS reader")
     app.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
     app.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
@@ -66,10 +71,13 @@ def _postgresql(request: pytest.FixtureRequest) -> Iterator[System]:
     server.drop_database("systems")
 
 
-def _mariadb(request: pytest.FixtureRequest) -> Iterator[System]:
+def _mariadb(
+    request: pytest.FixtureRequest,
+    made: Callable[[MariaServer, str], MariaApplication | TwoPartsOnMariaDb] = MariaApplication,
+) -> Iterator[System]:
     server: MariaServer = request.getfixturevalue("mariadb")
     server.create_database("systems")
-    app = MariaApplication(server, "systems")
+    app = made(server, "systems")
     server.execute(
         "CREATE OR REPLACE USER reader@'127.0.0.1' IDENTIFIED BY 'reader'",
         "GRANT SELECT ON systems.* TO reader@'127.0.0.1'",
@@ -97,6 +105,8 @@ SYSTEMS: dict[str, Callable[[pytest.FixtureRequest], Iterator[System]]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
     "tryton": _tryton,
+    "postgresql, keys of two parts": partial(_postgresql, made=TwoPartsOnPostgres),
+    "mariadb, keys of two parts": partial(_mariadb, made=TwoPartsOnMariaDb),
 }
 
 

@@ -178,7 +178,7 @@ class TwoPartsOnMariaDb(TwoParts):
         self.url = server.url(name)
         self.database = server.connect(name)
         self.execute("SET time_zone = '+00:00'")
-        self.execute("DROP TABLE IF EXISTS customer, numbered, mixed, stamped, stamps")
+        self.execute("DROP TABLE IF EXISTS customer, numbered, mixed, stamped, stamps, imported")
         for statement in MARIADB.split(";\n"):
             self.execute(statement)
 

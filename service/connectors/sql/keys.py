@@ -7,7 +7,7 @@ value and end with its others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -67,20 +67,18 @@ class Key:
 
     def changed(self, native: Any, columns: Sequence[str], values: Row) -> Any:
         """The key that a row with this one has after these values were written to these columns."""
-        parts = native if self.several else (native,)
-        after = [
-            values[columns.index(name)] if name in columns else part
-            for name, part in zip(self.names, parts, strict=True)
-        ]
-        return tuple(after) if self.several else after[0]
+        if not self.several:
+            name = self.names[0]
+            return values[columns.index(name)] if name in columns else native
+        pairs = zip(self.names, native, strict=True)
+        return tuple(values[columns.index(name)] if name in columns else part for name, part in pairs)
 
-    def native(self, text: str) -> Any:
-        """A key as the driver's; None where no record can have it."""
-        return native_of(self._database, self.column, text)
-
-    def text(self, native: Any) -> str:
-        """The text of a key as the driver gave it."""
-        return texts_of(self.column, (native,))[0]
+    def natives(self, texts: Iterable[str]) -> list[Any]:
+        """Keys as the driver's; None for each that no record can have."""
+        if self.several:
+            return [native_of(self._database, self.column, text) for text in texts]
+        native_key, column = self._database.native_key, self.column
+        return [native_key(text, column) for text in texts]
 
     def texts(self, natives: Sequence[Any]) -> list[str]:
         """The texts of keys as the driver gave them."""

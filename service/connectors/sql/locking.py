@@ -28,29 +28,35 @@ class Rows:
     ) -> list[tuple[int, Guarded, Any]]:
         """The items whose rows are there, locked, and as they have to be, with their native keys; results for the
         others: `missing` is the code for a row that is gone, None where that is what was wanted."""
-        key = self._plan.key
-        natives = [key.native(item.record.key) for item in items]
-        wanted = [native for native in natives if native is not None]
-        rows, locked = self._locked(wanted)
+        natives = self._plan.key.natives([item.record.key for item in items])
+        texts = self._texts(natives)
+        rows, locked = self._locked(natives, texts)
         present = []
-        for place, (item, native) in enumerate(zip(items, natives, strict=True)):
-            row = None if native is None else rows.get(key.text(native))
+        for place, (item, native, text) in enumerate(zip(items, natives, texts, strict=True)):
+            row = None if native is None else rows.get(text)
             if row is not None and (not item.guarded or self._unmoved(item.record, row)):
                 present.append((place, item, native))
             elif row is not None:
                 results[place] = Failure("record_moved", {"table": self._plan.selection.table, "key": item.record.key})
-            elif native is not None and key.text(native) in locked:
+            elif native is not None and text in locked:
                 results[place] = Failure("record_locked", {"table": self._plan.selection.table})
             else:
                 params = {"table": self._plan.selection.table, "key": item.record.key}
                 results[place] = missing and Failure(missing, params, (self._plan.selection.table,))
         return present
 
-    def _locked(self, natives: Sequence[Any]) -> tuple[dict[str, Row], set[str]]:
+    def _texts(self, natives: Sequence[Any]) -> list[str]:
+        """The texts of keys, empty for those that no row can have."""
+        texts = iter(self._plan.key.texts([native for native in natives if native is not None]))
+        return ["" if native is None else next(texts) for native in natives]
+
+    def _locked(self, natives: Sequence[Any], texts: Sequence[str]) -> tuple[dict[str, Row], set[str]]:
         """The rows with these keys, now ours until the end of the transaction, and the keys of those that others
         hold: first what is free, then the rest is waited for."""
-        rows = self._by_key(rows_by_key(self._session, self._plan, natives, "lock"))
-        rest = [native for native in natives if self._plan.key.text(native) not in rows]
+        wanted = [native for native in natives if native is not None]
+        rows = self._by_key(rows_by_key(self._session, self._plan, wanted, "lock"))
+        both = zip(natives, texts, strict=True)
+        rest = [native for native, text in both if native is not None and text not in rows]
         if not rest:
             return rows, set()
         there = self._by_key(rows_by_key(self._session, self._plan, rest, "fetch"))

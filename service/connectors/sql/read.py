@@ -79,10 +79,11 @@ def _within(stamp: Stamp | None, since: Stamp, until: Stamp) -> bool:
 
 def fetch(session: Session, plan: Plan, keys: Collection[str], *, filtered: bool) -> dict[str, Record]:
     """The records with these keys, by key as it was asked for."""
-    asked = {native: key for key in keys if (native := plan.key.native(key)) is not None}
+    natives = plan.key.natives(keys)
+    asked = {native: key for native, key in zip(natives, keys, strict=True) if native is not None}
     rows = rows_by_key(session, plan, list(asked), "fetch_filtered" if filtered else "fetch")
-    of_row = plan.key.of_row
-    return {asked.get(of_row(record.raw), record.key): record for record in plan.records(rows)}
+    found = zip(map(plan.key.of_row, rows), plan.records(rows), strict=True)
+    return {asked.get(native, record.key): record for native, record in found}
 
 
 def rows_by_key(session: Session, plan: Plan, natives: Sequence[Any], statement: str) -> list[Row]:

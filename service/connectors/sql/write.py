@@ -256,8 +256,8 @@ class Write:
         made, alone = self._made, self._calls == 1
         rows = made if made and alone else rows_by_key(self._session, self._plan, list(keys.values()), "fetch")
         records = {record.key: record for record in self._plan.records(rows)}
-        for place, key in keys.items():
-            record = records.get(self._plan.key.text(key))
+        for place, text in zip(keys, self._plan.key.texts(list(keys.values())), strict=True):
+            record = records.get(text)
             # Written, and gone again: a trigger has moved it elsewhere.
             results[place] = value_rejected("not_stored") if record is None else record
         return [results[place] for place in range(length)]
