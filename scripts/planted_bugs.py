@@ -170,7 +170,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "the base of one side is forgotten",
         "service/store/couplings.py",
-        "        sql.dump(there.base),\n",
+        "        other_base if other_base is None or other_base != base else _SAME,\n",
         "        None,\n",
         JOB,
     ),

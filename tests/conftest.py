@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.api import cases
 from tests.mariadb import MariaServer, mariadb_server
+from tests.odata.sap import Erp, erp_server
 from tests.servers import PostgresServer, postgres_server
 from tests.tryton import TrytonServer, tryton_server
 
@@ -39,6 +40,13 @@ def tryton() -> Iterator[TrytonServer]:
     """A real Tryton, started when the first test asks for it."""
     with tryton_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def erp() -> Iterator[Erp]:
+    """A real mock-sap, started when the first test asks for it."""
+    with erp_server() as running:
+        yield running
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

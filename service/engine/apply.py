@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.core.decide import Do
@@ -56,9 +57,10 @@ def _moved(visit: Visit) -> bool:
 
 
 def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+    side = source.other
+    visits = [visit for visit in visits if not _given_up(task, side, visit)]
     if not visits:
         return
-    side = source.other
     choose = _key_chooser(task, side)
     items = [Insert(visit.decision.writes[side], choose(visit)) for visit in visits]
     noted = [Intent(visit.record.key, item.key, item.values) for visit, item in zip(visits, items, strict=True)]
@@ -68,6 +70,7 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     task.permit()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
     _look_for_arrived(task, side, noted, results)
+    _settle_unclear(task, side, noted, results)
     for visit, result in zip(visits, results, strict=True):
         if _take(visit, side, result) and isinstance(result, Record):
             visit.coupled = _coupling_of(source, visit, result)
@@ -84,6 +87,50 @@ def _look_for_arrived(task: Task, side: Side, noted: Sequence[Intent], results: 
     ]
     if refused and have_arrived(task, side, refused):
         raise sql.Clash("an insert had arrived before")
+
+
+UNCLEAR = ("connection_failed", "timeout", "record_moved")
+"""What is said of one insert among others that may have taken effect: the answer got lost, or somebody was at the new
+record before it could be read."""
+
+LOOKS = 2
+"""So often an insert is sent in one run of which nobody knew afterwards whether it had arrived."""
+
+
+def _settle_unclear(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
+    """Raise SideFailed where nobody knows of some inserts whether they arrived, or in which state: the page is done
+    again, and all that arrived are found by their intents first."""
+    told = list(zip(noted, results, strict=True))
+    unclear = {one.source_key: result for one, result in told if isinstance(result, Failure) and result.code in UNCLEAR}
+    if not unclear:
+        return
+    for key, failure in unclear.items():
+        task.unclear.setdefault((side, key), []).append(failure)
+    with sql.transaction():
+        runs.assert_held(task.lease)
+        intents.remove(task.mapping.id, side, task.lease.range_id)
+        left = [intent for one, result in told if (intent := _told(one, result)) is not None]
+        intents.save(task.mapping.id, task.lease, side, task.now(), left)
+    raise SideFailed(next(iter(unclear.values())))
+
+
+def _given_up(task: Task, side: Side, visit: Visit) -> bool:
+    """Whether an insert was sent often enough; it waits for the next run."""
+    failures = task.unclear.get((side, visit.record.key), [])
+    if len(failures) < LOOKS:
+        return False
+    visit.failure = failures[-1]
+    return True
+
+
+def _told(noted: Intent, result: Result) -> Intent | None:
+    """An insert with the key that its answer told; None for one that surely was refused."""
+    if isinstance(result, Record):
+        return replace(noted, chosen_key=result.key)
+    if result.code not in UNCLEAR:
+        return None
+    moved = result.code == "record_moved" and result.params.get("key")
+    return replace(noted, chosen_key=moved) if moved else noted
 
 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:

@@ -12,7 +12,7 @@ from service.core.composites import parted
 from service.core.conflicts import Resolution
 from service.core.decide import Do
 from service.core.failures import Failure
-from service.core.flow import Coupled, Flow, remember
+from service.core.flow import NOTHING_KNOWN, Coupled, Flow, remember
 from service.core.mapping import DeletionResolution, MappedSide
 from service.core.outcomes import Outcome, count
 from service.core.records import Direction, FieldType, Record, Side, state_of
@@ -71,7 +71,7 @@ def write_down(
     with writing(task):
         runs.save_page(task.lease, task.counts, task.progress, task.checkpoint)
         if task.dry_run:
-            runs.record(task.lease.run_id, [_done(task, source, item, {}, []) for item in entries.done])
+            runs.record(task.lease.run_id, _done(task, source, entries.done, {}, []))
         else:
             _save(task, source, entries)
             if task.noted:
@@ -116,7 +116,9 @@ def _enter_coupling(task: Task, source: Side, visit: Visit, entries: Entries) ->
     match visit.decision.do:
         case Do.REFRESH | Do.WRITE | Do.INSERT:
             if visit.coupled is not None:
-                entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success"))
+                # Of a record that has taken another's place nothing is known.
+                moved = NOTHING_KNOWN in visit.coupled.known.values()
+                entries.saved.append(Saved(renewed(task, visit, visit.decision.agreed), "success", moved))
                 if _covers(task.flows[source.other], visit.decision.agreed):
                     entries.partners.append(visit.coupled.keys[source.other])
                 if visit.decision.do is Do.INSERT:
@@ -277,7 +279,7 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     problems.resolve(mapping_id, source, entries.healed)
     if any(flow.refers for flow in task.flows.values()):
         problems.resolve_waits(mapping_id)
-    runs.record(run_id, [_done(task, source, item, made, ids) for item in entries.done])
+    runs.record(run_id, _done(task, source, entries.done, made, ids))
 
 
 def retire(task: Task, side: Side, made: Mapping[str, int]) -> None:
@@ -344,24 +346,28 @@ def _waits(visit: Visit) -> tuple[Missing, ...]:
 def _done(
     task: Task,
     source: Side,
-    item: tuple[Visit, Outcome, int | None],
+    done: Sequence[tuple[Visit, Outcome, int | None]],
     made: Mapping[str, int],
     ids: Sequence[int],
-) -> Done:
-    visit, outcome, problem = item
-    partner = visit.coupled.keys.get(source.other) if visit.coupled is not None else None
-    return Done(
-        _coupling_id(source, visit, made),
-        Direction.out_of(source).value,
-        source.value,
-        visit.record.key,
-        partner,
-        outcome.value,
-        _changes(task, source, visit),
-        visit.decision.rule or None,
-        ids[problem] if problem is not None and ids else None,
-        [_awaited(missing) for missing in _waits(visit)] or None,
-    )
+) -> list[Done]:
+    """What the run did, as it is told. Nothing is looked up for each record that is the same for all."""
+    way, side, far = Direction.out_of(source).value, source.value, source.other
+    outcomes = {outcome: outcome.value for outcome in Outcome}
+    return [
+        Done(
+            _coupling_id(source, visit, made),
+            way,
+            side,
+            visit.record.key,
+            visit.coupled.keys.get(far) if visit.coupled is not None else None,
+            outcomes[outcome],
+            _changes(task, source, visit),
+            visit.decision.rule or None,
+            ids[problem] if problem is not None and ids else None,
+            [_awaited(missing) for missing in _waits(visit)] or None,
+        )
+        for visit, outcome, problem in done
+    ]
 
 
 def _awaited(missing: Missing) -> dict[str, Any]:

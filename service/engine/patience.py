@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import AttemptManager, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from service.core.failures import SideFailed
 from service.engine.settle import settle
@@ -28,7 +28,7 @@ def patiently(task: Task, step: Callable[[], None]) -> None:
 
     def again(state: RetryCallState) -> None:
         task.go_back()
-        log.info("page_retried", run_id=task.lease.run_id, attempt=state.attempt_number, error=_reason(state))
+        log.info("page_retried", run_id=task.lease.run_id, attempt=state.attempt_number, error=reason(state))
         task.check_stop()
 
     def attempt(number: int) -> None:
@@ -36,17 +36,24 @@ def patiently(task: Task, step: Callable[[], None]) -> None:
             settle(task)
         step()
 
-    retrying = Retrying(
-        retry=retry_if_exception(_passing),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=_pause,
-        before_sleep=again,
-        sleep=task.sleep,
-        reraise=True,
-    )
-    for tried in retrying:
+    for tried in attempts(again, task.sleep):
         with tried:
             attempt(tried.retry_state.attempt_number)
+
+
+def attempts(again: Callable[[RetryCallState], None], sleep: Callable[[float], None]) -> Iterator[AttemptManager]:
+    """Attempts at something, until one succeeds or fails for good; what the last one raises is passed on. `again` is
+    called after one that failed in passing, before the pause."""
+    return iter(
+        Retrying(
+            retry=retry_if_exception(_passing),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_pause,
+            before_sleep=again,
+            sleep=sleep,
+            reraise=True,
+        )
+    )
 
 
 def _passing(error: BaseException) -> bool:
@@ -60,6 +67,7 @@ def _pause(state: RetryCallState) -> float:
     return min(float(asked or 0.25 * 2**state.attempt_number), LONGEST_PAUSE)
 
 
-def _reason(state: RetryCallState) -> str:
+def reason(state: RetryCallState) -> str:
+    """Why an attempt failed, by its code."""
     error = state.outcome.exception() if state.outcome else None
     return error.failure.code if isinstance(error, SideFailed) else type(error).__name__

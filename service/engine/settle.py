@@ -167,7 +167,8 @@ def _synchronized(task: Task, flow: Flow, item: Intent, source: Record | None, m
     known = {**coupled.known, side: _known_of(task, side, item, made)}
     if source is not None:
         same = {line.id for line in flow.lines if _as_written(flow, line.id, source, item)}
-        known[side.other] = remember(flow, source, NOTHING_KNOWN, same, echo=False)
+        # As it was when it was sent it is no candidate any more: an edit of the other record meets no edit here.
+        known[side.other] = remember(flow, source, NOTHING_KNOWN, same, echo=same == flow.ids)
     return Saved(replace(coupled, known=known), "success")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from service.engine.task import PAGE_SIZE, Stop, Stopped, Task
 from service.operations import run_groups, schedules, sharing
 from service.operations.announcements import ending
 from service.operations.context import Context
-from service.operations.mapping_binding import Bound, bound
+from service.operations.mapping_binding import Bound, patiently_bound
 from service.operations.sharing import Hold, StillShared, internal
 from service.operations.traces import run_traced
 from service.store import mappings, problems, skipped
@@ -32,6 +33,15 @@ from service.store.problems import Problem
 from service.store.runs import Lease, LeaseLost
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a worker goes about a run: whether it should stop, how it waits, how many records it takes at a time."""
+
+    stopping: Callable[[], Stop | None]
+    sleep: Callable[[float], None]
+    page_size: int
 
 
 class StateLost(Exception):
@@ -66,8 +76,9 @@ def carry_out(
     """Work on a claimed run until it ends, is handed over, or belongs to somebody else. Raises StateLost when our own
     database went away, and nothing else of its own."""
 
+    pace = Pace(stopping, sleep, page_size)
+
     def work(row: MappingRow, task: Task) -> None:
-        task.stopping, task.sleep, task.page_size = stopping, sleep, page_size
         _work(context, task, row, hold or sharing.unkept(stopping, sleep))
 
     try:
@@ -75,7 +86,7 @@ def carry_out(
         row = mappings.get(run.mapping_id) if run else None
         if run is not None and row is not None:
             with run_traced(run, row.name):
-                _carry_out(context, lease, run, row, partial(work, row))
+                _carry_out(context, lease, run, row, pace, partial(work, row))
     except Exception as error:
         if not is_lost(error):
             raise
@@ -95,25 +106,21 @@ def help_out(
     if lease is None or run is None or row is None:
         return None
 
-    def prepare(task: Task) -> None:
-        task.page_size = page_size
-        task.stopping = lambda: Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None
+    def stopping() -> Stop | None:
+        return Stop.HAND_OVER if store.something_waits(context.now(), short=short) else None
 
     with run_traced(run, row.name):
-        _help_out(context, lease, run, row, hold, prepare)
+        _help_out(context, lease, run, row, hold, Pace(stopping, time.sleep, page_size))
     context.wake()
     return lease.run_id
 
 
-def _help_out(
-    context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, prepare: Callable[[Task], None]
-) -> None:
+def _help_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, hold: Hold, pace: Pace) -> None:
     taken: Lease | None = lease
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     try:
-        with bound(context, row) as parts:
-            task = _task(context, lease, run, row, parts)
-            prepare(task)
+        with patiently_bound(context, row, pace.stopping, pace.sleep) as parts:
+            task = _task(context, lease, run, row, parts, pace)
             while taken is not None:
                 bound_log.info("range_started", range_id=taken.range_id)
                 sharing.work(task, taken, hold, lambda: None)
@@ -130,12 +137,14 @@ def _help_out(
         sharing.fail(taken or lease, internal(error))
 
 
-def _carry_out(context: Context, lease: Lease, run: SyncRun, row: MappingRow, work: Callable[[Task], None]) -> None:
+def _carry_out(
+    context: Context, lease: Lease, run: SyncRun, row: MappingRow, pace: Pace, work: Callable[[Task], None]
+) -> None:
     bound_log = log.bind(run_id=run.id, mapping=row.name, kind=run.kind)
     bound_log.info("run_started", attempt=lease.attempt)
     try:
-        with bound(context, row) as parts:
-            task = _task(context, lease, run, row, parts)
+        with patiently_bound(context, row, pace.stopping, pace.sleep) as parts:
+            task = _task(context, lease, run, row, parts, pace)
             for connector in parts.connectors.values():
                 connector.fence(task.permit)
             work(task)
@@ -165,7 +174,7 @@ def _work(context: Context, task: Task, row: MappingRow, hold: Hold) -> None:
         execute(task)
 
 
-def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound) -> Task:
+def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: Bound, pace: Pace) -> Task:
     restored = row.restored_at is not None and "skipped" not in run.request
     mapping = parts.mapping
     if run.request.get("createUnmatched"):
@@ -188,6 +197,9 @@ def _task(context: Context, lease: Lease, run: SyncRun, row: MappingRow, parts: 
         new_key=context.new_key,
         margin=context.lease // 6,
         range_size=context.range_size,
+        stopping=pace.stopping,
+        sleep=pace.sleep,
+        page_size=pace.page_size,
         max_delete_percent=row.max_delete_percent,
         max_delete_count=row.max_delete_count,
         counts=run.counts,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
+from tenacity import RetryCallState
 
 from service.connectors.base import Connector
 from service.connectors.composing import composing
@@ -25,6 +28,8 @@ from service.core.records import Condition, Direction, KeyStatus, Selection, Sid
 from service.core.references import Reference
 from service.core.templates import Template, template_of
 from service.core.transforms import unfitting
+from service.engine.patience import attempts, reason
+from service.engine.task import Stop, Stopped
 from service.operations import connections
 from service.operations.context import Context
 from service.operations.mapping_order import is_turned, order
@@ -32,6 +37,8 @@ from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
 from service.store.models import FieldMapping as FieldMappingRow
 from service.store.models import Mapping as MappingRow
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,25 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
         )
         _assert_bindable(mapping)
         yield Bound(mapping, _flows(mapping), {side: composing(connectors[side], mapping.side(side)) for side in Side})
+
+
+@contextmanager
+def patiently_bound(
+    context: Context, row: MappingRow, stopping: Callable[[], Stop | None], sleep: Callable[[float], None]
+) -> Iterator[Bound]:
+    """Bind a mapping for a run: while a side fails in passing, it is asked again, as it is with a page. Raises
+    SideFailed, and Stopped where the run should not go on."""
+
+    def again(state: RetryCallState) -> None:
+        log.info("binding_retried", mapping=row.name, attempt=state.attempt_number, error=reason(state))
+        if (why := stopping()) is not None:
+            raise Stopped(why)
+
+    with ExitStack() as opened:
+        for tried in attempts(again, sleep):
+            with tried:
+                parts = opened.enter_context(bound(context, row))
+        yield parts
 
 
 def _flows(mapping: SyncMapping) -> Mapping[Side, Flow]:

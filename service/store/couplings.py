@@ -53,7 +53,15 @@ _WRITTEN = {
     "last_result": "text",
     "last_run_id": "bigint",
 }
-"""The columns that `_row` fills, in its order, and their types."""
+"""The columns that `_row` fills, in its order, and their types; the first two are the keys."""
+
+_RENEWED = dict(list(_WRITTEN.items())[2:])
+"""Those that are renewed where both records are the ones that they were: SQLite would make the entries of a written key
+in its index anew even if it is the same."""
+
+_SAME = '""'
+"""As the base of the integration side: it is that of the local side, to the letter. Most pairs hold the same on both
+sides, and half of a coupling is not kept twice. No search finds it, since no text that is searched for is empty."""
 
 
 class Listed(NamedTuple):
@@ -85,10 +93,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A coupling to be written: `coupled.id` 0 makes a new one."""
+    """A coupling to be written: `coupled.id` 0 makes a new one. `moved`: one of its records may be another than the one
+    that it was made with."""
 
     coupled: Coupled
     result: str | None
+    moved: bool = True
 
 
 def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Coupled]:
@@ -151,8 +161,11 @@ def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
     """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
+    base = "local_base"
+    if side is Side.INTEGRATION:
+        base = f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END"
     found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on, {side}_version, {side}_base, {side}_echo FROM couplings"
+        f"SELECT {side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo FROM couplings"
         f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
         mapping_id,
         sql.values(keys),
@@ -211,8 +224,10 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
         (*_WRITTEN, "mapping_id", "version", "id"),
         [(*_row(item, run_id), mapping_id, 1, id) for item, id in zip(made, fresh, strict=True)],
     )
-    renewed = [(*_row(item, run_id), item.coupled.id) for item in saved if item.coupled.id]
-    sql.update_many("couplings", _WRITTEN, renewed, also="version = version + 1")
+    for columns, moved in ((_WRITTEN, True), (_RENEWED, False)):
+        some = [item for item in saved if item.coupled.id and item.moved is moved]
+        rows = [(*_row(item, run_id)[-len(columns) :], item.coupled.id) for item in some]
+        sql.update_many("couplings", columns, rows, also="version = version + 1")
     left = iter(fresh)
     return [item.coupled.id or next(left) for item in saved]
 
@@ -248,6 +263,7 @@ def get(id: int) -> Coupling | None:
 def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:
     keys, known = item.coupled.keys, item.coupled.known
     here, there = known[Side.LOCAL], known[Side.INTEGRATION]
+    base, other_base = sql.dump(here.base), sql.dump(there.base)
     return (
         keys[Side.LOCAL],
         keys[Side.INTEGRATION],
@@ -255,8 +271,8 @@ def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:
         there.modified_on,
         here.version,
         there.version,
-        sql.dump(here.base),
-        sql.dump(there.base),
+        base,
+        other_base if other_base is None or other_base != base else _SAME,
         here.echo,
         there.echo,
         item.result,
@@ -266,18 +282,22 @@ def _row(item: Saved, run_id: int | None) -> tuple[Any, ...]:
 
 def _coupled(row: tuple[Any, ...]) -> Coupled:
     id, local_key, integration_key, at, other_at, version, other_version, base, other_base, echo, other_echo = row
+    bases = _bases(base, other_base)
     return Coupled(
         id,
         {Side.LOCAL: local_key, Side.INTEGRATION: integration_key},
         {
-            Side.LOCAL: Known(at, version, _base(base), bool(echo)),
-            Side.INTEGRATION: Known(other_at, other_version, _base(other_base), bool(other_echo)),
+            Side.LOCAL: Known(at, version, bases[Side.LOCAL], bool(echo)),
+            Side.INTEGRATION: Known(other_at, other_version, bases[Side.INTEGRATION], bool(other_echo)),
         },
     )
 
 
-def _base(text: str | None) -> Mapping[str, Any] | None:
-    return None if text is None else orjson.loads(text)
+def _bases(local: str | None, integration: str | None) -> dict[Side, Mapping[str, Any] | None]:
+    here = None if local is None else orjson.loads(local)
+    if integration == _SAME:
+        return {Side.LOCAL: here, Side.INTEGRATION: here}
+    return {Side.LOCAL: here, Side.INTEGRATION: None if integration is None else orjson.loads(integration)}
 
 
 def list_couplings(
@@ -410,7 +430,7 @@ def _found(row: tuple[Any, ...]) -> Found:
         id,
         mapping_id,
         {Side.LOCAL: local_key, Side.INTEGRATION: integration_key},
-        {Side.LOCAL: _base(local_base), Side.INTEGRATION: _base(integration_base)},
+        _bases(local_base, integration_base),
         last_run_id,
         state,
     )

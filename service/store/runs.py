@@ -250,6 +250,10 @@ def ask_to_cancel(run_id: int) -> None:
     )
 
 
+_TOGETHER = 50
+"""SQLite notes the greatest id once for each statement."""
+
+
 def record(run_id: int, done: Sequence[Done]) -> None:
     """Write down what a run did with the records of a page."""
     sql.insert_many(
@@ -283,6 +287,7 @@ def record(run_id: int, done: Sequence[Done]) -> None:
             )
             for item in done
         ],
+        together=_TOGETHER,
     )
 
 

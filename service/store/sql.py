@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -37,13 +38,17 @@ def execute_many(statement: str, parameters: Sequence[Sequence[Any]]) -> None:
             database.cursor().executemany(_dialect(statement), parameters)
 
 
-def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Add rows to a table of ours: by COPY, a third of the work of single statements, where there is one."""
+def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, together: int = 1) -> None:
+    """Add rows to a table of ours: by COPY, a third of the work of single statements, where there is one. `together`:
+    so many rows by one statement where there is none, which is cheaper for a table without triggers."""
     if not rows:
         return
     if not is_postgresql():
-        marks = ", ".join("?" * len(columns))
-        execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+        whole = len(rows) // together * together
+        some = [list(chain.from_iterable(rows[at : at + together])) for at in range(0, whole, together)]
+        for each, given in ((together, some), (1, rows[whole:])):
+            marks = ", ".join([f"({', '.join('?' * len(columns))})"] * each)
+            execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}", given)
         return
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     with _as_ours, database.cursor() as cursor, cursor.copy(statement) as copy:

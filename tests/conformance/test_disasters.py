@@ -22,6 +22,7 @@ import pytest
 from service.core.failures import Failure, SideFailed
 from service.core.records import Side
 from service.engine.patience import ATTEMPTS, LONGEST_PAUSE
+from service.engine.task import Stop
 from service.operations import connections, execution, runs
 from service.operations.kept_connectors import AGE, Kept
 from service.store.models import SyncRun
@@ -639,3 +640,42 @@ def test_an_application_does_not_answer(state: str, side: Side, failure: Failure
     run = world.run()
     assert (run.status, total(run, "modified")) == ("succeeded", PAIRS)
     assert (errors(status="open"), world.skips(None)) == ([], [])
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_an_application_does_not_answer_just_when_a_run_begins(state: str, side: Side) -> None:
+    """It is asked for its tables before the first page; that is tried as often as a page is."""
+    world = MemoryWorld()
+    world.map()
+    world.add("local", number="1", name="One")
+    asked: list[str] = []
+
+    def fail(operation: str, table: str) -> None:
+        if operation == "describe" and len(asked) < ATTEMPTS - 1:
+            asked.append(table)
+            raise SideFailed(Failure("timeout", {"table": table}))
+
+    world.stores[side].before = fail
+    waited: list[float] = []
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "test")
+    assert lease is not None
+    execution.carry_out(world.context, lease, lambda: None, waited.append)
+    assert (runs.get(run.id).status, waited) == ("succeeded", [0.5, 1.0, 2.0])
+    assert (errors(), len(world.all(side.other)), len(world.all(side))) == ([], 1, 1)
+
+
+def test_who_is_asked_to_stop_does_not_wait_for_an_application(state: str) -> None:
+    world = MemoryWorld()
+    world.map()
+
+    def fail(operation: str, table: str) -> None:
+        raise SideFailed(Failure("timeout", {"table": table}))
+
+    world.stores[Side.LOCAL].before = fail
+    run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
+    lease = execution.claim(world.context, "test")
+    assert lease is not None
+    waited: list[float] = []
+    execution.carry_out(world.context, lease, lambda: Stop.CANCEL, waited.append)
+    assert (runs.get(run.id).status, waited) == ("cancelled", [])

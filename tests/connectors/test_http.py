@@ -447,3 +447,19 @@ def test_csrf_tokens_are_fetched_when_they_are_required() -> None:
 
 def test_blanks_and_signs_in_queries() -> None:
     assert encode_query({"$filter": "name eq 'A & B + ø'"}) == "$filter=name%20eq%20'A%20%26%20B%20%2B%20%C3%B8'"
+
+
+def test_what_a_line_cannot_say_is_encoded_and_the_rest_goes_as_it_is() -> None:
+    def reply(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        say(handler, 200, handler.path.encode())
+
+    with site(reply) as found, client_of(found.url) as client:
+        for target, line in {
+            "a?$filter=x%20eq%20'%C3%A6'": "/api/a?$filter=x%20eq%20'%C3%A6'",
+            "a b?c=æ|d": "/api/a%20b?c=%C3%A6%7Cd",
+            "a?c=100%": "/api/a?c=100%25",
+            "a?b#c": "/api/a?b",
+            "/other/../x": "/x",
+            f"http://127.0.0.1:{found.port}/whole?y=%2f": "/whole?y=%2f",
+        }.items():
+            assert client.send("GET", target).body.decode() == line

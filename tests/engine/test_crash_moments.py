@@ -1,20 +1,24 @@
 """A worker dies, is cut off or stands still at one certain moment, and another goes on: what it finds, what it leaves
 alone, and what the history tells of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.core.records import Side
+from service.connectors import connector_class
+from service.connectors.base import Insert, Result
+from service.connectors.memory.connector import MemoryConnector
+from service.core.failures import Failure
+from service.core.records import Record, Selection, Side
 from service.operations import execution, runs, skipped
 from service.store import intents, sql
 from service.store import runs as run_rows
 from service.store.runs import LeaseLost
 from tests.engine.test_state_machine import MemoryWorkplace
 from tests.faults import Crash, Fault, Planned
-from tests.world import couple, errors, records
+from tests.world import LINES, couple, errors, records
 
 LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
 
@@ -178,6 +182,77 @@ def test_a_record_that_was_deleted_before_its_insert_was_settled_does_not_come_b
     world.run("findDeleted")
     assert [row["accountnumber"] for row in world.all(INTEGRATION)] == ["1"]
     assert (world.skips(), errors()) == ([], [])
+
+
+KEYLESS = [{**one, "match_key": None} for one in LINES]
+
+
+def answering(
+    world: MemoryWorkplace,
+    says: Callable[[Insert, Result], Result],
+    arrives: Callable[[Insert], bool] = lambda _: True,
+) -> None:
+    """From now on the applications say something else about inserts than what became of them, or lose some."""
+    lost = Failure("timeout", {"table": ""})
+
+    class Odd(MemoryConnector):
+        def insert(self, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+            made = iter(super().insert(selection, list(filter(arrives, items))))
+            return [says(item, next(made)) if arrives(item) else lost for item in items]
+
+    world.context = replace(world.context, connector_class=lambda _: Odd)
+
+
+@pytest.mark.parametrize("detection", ["record", "field"])
+@pytest.mark.parametrize("side", list(Side))
+def test_a_new_record_that_was_edited_before_it_could_be_read_is_not_made_again(
+    world: MemoryWorkplace, side: Side, detection: str
+) -> None:
+    """As by a workflow of the application's own. One side takes our keys, the other makes its own."""
+    world.map(KEYLESS, conflict_detection=detection)
+    field, other = ("city", "address1_city") if side is LOCAL else ("address1_city", "city")
+    number = "number" if side.other is LOCAL else "accountnumber"
+    for n in range(5):
+        world.add(side.other, **{number: str(n), other: "Oslo"}, **({"accountid": f"{n}"} if side is LOCAL else {}))
+
+    def moved(_item: Insert, made: Result) -> Result:
+        assert isinstance(made, Record)
+        world.edit(side, made.key, **{field: "Bergen"})
+        return Failure("record_moved", {"table": "", "key": made.key})
+
+    answering(world, moved)
+    for _ in range(2):
+        assert world.run().status == "succeeded"
+    assert (len(world.all(LOCAL)), len(world.all(INTEGRATION))) == (5, 5)
+    assert {row[other] for row in world.all(side.other)} == {"Bergen"}, "the edit has travelled"
+    assert (world.skips(), errors()) == ([], [])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("side", list(Side))
+def test_an_insert_among_others_of_which_nobody_knows_whether_it_arrived_is_looked_for(
+    world: MemoryWorkplace, side: Side, lost: bool
+) -> None:
+    world.map(KEYLESS)
+    number = "number" if side.other is LOCAL else "accountnumber"
+    there = "number" if side is LOCAL else "accountnumber"
+    for n in range(5):
+        world.add(side.other, **{number: str(n)}, **({"accountid": f"{n}"} if side is LOCAL else {}))
+
+    def is_slow(item: Insert) -> bool:
+        return item.values[there] == "3"
+
+    def slow(item: Insert, made: Result) -> Result:
+        return Failure("timeout", {"table": ""}) if is_slow(item) else made
+
+    answering(world, slow, lambda item: not (lost and is_slow(item)))
+    run = world.run()
+    assert (run.status, len(world.all(side))) == (("completedWithErrors", 4) if lost else ("succeeded", 5))
+    world.context = replace(world.context, connector_class=connector_class)
+    assert world.run().status == "succeeded"
+    assert sorted(str(row[there]) for row in world.all(side)) == list("01234")
+    assert len(world.all(side.other)) == 5
+    assert world.skips() == []
 
 
 @pytest.mark.parametrize("coupled", [True, False])

@@ -1,7 +1,8 @@
 """An addon for mitmproxy that makes trouble between a connector and a service; run in mitmproxy's own environment.
 
-`POST /_faults` says what goes wrong from now on: a list of {"fault", "times", "method", "path", ...}. Each request that
-fits (method, and a part of its path) meets the first fault that is not used up.
+`POST /_faults` says what goes wrong from now on: a list of {"fault", "times", "method", "path", "header", "body", ...},
+and is answered with how often each fault of the list before was met. Each request that fits (method, a part of its
+path, a header that it has, a part of its body) meets the first fault that is not used up.
 
 answer    the service is not asked: `status`, `headers`
 reset     the connection is cut before the service is asked
@@ -28,8 +29,9 @@ class Faults:
 
     def request(self, flow):
         if flow.request.path == "/_faults":
+            met = [fault.get("met", 0) for fault in self.plan]
             self.plan = json.loads(flow.request.content)
-            flow.response = http.Response.make(204)
+            flow.response = http.Response.make(200, json.dumps(met).encode())
             return
         for route in ctx.options.routes.split(","):
             root, _, port = route.partition("=")
@@ -46,8 +48,12 @@ class Faults:
     def _next(self, flow):
         for fault in self.plan:
             fits = fault.get("method", flow.request.method) == flow.request.method
-            if fits and fault.get("path", "") in flow.request.path and fault.get("times", 1) > 0:
+            fits = fits and fault.get("path", "") in flow.request.path
+            fits = fits and fault.get("header", "Host") in flow.request.headers
+            fits = fits and fault.get("body", "").encode() in flow.request.content
+            if fits and fault.get("times", 1) > 0:
                 fault["times"] = fault.get("times", 1) - 1
+                fault["met"] = fault.get("met", 0) + 1
                 return fault
         return {}
 

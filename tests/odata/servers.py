@@ -7,8 +7,8 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,11 @@ class MockSap:
         with urllib.request.urlopen(self.root + path, timeout=30) as answer:
             return json.load(answer)
 
-    def tell(self, path: str, order: dict[str, Any]) -> None:
+    def tell(self, path: str, order: dict[str, Any] | None = None, method: str = "POST") -> None:
         """Have its control plane do something."""
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.root + path, data=json.dumps(order).encode(), headers=headers)
+        body = json.dumps(order or {}).encode()
+        request = urllib.request.Request(self.root + path, data=body, headers=headers, method=method)
         with urllib.request.urlopen(request, timeout=30):
             pass
 
@@ -123,20 +124,26 @@ class Faults:
 
     port: int
 
-    def plan(self, *faults: dict[str, Any]) -> None:
-        """What goes wrong from now on; see faults.py."""
+    def plan(self, *faults: dict[str, Any]) -> list[int]:
+        """What goes wrong from now on; see faults.py. How often each fault was met that was planned before."""
         body = json.dumps(faults).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_faults", data=body, timeout=30):
-            pass
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_faults", data=body, timeout=30) as answer:
+            met: list[int] = json.load(answer)
+            return met
+
+
+def faults_before(*services: Counterpart) -> AbstractContextManager[Faults]:
+    """Run mitmproxy in front of counterparts."""
+    return faults_at({ROOTS[service.shape]: service.port for service in services})
 
 
 @contextmanager
-def faults_before(*services: Counterpart) -> Iterator[Faults]:
-    """Run mitmproxy in front of services, told apart by the beginning of their paths."""
+def faults_at(ports: Mapping[str, int]) -> Iterator[Faults]:
+    """Run mitmproxy in front of services, each at its port, told apart by the beginning of their paths."""
     port = free_port()
     program = programs("mitmproxy", "mitmproxy==11.0.2") / "mitmdump"
-    routes = ",".join(f"{ROOTS[service.shape]}={service.port}" for service in services)
-    command: list[str | Path] = [program, "--quiet", "--mode", f"reverse:http://127.0.0.1:{services[0].port}"]
+    routes = ",".join(f"{root}={there}" for root, there in ports.items())
+    command: list[str | Path] = [program, "--quiet", "--mode", f"reverse:http://127.0.0.1:{min(ports.values())}"]
     options = ("keep_host_header=true", f"routes={routes}", f"confdir={CACHE / 'mitmproxy-config'}")
     command += ["--listen-host", "127.0.0.1", "--listen-port", str(port), "--scripts", FAULTS]
     command += [part for option in options for part in ("--set", option)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playhouse.migrations import Runner
@@ -86,6 +88,65 @@ def test_couplings_of_a_page_are_read_as_they_were_saved(mapping_id: int) -> Non
     assert held["l1"].keys[INTEGRATION] == "other"
     assert held["l1"].known == {LOCAL: Known(1_700_000_000_000_000, "v1", {"a": "x"}, echo=True), INTEGRATION: Known()}
     assert couplings.by_keys(mapping_id, INTEGRATION, [STRANGE]) == {STRANGE: held["new"]}
+
+
+BASES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
+    "alike": ({"1": STRANGE, "2": None, "3": 1}, {"1": STRANGE, "2": None, "3": 1}),
+    "different": ({"1": "one", "3": 1}, {"1": "one", "3": 2}),
+    "of other types": ({"3": 1}, {"3": True}),
+    "never": (None, None),
+    "half": ({"3": 1}, None),
+    "other half": (None, {"3": 1}),
+    "without lines": ({}, {}),
+}
+"""What is remembered of the local and of the integration side."""
+
+
+def of_bases(key: str, bases: tuple[dict[str, Any] | None, dict[str, Any] | None], id: int = 0) -> Saved:
+    known = {side: Known(1, None, base) for side, base in zip(Side, bases, strict=True)}
+    return Saved(Coupled(id, dict.fromkeys(Side, key), known), None)
+
+
+def test_what_both_sides_hold_alike_is_kept_once_and_read_from_both(mapping_id: int) -> None:
+    with sql.transaction():
+        ids = couplings.save(mapping_id, None, [of_bases(key, bases) for key, bases in BASES.items()])
+    expect_bases(mapping_id, BASES)
+    lengths = "SELECT local_key, length(integration_base) FROM couplings WHERE integration_base IS NOT NULL"
+    kept: dict[str, int] = dict(sql.rows(lengths))
+    assert kept["alike"] == kept["without lines"] < kept["of other types"]
+    turned = dict(zip(BASES, reversed(BASES.values()), strict=True))
+    with sql.transaction():
+        renewed = [of_bases(key, bases, id) for id, (key, bases) in zip(ids, turned.items(), strict=True)]
+        couplings.save(mapping_id, None, renewed)
+    expect_bases(mapping_id, turned)
+
+
+def expect_bases(mapping_id: int, expected: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]) -> None:
+    for side in Side:
+        wanted = {key: dict(zip(Side, bases, strict=True))[side] for key, bases in expected.items()}
+        read = {key: found.known[side].base for key, found in couplings.by_keys(mapping_id, side, wanted).items()}
+        texts = {key: state[2] for key, state in couplings.states(mapping_id, side, wanted).items()}
+        assert {key: sql.dump(base) for key, base in read.items()} == {k: sql.dump(base) for k, base in wanted.items()}
+        assert texts == {key: sql.dump(base) for key, base in wanted.items()}
+
+
+def test_a_search_knows_nothing_of_how_bases_are_kept(mapping_id: int) -> None:
+    with sql.transaction():
+        couplings.save(mapping_id, None, [of_bases(f"k{n}", BASES["alike"]) for n in range(5)])
+    for text in ('"', '""', "local", "same"):
+        found, _ = couplings.search(mapping_id, text, None, None, 10)
+        assert len(found) == (5 if text == '"' else 0)
+    found, _ = couplings.search(mapping_id, "quoted", None, None, 10)
+    assert [one.bases[INTEGRATION] for one in found] == [BASES["alike"][0]] * 5
+
+
+def test_keys_are_written_again_only_where_a_record_is_another(mapping_id: int) -> None:
+    with sql.transaction():
+        [id] = couplings.save(mapping_id, None, [of_bases("k", BASES["alike"])])
+        couplings.save(mapping_id, None, [replace(of_bases("another", BASES["different"], id), moved=False)])
+    [found] = couplings.by_ids(mapping_id, [id])
+    assert set(found.keys.values()) == {"k"}
+    assert [found.known[side].base for side in Side] == list(BASES["different"])
 
 
 @pytest.mark.parametrize("id", [0, 1])

@@ -113,7 +113,9 @@ class HttpClient:
         `largest`: bytes of an answer. Does not connect."""
         self.base = url
         self.shared = shared
-        self._origin = _origin(parse_url(url))
+        parsed = parse_url(url)
+        self._origin = _origin(parsed)
+        self._root = f"{parsed.scheme}://{parsed.netloc}/" if parsed.auth is None else None
         self._auth = auth
         self._reach = reach
         self._headers = {"Accept-Encoding": "gzip, deflate", "User-Agent": "Accord", **(headers or {})}
@@ -156,6 +158,9 @@ class HttpClient:
         """The URL of a target. SideFailed(`address_refused`) where it leads to another origin."""
         try:
             url = urljoin(self.base, target)
+            # What begins like this has no other origin; to take a long address apart costs more than to send it.
+            if self._root is not None and url.startswith(self._root):
+                return url
             parsed = parse_url(url)
         except (ValueError, HTTPError):
             raise _elsewhere(target) from None
@@ -185,10 +190,11 @@ class HttpClient:
     def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         deadline = time.monotonic() + self._timeouts.total
         pool = self._opened()
-        self._bound.deadline = deadline
+        target = self._request_uri(url)
+        self._bound.deadline, self._bound.target = deadline, target if _SENDABLE.fullmatch(target) else None
         response = pool.urlopen(
             method,
-            parse_url(url).request_uri,
+            "/" if self._bound.target else target,
             body=body,
             headers=headers,
             retries=False,
@@ -204,6 +210,13 @@ class HttpClient:
         response.release_conn()
         names = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, names, content, url)
+
+    def _request_uri(self, url: str) -> str:
+        """A URL as the line of a request has it; the pool encodes what is not allowed there, and leaves out a
+        fragment."""
+        if self._root is not None and url.startswith(self._root):
+            return url[len(self._root) - 1 :]
+        return parse_url(url).request_uri
 
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
         parts, size = [], 0
@@ -224,6 +237,8 @@ class HttpClient:
 
     def refuse(self, answer: Answer) -> None:
         """SideFailed for what no caller can do anything about."""
+        if answer.ok:
+            return
         detail = _first_words(answer)
         if answer.status == 401:
             code = "password_change_required" if PASSWORD_ENDED.search(detail) else "credentials_rejected"
@@ -253,10 +268,19 @@ class HttpClient:
 def encode_query(parameters: Mapping[str, str]) -> str:
     """A query with blanks as %20, which every server reads; "+" is a plus to some and a blank to others. Raises
     UnicodeEncodeError for half a surrogate pair."""
-    return "&".join(f"{quote(name, safe='$@')}={quote(value, safe=_SAFE)}" for name, value in parameters.items())
+    return "&".join(f"{quote(name, safe='$@')}={_UNSAFE.sub(_quoted, value)}" for name, value in parameters.items())
 
 
-_SAFE = "-._~!$'()*,:@/"
+_SENDABLE = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]+|%[0-9A-Fa-f]{2})*")
+"""What the line of a request can say as it is."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~!$'()*,:@/]+")
+"""What has to be encoded: little of a long condition."""
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return quote(found[0], safe="")
+
 
 PASSWORD_ENDED = re.compile(
     "password (has |is )?expired|must change.{0,20}password|password must be changed|password change (is )?required",

@@ -21,9 +21,11 @@ from service.connectors.http.addresses import Reach, resolve
 
 @dataclass(slots=True)
 class Bound:
-    """Until when (by the monotonic clock) the sockets of a client wait for anything."""
+    """What the connections of a client keep to: until when (by the monotonic clock) they wait for anything, and what
+    the line of the next request says, None: what the pool makes of it, which takes a step for each character."""
 
     deadline: float = math.inf
+    target: str | None = None
 
 
 def open_pool(scheme: str, host: str, port: int, timeout: Timeout, reach: Reach, bound: Bound) -> HTTPConnectionPool:
@@ -72,6 +74,11 @@ class _Checked:
     host: str
     port: int
     timeout: Any
+    bound: Bound
+
+    def putrequest(self, method: str, url: str, *args: Any, **more: Any) -> None:
+        connection: Any = super()
+        connection.putrequest(method, self.bound.target or url, *args, **more)
 
     def _new_conn(self) -> socket.socket:
         connection: Any = self

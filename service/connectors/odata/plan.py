@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -12,7 +12,7 @@ from service.connectors.odata.keys import said_in, text_of
 from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again
 from service.connectors.odata.service import Service
 from service.connectors.odata.tables import EntitySet, Property
-from service.connectors.odata.values import STAMPS, reader, stamp_in
+from service.connectors.odata.values import STAMPS, as_it_is, reader, stamp_in
 from service.core.failures import Failure, SideFailed
 from service.core.records import Record, Scalar, Selection, SideTable
 
@@ -43,6 +43,7 @@ class Plan:
         plain = [one for one in asked if one.through is None]
         self.select = list(dict.fromkeys(name for one in plain for name in one.made_of or (one.source,)))
         self.expand = _expanded(asked)
+        self._selected = frozenset((*self.select, *self.expand))
         self._blank = BLANK_GUID if service.dialect.blank_guids else None
         self.exact = any(_may_lose_digits(one) for one in asked)
         self._readers = [reader(one.edm) for one in self.properties]
@@ -84,13 +85,21 @@ class Plan:
             rows = self.service.dialect.completed(rows, self._made, self.service.gather)
         keys = [self.key_of(row) for row in rows]
         stamps = [None if self.stamp is None else stamp_in(row.get(self.stamp.source)) for row in rows]
-        columns = [
-            [None if (value := _of(row, one)) in (None, self._blank) else read(value) for row in rows]
-            for one, read in zip(self.properties, self._readers, strict=True)
-        ]
+        columns = [self._column(rows, one, read) for one, read in zip(self.properties, self._readers, strict=True)]
         values = zip(*columns, strict=True) if columns else repeat((), len(rows))
         raws = map(partial(_raw, self.stamp, self.own_key), rows)
         return list(map(Record, keys, stamps, values, repeat(None), raws))
+
+    def _column(
+        self, rows: Sequence[Mapping[str, Any]], one: Property, read: Callable[[Any], Scalar]
+    ) -> list[Scalar | None]:
+        """The values of one property in all rows."""
+        name, blank = one.source, self._blank
+        if one.parts or one.through is not None or one.target is not None:
+            return [None if (value := _of(row, one)) is None or value == blank else read(value) for row in rows]
+        if read is as_it_is and blank is None:  # Most values are texts, and are taken as they come.
+            return [value if (value := row.get(name)) is None or type(value) is str else read(value) for row in rows]
+        return [None if (value := row.get(name)) is None or value == blank else read(value) for row in rows]
 
     def key_of(self, row: Mapping[str, Any]) -> str:
         """The key of a row."""
@@ -110,7 +119,7 @@ class Plan:
 
     def is_complete(self, row: Mapping[str, Any]) -> bool:
         """Whether an answer to a write has everything that a record is made of."""
-        return all(name in row for name in self.select) and all(name in row for name in self.expand)
+        return self._selected <= row.keys()
 
     def _texts(self, row: Mapping[str, Any]) -> dict[str, Scalar]:
         return {line.field: _of(row, self.table.property(line.field)) for line in self._again}

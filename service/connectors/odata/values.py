@@ -46,7 +46,7 @@ STAMPS = ("Edm.DateTimeOffset", "Edm.Date")
 def reader(edm: str) -> Callable[[Any], Scalar]:
     """How a value that is not null becomes canonical. What is not of its type becomes a text of what is there."""
     if edm in ("Edm.String", "Edm.Boolean", "Edm.Date", "Edm.Duration"):
-        return _READERS.get(edm, _as_is)
+        return _READERS.get(edm, as_it_is)
     found = _READERS.get(edm)
     if found is None:
         kind = EDM.get(edm, FieldType.JSON)
@@ -150,8 +150,9 @@ def _url_safe(text: str) -> str:
     return base64.urlsafe_b64encode(base64.b64decode(text, validate=True)).decode()
 
 
-def _as_is(value: Any) -> Scalar:
-    return value if isinstance(value, str | bool) else str(value)
+def as_it_is(value: Any) -> Scalar:
+    """A text, or true or false; the text of anything else."""
+    return value if isinstance(value, (str, bool)) else str(value)
 
 
 def _canonical_or_text(value: Any, kind: FieldType) -> Scalar:

@@ -219,10 +219,11 @@ def _answers(
     """Results in order: records from the answers to their writes, else read again, all in one go. `unseen`: keys of
     records that were made without a word of their state."""
     unread: dict[int, str] = {}
+    whole: dict[int, Mapping[str, Any]] = {}
     for place, (known, reply) in written.items():
         body = reply.body if isinstance(reply.body, dict) else {}
         if plan.is_complete(body) and etag_of(body) is not None:
-            [results[place]] = plan.records([body], filtered=False)
+            whole[place] = body
         else:
             key = _key_of(plan, known, reply, body)
             if key is None:
@@ -230,6 +231,7 @@ def _answers(
                     Failure("connection_failed", {"detail": "a record was created without saying its key"})
                 )
             unread[place] = key
+    results |= zip(whole, plan.records(list(whole.values()), filtered=False), strict=True)
     if unread:
         found = fetch(plan, [key for key in unread.values() if key not in unseen], filtered=False)
         by_us, moved = fetch_made(plan, unseen, multiple.OWN_HAND)

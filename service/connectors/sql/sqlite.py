@@ -57,6 +57,9 @@ _READERS: Mapping[FieldType, Converter] = {
     FieldType.DATETIME: values.read_moments,
 }
 
+_TEXTS = {FieldType.STRING, FieldType.UUID}
+"""What is in a JSON list as it is."""
+
 _STAMP_TYPES = {FieldType.DATETIME, FieldType.DATE, FieldType.STRING, FieldType.INTEGER, FieldType.FLOAT}
 
 
@@ -197,6 +200,8 @@ class SqliteDatabase(Database):
         return sa.tuple_(*(expression for expression, _ in expressions)).in_(sa.select(*parts))
 
     def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
+        if len(columns) == 1 and columns[0].field.type in _TEXTS and columns[0].native != "BLOB":
+            return {"wanted": orjson.dumps([text for (text,) in wanted if _sendable(text)]).decode()}
         listed = [
             [_listed(value, column) for value, column in zip(one, columns, strict=True)]
             for one in wanted

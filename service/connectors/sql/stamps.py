@@ -126,13 +126,15 @@ def stamp_of_any(value: Any) -> Stamp | None:
 
 
 def read_any(column: Sequence[Any]) -> list[Stamp | None]:
-    """Stamps of a column that may hold anything."""
-    return [stamp_of_any(value) for value in column]
+    """Stamps of a column that may hold anything. What is written by one statement often has one stamp."""
+    known = {value: stamp_of_any(value) for value in set(column)}
+    return [known[value] for value in column]
 
 
 def read_texts(column: Sequence[Any]) -> list[Stamp | None]:
     """Stamps of a column of texts and nulls."""
-    return [None if value is None else stamp_of_text(value) for value in column]
+    known = {value: None if value is None else stamp_of_text(value) for value in set(column)}
+    return [known[value] for value in column]
 
 
 def moment_stamps(column: Expression, cast: Callable[[Expression], Expression], *, zoned: bool) -> Stamps:

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any, TypeAlias
 
@@ -70,10 +71,14 @@ def read_decimals(column: Sequence[Any]) -> Sequence[Scalar]:
     return _each(column, decimal_of)
 
 
+_REMEMBERED = 4_096
+"""So many values of a kind are remembered with what they become: prices and dates come again in page after page."""
+
 _PLAIN = re.compile(r"(0|-?[1-9][0-9]*)(?:\.0*|(\.[0-9]*[1-9])0*)?")
 """A number without an exponent: its whole part, and its fraction without trailing zeros if there is one."""
 
 
+@lru_cache(_REMEMBERED, typed=True)
 def decimal_of(value: Any) -> Scalar:
     found = _PLAIN.fullmatch(value if type(value) is str else repr(value))
     if found is None:
@@ -98,6 +103,7 @@ def _each(column: Sequence[Any], convert: Callable[[Any], Scalar]) -> Sequence[S
     return [known[value] for value in column]
 
 
+@lru_cache(_REMEMBERED, typed=True)
 def date_of(value: Any) -> Scalar:
     if isinstance(value, str) and len(value) == 10:
         try:
