@@ -66,10 +66,18 @@ def measure(given: argparse.Namespace) -> None:
                     for key, costs in peers.measure(found, size, given.runs):
                         results.setdefault(key, Figures()).add(costs)
                 answers += service.ask(found, given.items, max(given.sizes), given.runs)
+                keep(results, answers, given)
+        if given.peers:
+            for key, costs in peers.measure_stores(Path(folder), given.sizes, given.runs):
+                results.setdefault(key, Figures()).add(costs)
+                keep(results, answers, given)
     if "forms" in given.items:
         forms.measure(given.sizes)
     results = dict(sorted(results.items(), key=_order))
-    lines = report.counts(results) if given.count else report.costs(results) + report.growth(results)
+    if given.count:
+        lines = report.counts(results) + [str(one) for one in report.counted_growth(results)]
+    else:
+        lines = report.costs(results) + report.growth(results)
     print("\n".join((lines if results else []) + service.report(answers)))
     keep(results, answers, given)
 
@@ -89,7 +97,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="how often everything is measured")
     parser.add_argument("--repeats", type=int, default=3, help="how often the short items are measured in each run")
     parser.add_argument("--count", action="store_true", help="count the work instead of measuring the time")
-    parser.add_argument("--peers", action="store_true", help="also dlt, on PostgreSQL: W1 and W3, one way")
+    parser.add_argument("--peers", action="store_true", help="also dlt (PostgreSQL, one way), PouchDB and Unison")
     parser.add_argument("--check", action="store_true", help="count the work of small tables; fail where it grew")
     parser.add_argument("--accept", action="store_true", help="take what --check counts for what counts from now on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every run there")

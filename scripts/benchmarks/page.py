@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import check, report
+from scripts.benchmarks import check, odata, report
+from scripts.benchmarks.contenders import NAMES
 from scripts.benchmarks.databases import KINDS
 from scripts.benchmarks.picture import Chart, drawn
 from scripts.benchmarks.rounds import Figures, Results
@@ -24,19 +25,22 @@ class Measured:
 
     results: Results
     answers: list[dict[str, Any]]
+    counts: Results
 
 
 def read(files: Iterable[Path]) -> Measured:
     """All of them; where two say something of the same, the later one counts."""
     results: Results = {}
+    counts: Results = {}
     answers: dict[tuple[str, str, str], dict[str, Any]] = {}
     for file in files:
         document = json.loads(file.read_text(encoding="utf-8"))
         for one in document["figures"]:
-            results[one["databases"], one["rows"], one["item"], one["contender"]] = Figures(one["runs"])
+            kept = results if "cpu" in one["runs"][0] else counts
+            kept[one["databases"], one["rows"], one["item"], one["contender"]] = Figures(one["runs"])
         for answer in document["answers"]:
             answers[answer["databases"], answer["item"], answer["what"]] = answer
-    return Measured(results, list(answers.values()))
+    return Measured(results, list(answers.values()), counts)
 
 
 def write(files: Sequence[Path]) -> None:
@@ -45,7 +49,8 @@ def write(files: Sequence[Path]) -> None:
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    body = "\n".join([*_items(measured.results), "", *_answers(measured.answers)]).strip()
+    parts = _items(measured.results), _counts(measured.counts), _peers(measured.results), _answers(measured.answers)
+    body = "\n\n".join("\n".join(lines) for lines in parts if lines)
     PAGE.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
     PICTURE.write_text(drawn(_charts(measured.results), "How cost and memory grow with the tables"), encoding="utf-8")
 
@@ -82,13 +87,41 @@ def _ratio(ours: Figures, theirs: Figures | None) -> str:
     return f"{sorted(found)[len(found) // 2]:.1f} ({min(found):.1f} to {max(found):.1f})"
 
 
+def _counts(counts: Results) -> list[str]:
+    found = report.counted_growth(counts)
+    if not found:
+        return []
+    lines = ["| databases | item | counted | rows | | rows | | times |", "|---|---|---|---|---|---|---|---|"]
+    for one in found:
+        (few, many), ratio = one.rows, f"{one.ratio:.2f}" if one.is_same else f"**{one.ratio:.2f}**"
+        lines.append(
+            f"| {one.databases} | {report.TITLES[one.item]} | {one.name} | {few:,} | {one.few:,.0f}"
+            f" | {many:,} | {one.many:,.0f} | {ratio} |"
+        )
+    return lines
+
+
+def _peers(results: Results) -> list[str]:
+    """What others took for the same rows."""
+    others = {key: one for key, one in results.items() if key[3] not in NAMES}
+    if not others:
+        return []
+    lines = ["| others | rows | item | CPU s | wall s | peak MB |", "|---|---|---|---|---|---|"]
+    for (_, size, item, name), one in sorted(others.items(), key=lambda entry: (entry[0][3], entry[0][1], entry[0][2])):
+        peak = f"{max(one.of('memory')):.0f}" if one.median("memory") else "–"
+        cpu, wall = report.short(one.median("cpu")), report.short(one.median("wall"))
+        lines.append(f"| {name} | {size:,} | {report.TITLES[item]} | {cpu} | {wall} | {peak} |")
+    return lines
+
+
 def _answers(answers: Sequence[dict[str, Any]]) -> list[str]:
     if not answers:
         return []
     lines = ["| databases | asked | median ms | p99 ms | CPU ms |", "|---|---|---|---|---|"]
     for one in answers:
         what = one["what"].replace("{runs}", "20000")
-        figures = " | ".join(f"{one[name]:.1f}" for name in ("median", "p99", "cpu"))
+        digits = 4 if one["what"] in odata.ALONE.values() else 1
+        figures = " | ".join(f"{one[name]:.{digits}f}" for name in ("median", "p99", "cpu"))
         lines.append(f"| {one['databases']} | {one['item']} `{what}` | {figures} |")
     return lines
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from scripts.benchmarks.rounds import Figures, Results
+
+SAME = ("W3", "W4", "W5")
+"""The items that cost the same however large the tables are."""
 
 COSTS = ("cpu", "service", "database", "wall", "memory")
 LOOPS = ("plain", "tuned")
@@ -65,12 +69,57 @@ def counts(results: Results) -> list[str]:
     return [head, *lines]
 
 
+COUNTED = ("statements", "roundTrips", "requests", "rowsWritten", "calls")
+"""What must not depend on how large the tables are. Bytes are left out: how full the pages of a file are differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """How often something was counted for the smallest tables and for the largest ones."""
+
+    databases: str
+    item: str
+    rows: tuple[int, int]
+    name: str
+    few: float
+    many: float
+
+    @property
+    def ratio(self) -> float:
+        return self.many / self.few
+
+    @property
+    def is_same(self) -> bool:
+        """Within a tenth."""
+        return self.ratio <= 1.1
+
+    def __str__(self) -> str:
+        said = "the same" if self.is_same else "MORE"
+        return (
+            f"{self.databases}: {self.item}: {self.name} {self.few:,.0f} with {self.rows[0]:,} rows,"
+            f" {self.many:,.0f} with {self.rows[1]:,}: {self.ratio:.2f} times, {said}"
+        )
+
+
+def counted_growth(results: Results) -> list[Grown]:
+    """For the items that must not mind how large the tables are, what was counted for the smallest and the largest."""
+    found = []
+    for kind, item in dict.fromkeys((key[0], key[2]) for key in results if key[3] == "accord" and key[2] in SAME):
+        sizes = sorted(key[1] for key in results if (key[0], key[2], key[3]) == (kind, item, "accord"))
+        few, many = (results[kind, size, item, "accord"] for size in (sizes[0], sizes[-1]))
+        for name in COUNTED if sizes[0] < sizes[-1] else ():
+            if few.median(name):
+                rows = (sizes[0], sizes[-1])
+                found.append(Grown(kind, item, rows, name, few.median(name), many.median(name)))
+    return found
+
+
 def growth(results: Results) -> list[str]:
     """How much more the largest tables cost than the smallest, for items that should not mind, and for memory."""
     lines = []
     sizes = sorted({size for _, size, _, _ in results})
     for kind in dict.fromkeys(kind for kind, _, _, _ in results):
-        for item in ("W3", "W4", "W5"):
+        for item in SAME:
             few, many = (results.get((kind, size, item, "accord")) for size in (sizes[0], sizes[-1]))
             if few and many and few is not many:
                 ratio = many.median("cpu") / few.median("cpu")

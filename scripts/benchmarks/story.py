@@ -129,7 +129,9 @@ class Telling:
 
     def _measure(self, item: str, what: str) -> None:
         self._who.ask(what)
-        if self._plan.counting:
+        if self._plan.counting and item not in self._plan.items:
+            self._who.work()
+        elif self._plan.counting:
             with Counter(self._place) as counter:
                 self._who.work()
             self._found[item].append(counter.counts())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from service.connectors.base import Connector
 from service.core import composites
+from service.core.keys import names_of
 from service.core.normalization import Normalizer, normal, normalizer
 from service.core.records import Record, Scalar, Selection, Side, Table
 from service.operations.linter_scene import Finding
@@ -31,7 +32,7 @@ def repeated_keys(
     records, more = _read(connector, selection)
     for place, lines in groups.values():
         names = composites.plain(table.fields, (line.field(side) or "" for line in lines))
-        if selection.key in names or not names:
+        if not names or set(names_of(table.fields, selection.key)) <= set(names):
             continue
         shared = _shared(_forms(selection, names, _normalizers(lines, side, table), records))
         if not shared and more and not any(line.normalize for line in lines):

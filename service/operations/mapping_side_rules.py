@@ -11,6 +11,7 @@ from service.core import composites
 from service.core.compare import Unconvertible, coerce
 from service.core.errors import Problem
 from service.core.failures import SideFailed
+from service.core.keys import names_of
 from service.core.records import FILTER_OPERATORS, Condition, Field, FieldType, SideTable, Table
 from service.operations.connections import open_connector
 from service.operations.context import Context
@@ -61,12 +62,12 @@ def _stamp_problems(connector: Connector, bound: Bound, pointer: str) -> Iterato
         case None:
             yield Problem(pointer, "modified_on_undeterminable", {"table": bound.table.name})
         case SideTable() as stamp:
-            yield from _side_table_problems(connector, stamp, pointer)
+            yield from _side_table_problems(connector, stamp, bound, pointer)
         case name if name not in bound.table.fields:
             yield no_field(pointer, bound.table, name)
 
 
-def _side_table_problems(connector: Connector, stamp: SideTable, pointer: str) -> Iterator[Problem]:
+def _side_table_problems(connector: Connector, stamp: SideTable, bound: Bound, pointer: str) -> Iterator[Problem]:
     try:
         table = connector.describe(stamp.table)
     except SideFailed as error:
@@ -75,6 +76,10 @@ def _side_table_problems(connector: Connector, stamp: SideTable, pointer: str) -
     for place, name in (("keyField", stamp.key_field), ("field", stamp.field)):
         if name not in table.fields:
             yield no_field(f"{pointer}/{place}", table, name)
+    count, wanted = len(names_of(table.fields, stamp.key_field)), len(names_of(bound.table.fields, bound.key or ""))
+    if stamp.key_field in table.fields and bound.key in bound.table.fields and count != wanted:
+        params = {"field": stamp.key_field, "table": stamp.table, "count": count, "key": bound.key, "wanted": wanted}
+        yield Problem(f"{pointer}/keyField", "side_key_differs", params)
 
 
 def condition_problems(condition: Condition, table: Table, pointer: str) -> Iterator[Problem]:

@@ -664,6 +664,12 @@ _MAPPING_PROBLEMS = {
     "key_undeterminable": Words(
         "The key is not known", "The connection cannot tell the key of {table}; name its field.", "Fill in `key`."
     ),
+    "side_key_differs": Words(
+        "The keys do not fit each other",
+        "{field} of {table} is made of another number of fields ({count}) than the key {key} is ({wanted}), so that no"
+        " stamp can be told to belong to a record.",
+        "Name the key of {table} whose fields hold those of {key}, in the same order.",
+    ),
     "modified_on_undeterminable": Words(
         "The modified-on stamp is not known",
         "The connection cannot tell where {table} keeps the time of its last change; name the field.",

@@ -63,6 +63,20 @@ def test_a_mapping_is_proposed_and_says_which_part_it_lacks(lines: World) -> Non
     assert {code for code, _ in problems} == {"field_read_only", "required_field_not_mapped"}
 
 
+def test_a_side_table_has_as_many_key_columns(lines: World) -> None:
+    lines.sql("erp", "CREATE TABLE stamps (o VARCHAR(20), n INTEGER, at TIMESTAMP, PRIMARY KEY (o, n))")
+
+    def told(key_field: str) -> list[Any]:
+        stamp = {"table": "stamps", "keyField": key_field, "field": "at"}
+        mapping = {**MAPPING, "local": {**MAPPING["local"], "modifiedOn": stamp}}
+        answer = lines.ask("POST", "/mappings", mapping)
+        return [(one["pointer"], one["code"]) for one in answer.json.get("errors", [])]
+
+    assert told("o") == [("/local/modifiedOn/keyField", "side_key_differs")]
+    assert told("o,x") == [("/local/modifiedOn/keyField", "field_not_found")]
+    assert told("o,n") == []
+
+
 def test_pairs_are_made_shown_looked_for_and_linked(lines: World) -> None:
     made = lines.ask("POST", "/mappings", MAPPING)
     assert made.status_code == 201, made.text

@@ -414,6 +414,34 @@ def test_a_number_in_a_column_of_no_type_is_found(on_sqlite: TwoParts) -> None:
     connector.close()
 
 
+@pytest.mark.parametrize("name", ["on_postgres", "on_mariadb"])
+def test_an_enumeration_has_an_order_of_its_own(request: pytest.FixtureRequest, name: str) -> None:
+    """That of its members, which is not that of their texts: no row is lost between two pages."""
+    app: TwoParts = request.getfixturevalue(name)
+    members = "enum('item', 'Account', 'it''s')"
+    if isinstance(app, TwoPartsOnPostgres):
+        app.execute(f"CREATE TYPE sort AS {members}")
+    sort, moment = ("sort", "timestamptz") if isinstance(app, TwoPartsOnPostgres) else (members, "datetime")
+    app.execute(f"CREATE TABLE mixed (sort {sort}, n integer, name text, at {moment}, PRIMARY KEY (sort, n))")
+    for n in range(12):
+        app.execute("INSERT INTO mixed VALUES (?, ?, 'n', '2026-01-01')", ("item", "it's", "Account")[n % 3], n)
+    connector = app.connector()
+    selection = Selection("mixed", "sort,n", "at", ("name",))
+    keys = keys_of(read_all(connector, selection))
+    assert [key.partition(",")[0] for key in keys] == ["item"] * 4 + ["Account"] * 4 + ["it's"] * 4
+    for limit in (1, 3, 5):
+        assert keys_of(read_all(connector, selection, limit=limit)) == keys
+    bounds = connector.cut(selection, 4)
+    ranges = zip([None, *bounds], [*bounds, None], strict=True)
+    assert [keys_of(connector.read_range(selection, *some, 100).records) for some in ranges] == [
+        keys[:4], keys[4:8], keys[8:], [],
+    ]  # fmt: skip
+    records = list(connector.fetch(selection, keys, filtered=False).values())
+    updated = connector.update(selection, [Update(one, {"name": "m"}, guarded=True) for one in records])
+    assert {record_of(one).key for one in updated} == set(keys)
+    connector.close()
+
+
 def test_texts_are_compared_as_the_key_of_one_column_is(on_mariadb: TwoParts) -> None:
     """By the column's collation, which here ignores letter case and trailing blanks; the key is as it is stored."""
     on_mariadb.put("a", stamp=T0, name="n")

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from scripts.benchmarks import check, page
+from scripts.benchmarks import check, page, report
 from scripts.benchmarks.check import Counts
 from scripts.benchmarks.databases import KINDS
 from tests.servers import PostgresServer
@@ -51,13 +52,22 @@ def test_work_that_grows_with_the_table_is_told() -> None:
 def test_figures_become_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`scripts/bench --document`: ratios of each run as median, least and most; other text of the page stays."""
     costs = {"cpu": 3.0, "service": 1.0, "database": 2.0, "wall": 4.0, "memory": 50.0}
-    figures = [
+    figures: list[dict[str, Any]] = [
         {"databases": "sqlite", "rows": rows, "item": "W1", "contender": name, "runs": runs}
         for rows in (1_000, 100_000)
         for name, runs in (("accord", [costs] * 3), ("plain", [costs | {"cpu": cpu} for cpu in (1.0, 1.5, 3.0)]))
     ]
     answer = {"databases": "sqlite", "item": "A1", "rows": 1, "what": "/errors", "median": 1.0, "p99": 2.0, "cpu": 1.0}
     measured = tmp_path / "figures.json"
+    figures += [
+        {"databases": "own", "rows": 1_000, "item": "W4", "contender": "Unison", "runs": [costs | {"memory": 0.0}]},
+        *(
+            {"databases": "sqlite", "rows": rows, "item": "W5", "contender": "accord", "runs": [counts]}
+            for rows, counts in ((1_000, {"calls": 100, "statements": 10}), (9_000, {"calls": 121, "statements": 11}))
+        ),
+    ]
+    for one in figures[-2:]:
+        one["runs"] = [dict.fromkeys(report.COUNTED, 0.0) | dict(one["runs"][0])]
     measured.write_text(json.dumps({"figures": figures, "answers": [answer]}))
     shown, drawn = tmp_path / "performance.md", tmp_path / "performance.svg"
     shown.write_text(f"Before.\n\n{page.BEGIN}\nold\n{page.END}\n\nAfter.\n")
@@ -67,6 +77,9 @@ def test_figures_become_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytes
     text = shown.read_text()
     assert "| sqlite | 100,000 | first load one way | 3.00 | 2.00 | 4.00 | 50 | 3 | 2.0 (1.0 to 3.0) | – |" in text
     assert "| sqlite | A1 `/errors` | 1.0 | 2.0 | 1.0 |" in text
+    assert "| Unison | 1,000 | 1,000 changes, 100 conflicts | 3.00 | 4.00 | – |" in text
+    assert "| sqlite | nothing changed | statements | 1,000 | 10 | 9,000 | 11 | 1.10 |" in text
+    assert "| sqlite | nothing changed | calls | 1,000 | 100 | 9,000 | 121 | **1.21** |" in text
     assert text.startswith("Before.")
     assert text.endswith("After.\n")
     assert "old" not in text

@@ -55,10 +55,10 @@ def key_of(columns: dict[str, Column], primary: Sequence[str], unique: Collectio
         return primary[0]
     if not primary:
         return next((name for name in columns if name in unique and not columns[name].field.nullable), None)
-    whole = field_of(primary)
-    if whole.name in columns or any(columns[name].field.type not in _KEYED for name in primary):
+    whole, parts = field_of(primary), [columns[name] for name in primary]
+    if whole.name in columns or not all(map(_orders, parts)):
         return None
-    columns[whole.name] = Column(whole, "", True, tuple(columns[name] for name in primary))
+    columns[whole.name] = Column(whole, "", True, tuple(parts))
     return whole.name
 
 
@@ -67,6 +67,13 @@ _KEYED = {
     FieldType.DATE, FieldType.DATETIME, FieldType.TIME,
 }  # fmt: skip
 """Types of which each value has one text by which every database finds it again."""
+
+
+def _orders(column: Column) -> bool:
+    """Whether a part of a key is compared as it is ordered. MariaDB orders sets and enumerations by their members'
+    places, and compares them with texts as texts; of enumerations the places are known."""
+    listed = column.native == "enum" and column.field.options
+    return column.field.type in _KEYED and (column.native not in ("set", "enum") or bool(listed))
 
 
 def table_missing(table: str) -> SideFailed:
@@ -120,6 +127,10 @@ class Database(ABC):
     @abstractmethod
     def typed(self, parameter: Expression, column: Column) -> Expression:
         """A parameter as a value of the column's type."""
+
+    def placed(self, parameter: Expression, column: Column) -> Expression:
+        """A parameter that is part of a key as what the column's order compares."""
+        return self.typed(parameter, column)
 
     @abstractmethod
     def reader(self, column: Column) -> Converter | None:

@@ -57,7 +57,7 @@ class Key:
     def binds(self, name: str) -> list[Expression]:
         """The parameters of a key as values of its columns."""
         names = [f"{name}{place}" for place in range(len(self.columns))] if self.several else [name]
-        return [self._database.typed(bind(one), column) for one, column in zip(names, self.columns, strict=True)]
+        return [self._database.placed(bind(one), column) for one, column in zip(names, self.columns, strict=True)]
 
     def given(self, columns: Sequence[str]) -> Callable[[Row], Any] | None:
         """What takes a key out of values for these columns; None where they leave a part of it to the database."""

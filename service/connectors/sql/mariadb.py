@@ -160,6 +160,15 @@ class MariaDatabase(Database):
     def typed(self, parameter: Expression, column: Column) -> Expression:  # noqa: ARG002
         return parameter
 
+    def placed(self, parameter: Expression, column: Column) -> Expression:
+        """An enumeration is ordered by the places of its members, and would be compared with a text as a text."""
+        if column.native != "enum" or not column.field.options:
+            return parameter
+        return sa.func.field(
+            parameter,
+            *(sa.bindparam(None, one.value, type_=sa.types.NULLTYPE, unique=True) for one in column.field.options),
+        )
+
     def reader(self, column: Column) -> Converter | None:
         return READERS.get(column.field.type)
 
