@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from service.connectors.base import Deletion, Insert, Result, Update
@@ -89,33 +89,48 @@ def _look_for_arrived(task: Task, side: Side, noted: Sequence[Intent], results: 
         raise sql.Clash("an insert had arrived before")
 
 
-UNCLEAR = ("connection_failed", "timeout", "record_moved")
-"""What is said of one insert among others that may have taken effect: the answer got lost, or somebody was at the new
-record before it could be read."""
+ANSWERLESS = ("connection_failed", "timeout")
+"""What is said of one write among others that may have taken effect, because its answer got lost."""
+
+UNCLEAR = (*ANSWERLESS, "record_moved")
+"""What is said of such an insert; also where somebody was at the new record before it could be read."""
 
 LOOKS = 2
-"""So often an insert is sent in one run of which nobody knew afterwards whether it had arrived."""
+"""So often a write is sent in one run of which nobody knew afterwards whether it had arrived."""
 
 
 def _settle_unclear(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
     """Raise SideFailed where nobody knows of some inserts whether they arrived, or in which state: the page is done
     again, and all that arrived are found by their intents first."""
-    told = list(zip(noted, results, strict=True))
-    unclear = {one.source_key: result for one, result in told if isinstance(result, Failure) and result.code in UNCLEAR}
-    if not unclear:
-        return
+    told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
+    try:
+        _note_unclear(task, side, [one.source_key for one in noted], results, UNCLEAR)
+    except SideFailed:
+        with sql.transaction():
+            runs.assert_held(task.lease)
+            intents.remove(task.mapping.id, side, task.lease.range_id)
+            intents.save(task.mapping.id, task.lease, side, task.now(), told)
+        raise
+
+
+def _note_unclear(
+    task: Task, side: Side, keys: Sequence[str], results: Sequence[Result], codes: Collection[str]
+) -> None:
+    """Raise SideFailed for the first of these writes of which nobody knows whether it arrived: the page is done again,
+    after it was looked what became of them. `keys`: those of their sources."""
+    unclear = {
+        key: result
+        for key, result in zip(keys, results, strict=True)
+        if isinstance(result, Failure) and result.code in codes
+    }
     for key, failure in unclear.items():
         task.unclear.setdefault((side, key), []).append(failure)
-    with sql.transaction():
-        runs.assert_held(task.lease)
-        intents.remove(task.mapping.id, side, task.lease.range_id)
-        left = [intent for one, result in told if (intent := _told(one, result)) is not None]
-        intents.save(task.mapping.id, task.lease, side, task.now(), left)
-    raise SideFailed(next(iter(unclear.values())))
+    if unclear:
+        raise SideFailed(next(iter(unclear.values())))
 
 
 def _given_up(task: Task, side: Side, visit: Visit) -> bool:
-    """Whether an insert was sent often enough; it waits for the next run."""
+    """Whether a write was sent often enough; it waits for the next run."""
     failures = task.unclear.get((side, visit.record.key), [])
     if len(failures) < LOOKS:
         return False
@@ -168,6 +183,7 @@ def _key_chooser(task: Task, side: Side) -> Callable[[Visit], str | None]:
 def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     for side in (source.other, source):
         some = [visit for visit in visits if visit.failure is None and visit.decision.writes.get(side)]
+        some = [visit for visit in some if not _given_up(task, side, visit)]
         if not some:
             continue
         items = [
@@ -177,6 +193,7 @@ def _update(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         note(task, source, side, some, Outcome.MODIFIED)
         task.permit()
         results = task.connectors[side].update(task.mapping.side(side).selection, items)
+        _note_unclear(task, side, [visit.record.key for visit in some], results, ANSWERLESS)
         for visit, result in zip(some, results, strict=True):
             _take(visit, side, result)
 

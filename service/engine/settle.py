@@ -91,11 +91,15 @@ def _look(task: Task, side: Side, selection: Selection, noted: Sequence[Intent])
     made = {item.source_key: [by_key[item.chosen_key]] for item in noted if item.chosen_key in by_key}
     made.update({item.source_key: [] for item in noted if item.source_key not in made})
     hits: dict[str, list[Record]] = {}
+    sought: list[Intent] = []
     for item in noted:
         if item.chosen_key is None:
             own = by_key.get(keys.get(item.source_key, ""))
-            sure = own is not None and _is_ours(selection, item, own)
-            hits[item.source_key] = [own] if own is not None and sure else _find(task, side, selection, item)
+            if own is not None and _is_ours(selection, item, own):
+                hits[item.source_key] = [own]
+            else:
+                sought.append(item)
+    hits |= _find(task, side, selection, sought)
     found = [record.key for some in hits.values() for record in some]
     taken = couplings.coupled_keys(task.mapping.id, side, found) if found else set()
     for key, some in hits.items():
@@ -112,33 +116,47 @@ def _key_of(names: Sequence[str], item: Intent) -> str | None:
     return joined(parts) if len(parts) > 1 else parts[0]
 
 
-def _find(task: Task, side: Side, selection: Selection, item: Intent) -> list[Record]:
-    """Records that hold what the insert wrote: in the match fields; or where the mapping has none, all of it, found by
-    an alternate key of the table, else by all fields."""
-    known = _known_values(selection, item)
-    groups = [_names(group) for group in match_lines(task, side.other)]
-    names = next((names for group in groups if (names := _written(group, known))), None)
-    if names:
-        return _holding(task, side, selection, known, names)
-    keys = task.mapping.side(side).alternate_keys
-    names = next((names for key in keys if (names := _written(key, known))), None)
-    if names:  # No two records have it; but the one that does may have been there before.
-        return [hit for hit in _holding(task, side, selection, known, names) if _is_ours(selection, item, hit)]
-    return _holding(task, side, selection, known, [name for name, value in known.items() if value is not None])
+def _find(task: Task, side: Side, selection: Selection, sought: Sequence[Intent]) -> dict[str, list[Record]]:
+    """Records that hold what each insert wrote, by source key: in the match fields; or where the mapping has none, all
+    of it, found by an alternate key of the table, else by all fields. Who is looked for by the same fields is looked
+    for by one question."""
+    matched = [_names(group) for group in match_lines(task, side.other)]
+    alternate = task.mapping.side(side).alternate_keys
+    asked: dict[tuple[tuple[str, ...], bool], list[Intent]] = {}
+    for item in sought:
+        known = _known_values(selection, item)
+        by_key: list[str] | None = None
+        names = next((names for group in matched if (names := _written(group, known))), None)
+        if names is None:
+            by_key = next((names for key in alternate if (names := _written(key, known))), None)
+            names = by_key or [name for name, value in known.items() if value is not None]
+        asked.setdefault((tuple(names), by_key is not None), []).append(item)
+    found: dict[str, list[Record]] = {}
+    for (fields, unique), items in asked.items():
+        for item, hits in zip(items, _holding(task, side, selection, fields, items), strict=True):
+            # No two records have an alternate key; but the one that does may have been there before.
+            found[item.source_key] = [hit for hit in hits if not unique or _is_ours(selection, item, hit)]
+    return found
 
 
 def _holding(
-    task: Task, side: Side, selection: Selection, known: Mapping[str, Scalar], names: Sequence[str]
-) -> list[Record]:
-    """The records whose fields of these names hold what was written."""
+    task: Task, side: Side, selection: Selection, names: Sequence[str], items: Sequence[Intent]
+) -> list[list[Record]]:
+    """For each insert the records whose fields of these names hold what it wrote."""
     if not names:
-        return []
-    wanted = tuple(bare(known[name]) for name in names)
+        return [[] for _ in items]
+    wanted = [tuple(bare(item.values[name]) for name in names) for item in items]
     places = [selection.fields.index(name) for name in names]
+    alike: dict[tuple[Scalar, ...], list[Record]] = {}
+    for hit in task.connectors[side].find(selection, names, set(wanted)):
+        alike.setdefault(tuple(bare(hit.values[place]) for place in places), []).append(hit)
     return [
-        hit
-        for hit in task.connectors[side].find(selection, names, {wanted})
-        if all(equal(hit.values[place], value) for place, value in zip(places, wanted, strict=True))
+        [
+            hit
+            for hit in alike.get(values, ())
+            if all(equal(hit.values[place], value) for place, value in zip(places, values, strict=True))
+        ]
+        for values in wanted
     ]
 
 

@@ -97,12 +97,12 @@ class Task:
     `margin`: microseconds before the end of its lease from which on a worker writes nothing more; so far the clocks of
     two machines may differ. `restored`: our own state is an older one than the records are. `chosen`: keys that inserts
     of unknown outcome were sent with, by the side they go to and the key of their source; sent again, they have the
-    same. `sent`: those inserts, with such a key or without, that were not found. `unclear`: for inserts, by the same,
-    what was said when nobody knew whether they had arrived. `range_size`: a reading of twice as many records is cut
-    into ranges. `noted`: whether the page has noted changes before it sent them. `marks`: how far sides were read whose
-    pass found nothing, until that is written down. `began`, `read_here`: when this worker began, and how many records
-    it has read.
+    same. `unclear`: for writes, by the same, what was said when nobody knew whether they had arrived. `range_size`: a
+    reading of twice as many records is cut into ranges. `noted`: whether the page has noted changes before it sent
+    them. `marks`: how far sides were read whose pass found nothing, until that is written down. `began`, `read_here`:
+    when this worker began, and how many records it has read.
     `steady`: a clock of our own that nobody sets while this process lives.
+    `sent`: inserts of unknown outcome, by the same as `chosen`, that were looked for and not found.
     """
 
     lease: Lease

@@ -8,6 +8,7 @@ struck. Then it is undone, and the next run does the work that was in hand.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,13 +21,15 @@ import psycopg
 import pytest
 
 from service.core.failures import Failure, SideFailed
-from service.core.records import Side
+from service.core.records import Scalar, Side
 from service.engine.patience import ATTEMPTS, LONGEST_PAUSE
 from service.engine.task import Stop
 from service.operations import connections, execution, runs
 from service.operations.kept_connectors import AGE, Kept
 from service.store.models import SyncRun
-from tests.conformance.words import MemoryWorld, both, quiet, total
+from service.worker import carry_out_next
+from tests.conformance.words import MemoryWorld, both, field, quiet, total
+from tests.engine.test_crash import sent
 from tests.servers import PostgresServer
 from tests.world import LINES, TABLES, World, errors, new_context
 
@@ -679,3 +682,25 @@ def test_who_is_asked_to_stop_does_not_wait_for_an_application(state: str) -> No
     waited: list[float] = []
     execution.carry_out(world.context, lease, lambda: Stop.CANCEL, waited.append)
     assert (runs.get(run.id).status, waited) == ("cancelled", [])
+
+
+def test_what_became_of_a_page_of_inserts_is_asked_at_once(state: str) -> None:
+    """All answers to it were lost, in an application that makes the keys: not one question for each record."""
+    world = MemoryWorld()
+    world.map()
+    written: list[tuple[str, dict[str, Scalar]]] = []
+    for number in range(60):
+        key = world.add("local", number=str(number), name=f"name {number}")
+        values: dict[str, Scalar] = {"accountnumber": str(number), "name": f"name {number}", "customertypecode": 3}
+        written.append((key, values))
+        if number % 3:
+            world.add("integration", **values)
+    sent(world, None, *written)
+    world.calls()
+    assert carry_out_next(world.context, "other", threading.Event())
+    assert world.calls()["find"] == 1 + 1  # What became of them, and twins of those that never arrived.
+    assert len(world.all("integration")) == 60
+    for key, values in written:
+        partner = world.partner("local", key)
+        assert partner is not None
+        assert field(world, "integration", partner, "name") == values["name"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from service.connectors.kit import (
     read_all,
     record_of,
 )
-from service.connectors.tryton import TrytonConnector
+from service.connectors.tryton import TrytonConnector, rpc
 from service.core.failures import SideFailed
 from service.core.records import FieldType, Scalar, Selection, Stamp, moment_of
+from tests.odata.servers import faults_at
 from tests.setup_checks import assert_complete
 from tests.tryton import TrytonServer
 
@@ -281,3 +283,54 @@ def test_a_page_is_two_calls(app: TrytonApplication, connector: TrytonConnector)
 def test_every_setup_check_is_made_or_says_why_not(app: TrytonApplication, connector: TrytonConnector) -> None:
     app.put("one", name="n")
     assert_complete(connector.check([CUSTOMERS]), {"rate_limits"})
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "detail"),
+    [
+        (["UserError", ["The number must be unique.", "", None]], "UserError", "The number must be unique."),
+        (["UserError", ['The value "of somebody" is too long.', ""]], "UserError", "The value … is too long."),
+        (["UserWarning", ["party_3", "Its orders are open.", ""]], "UserWarning", "Its orders are open."),
+        (["ConcurrencyException", "Records have changed"], "ConcurrencyException", "Records have changed"),
+        (["invalid date 'of birth'\nDETAIL: (1, Ann)", "Traceback ..."], None, "invalid date …"),
+        (["x" * 5_000, ""], None, "x" * 199 + "…"),
+        ([], "[]", "[]"),
+    ],
+)
+def test_an_error_of_the_server_is_a_short_sentence_without_values(
+    error: list[Any], name: str | None, detail: str
+) -> None:
+    refused = rpc._refused(error)
+    assert refused.name == (error[0] if name is None else name)
+    assert refused.detail == detail
+
+
+def test_an_error_that_nobody_meant_is_that_of_its_record(connector: TrytonConnector) -> None:
+    """What the server's program did not foresee concerns the record that it happened to."""
+    create = connector._rpc.call
+
+    def call(model: str, method: str, *params: Any, context: Any = None) -> Any:
+        if method == "create" and any(one["name"] == "odd" for one in params[0]):
+            return create(model, method, "no list of values", context=context)
+        return create(model, method, *params, context=context)
+
+    table = connector.describe(CUSTOMERS.table)
+    assert table.key == "id"
+    connector._rpc.call = call  # type: ignore[method-assign]
+    results = connector.insert(CUSTOMERS, [Insert({"name": name}) for name in ("one", "odd", "two")])
+    assert [record_of(results[place]).values[1] for place in (0, 2)] == ["one", "two"]
+    refused = failure_of(results[1])
+    assert (refused.code, refused.params["rule"]) == ("value_rejected", "trigger")
+    assert "no list of values" not in str(refused.params)
+    assert "\n" not in refused.params["detail"]
+
+
+def test_a_request_that_is_too_large_is_halved(app: TrytonApplication) -> None:
+    with faults_at({"/erp": app.server.port}) as proxy:
+        settings = {**app.server.settings, "url": f"http://127.0.0.1:{proxy.port}"}
+        with closing(TrytonConnector(settings, app.server.credentials())) as connector:
+            proxy.plan({"fault": "answer", "status": 413, "body": '"name":"large"', "times": 10_000})
+            names = [f"n{n}" for n in range(6)]
+            results = connector.insert(CUSTOMERS, [Insert({"name": name}) for name in (*names, "large")])
+            assert [record_of(one).values[1] for one in results[:6]] == names
+            assert failure_of(results[6]).params["rule"] == "too_large"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.connectors import connector_class
-from service.connectors.base import Insert, Result
+from service.connectors.base import Insert, Result, Update
 from service.connectors.memory.connector import MemoryConnector
 from service.core.failures import Failure
 from service.core.records import Record, Selection, Side
@@ -253,6 +253,38 @@ def test_an_insert_among_others_of_which_nobody_knows_whether_it_arrived_is_look
     assert sorted(str(row[there]) for row in world.all(side)) == list("01234")
     assert len(world.all(side.other)) == 5
     assert world.skips() == []
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_an_update_among_others_of_which_nobody_knows_whether_it_arrived_is_no_edit(
+    world: MemoryWorkplace, times: int
+) -> None:
+    """It arrived, and somebody edits its source again before anything else is done. An application that never answers
+    does not keep the others from going on."""
+    world.map(conflict_detection="field", update_conflict_resolution="getUpdateFromIntegration")
+    (customer, account), (other, _) = (couple(world, number=str(n), name="ONE", city="Oslo") for n in range(2))
+    left = [times]
+
+    class Slow(MemoryConnector):
+        def update(self, selection: Selection, items: Sequence[Update]) -> Sequence[Result]:
+            results = super().update(selection, items)
+            left[0] -= 1
+            if left[0] < 0:
+                return results
+            world.edit(LOCAL, customer, city=f"Bergen {left[0]}")
+            keys = [item.record.key for item in items]
+            return [Failure("timeout", {}) if key == account else made for key, made in zip(keys, results, strict=True)]
+
+    world.context = replace(world.context, connector_class=lambda _: Slow)
+    for key in (customer, other):
+        world.edit(LOCAL, key, city="Tromsø")
+    world.run()
+    assert (world.get(INTEGRATION, world.partner(LOCAL, other) or "") or {})["address1_city"] == "Tromsø"
+    left[0] = 0
+    world.run()
+    here, there = world.get(LOCAL, customer) or {}, world.get(INTEGRATION, account) or {}
+    assert here["city"] == there["address1_city"]
+    assert here["city"].startswith("Bergen"), "what was typed last"
 
 
 @pytest.mark.parametrize("coupled", [True, False])

@@ -24,6 +24,10 @@ _CONTEXT: Mapping[str, Any] = {"active_test": False}
 _KINDS = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
+TOO_LARGE = "RequestEntityTooLarge"
+"""The name of a refusal of the server, or of what stands before it, that looks at the size of a request alone."""
+
+
 class Refused(Exception):
     """A call that the server carried out and answered with an error; `name` is the error's."""
 
@@ -108,6 +112,8 @@ def _call(
         raise SideFailed(Failure("connection_failed", {"detail": "the server has no such database"}))
     if answer.status == 403:
         raise Refused("Forbidden", "the server forbids it")
+    if answer.status == 413:
+        raise Refused(TOO_LARGE, "the server refuses so much at once")
     if not answer.ok:
         raise SideFailed(Failure("connection_failed", {"detail": f"the server answered {answer.status}"}))
     said = answer.json()
@@ -118,17 +124,27 @@ def _call(
     raise _refused(said["error"])
 
 
+_MEANT: Mapping[str, int] = {"UserError": 0, "UserWarning": 1, "LoginException": 1, "ConcurrencyException": 0}
+"""Errors that are meant for a person, by their names, and where among what they say the sentence is: a warning and a
+question begin with a name of their own."""
+
+
 def _refused(error: Any) -> Refused:
-    """The error of an answer: a name, then a text or a list that begins with one."""
+    """The error of an answer: a name and what it says. Of any other, the first is its text, and where in the server's
+    program it came up follows, which is of no use to anybody here."""
     parts = error if isinstance(error, list) and error else [str(error)]
+    name = str(parts[0])
+    if name not in _MEANT:
+        return Refused(name, without_values(name.partition("\n")[0]))
     said = parts[1] if len(parts) > 1 else ""
-    text = said[0] if isinstance(said, list) and said else said
-    return Refused(str(parts[0]), without_values(str(text or "")))
+    words = said if isinstance(said, list) else [said]
+    text = words[min(_MEANT[name], len(words) - 1)] if words else ""
+    return Refused(name, without_values(str(text or "")))
 
 
 def without_values(text: str) -> str:
     """A sentence of the server without what it quotes, which may be a value."""
-    return shorten(re.sub(r'"[^"]*"|“[^”]*”', "…", text))
+    return shorten(re.sub(r'"[^"]*"|“[^”]*”|\'[^\']*\'', "…", text))
 
 
 def _date(header: str) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from service.connectors.base import Deletion, Insert, Result, Update, narrow
 from service.connectors.tryton import values
-from service.connectors.tryton.rpc import Refused, Rpc
+from service.connectors.tryton.rpc import TOO_LARGE, Refused, Rpc
 from service.core.failures import Failure, SideFailed
 from service.core.records import Record, Scalar, Table
 
@@ -155,6 +155,8 @@ class Write:
         params = {"table": self._table.name, "key": str(one[1] or "")}
         if refused.name == "ConcurrencyException":
             return Failure("record_moved", params)
+        if refused.name == TOO_LARGE:
+            return Failure("value_rejected", {"rule": "too_large", "detail": "the record is too large"}, ("too_large",))
         self._assert_may()
         if refused.name == "UserError" and one[1] is not None and not self._fetch([str(one[1])]):
             return Failure("partner_deleted", params, (self._table.name,))
