@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 
 from service.connectors.base import Insert
-from service.connectors.kit import ConnectorContract, record_of
+from service.connectors.http import Answer
+from service.connectors.kit import T0, ConnectorContract, read_all, record_of
 from tests.odata.sap import ORDERS, PARTNERS, PRODUCTS, Erp, SapApplication
 
 
@@ -47,3 +49,26 @@ def test_a_partner_without_a_number_is_given_one(erp: Erp) -> None:
         assert connector.fetch(PARTNERS.customers, [one.key for one in records], filtered=False) == {
             one.key: one for one in records
         }
+
+
+def test_three_thousand_products_take_one_request_a_page_and_one_for_1000_partners(erp: Erp) -> None:
+    app = SapApplication(erp, TestProducts.service, PRODUCTS)
+    app.put_many((f"P{n:05}", T0 + n, {"name": f"n{n}", "credit": "1.5"}) for n in range(3_000))
+    with closing(app.connector()) as connector:
+        connector.fetch(PRODUCTS.customers, ["P00000"], filtered=False)  # What is asked only once is asked now.
+        asked: list[str] = []
+        send = connector._service.client.send
+
+        def counted(method: str, target: str = "", **more: Any) -> Answer:
+            asked.append(method)
+            return send(method, target, **more)
+
+        connector._service.client.send = counted  # type: ignore[method-assign]
+        records = read_all(connector, PRODUCTS.customers, T0)
+        assert (len({record.key for record in records}), asked) == (3_000, ["GET"] * (3 + 1))
+        asked.clear()
+        for place in range(0, 3_000, 1_000):
+            keys = [record.key for record in records[place : place + 1_000]]
+            assert len(connector.fetch(PRODUCTS.customers, keys, filtered=False)) == 1_000
+        assert asked == ["POST"] * 3
+    app.write([(f'DELETE FROM "{app.table}"', [])])

@@ -128,24 +128,29 @@ def test_edits_between_reading_and_writing_are_not_overwritten(
     assert [one.reason for one in world.skips()] == ["conflict"]
 
 
-def test_three_thousand_records_take_one_request_a_page_and_one_for_1000_partners(
-    services: dict[str, Counterpart], tmp_path: Path
-) -> None:
-    world = ODataWorld(tmp_path, services["dataverse"])
-    number, name, _, _ = FIELDS["dataverse"]
+def read_three_thousand(world: ODataWorld) -> None:
+    """Three pages of a thousand take three requests; the others are as many, however many records there are."""
+    number, name, _, _ = FIELDS[world.service.shape]
     world.map_service()
     first = 1_700_000_000_000_000
     key = "{:08x}-0000-4000-8000-000000000000"
     rows = [[key.format(n), first + n * 1000, {number: f"N{n:05}", name: "n"}] for n in range(3000)]
-    world.service.control("put", table="accounts", rows=rows)
+    world.service.control("put", table=world.table, rows=rows)
     world.service.requests()
     run = world.run()
     assert tally(run, "fromIntegration") == {"read": 3000, "inserted": 3000}
     asked = world.service.requests()
-    pages = [target for _, target, _ in asked if target.startswith("/accounts?") and "$count=true" not in target]
+    pages = [target for _, target, _ in asked if f"/{world.table}?" in target and "$count=true" not in target]
     rest = [target for _, target, _ in asked if target not in pages]
     assert len(pages) == 3
-    assert len(rest) <= 6  # Metadata, the clock, a count: as many, whatever the number of records.
+    assert len(rest) <= 6  # Metadata, the company, the clock, a count.
+
+
+def test_three_thousand_records_take_one_request_a_page_and_one_for_1000_partners(
+    services: dict[str, Counterpart], tmp_path: Path
+) -> None:
+    world = ODataWorld(tmp_path, services["dataverse"])
+    read_three_thousand(world)
     # Each is edited in the ERP: one request reads 1,000 partners, 53 a question, and a batch writes a hundred.
     world.sql("local", "UPDATE customer SET city = 'Oslo'")
     run = world.run()
@@ -153,6 +158,12 @@ def test_three_thousand_records_take_one_request_a_page_and_one_for_1000_partner
     asked = world.service.requests()
     batches = [parts for method, target, parts in asked if target == "/$batch"]
     assert sorted(batches) == [19] * 3 + [100] * 30
+
+
+def test_three_thousand_records_of_a_company_take_one_request_a_page(
+    services: dict[str, Counterpart], tmp_path: Path
+) -> None:
+    read_three_thousand(ODataWorld(tmp_path, services["businessCentral"]))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
