@@ -102,10 +102,10 @@ LOOKS = 2
 def _settle_unclear(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
     """Raise SideFailed where nobody knows of some inserts whether they arrived, or in which state: the page is done
     again, and all that arrived are found by their intents first."""
-    told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
     try:
         _note_unclear(task, side, [one.source_key for one in noted], results, UNCLEAR)
     except SideFailed:
+        told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
         with sql.transaction():
             runs.assert_held(task.lease)
             intents.remove(task.mapping.id, side, task.lease.range_id)
