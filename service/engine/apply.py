@@ -14,6 +14,7 @@ from service.core.records import FieldType, Record, Side
 from service.engine.decisions import decide_again, recoupled
 from service.engine.guards import guard_deletions, guard_restored
 from service.engine.pending import forget, note
+from service.engine.settle import have_arrived
 from service.engine.task import Task, Visit
 from service.store import intents, runs, sql
 from service.store.intents import Intent
@@ -68,22 +69,23 @@ def _insert(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         intents.save(task.mapping.id, task.lease, side, task.now(), noted)
     task.permit()
     results = task.connectors[side].insert(task.mapping.side(side).selection, items)
-    _look_for_arrived(task, side, items, results)
+    _look_for_arrived(task, side, noted, results)
     _settle_unclear(task, side, noted, results)
     for visit, result in zip(visits, results, strict=True):
         if _take(visit, side, result) and isinstance(result, Record):
             visit.coupled = _coupling_of(source, visit, result)
 
 
-def _look_for_arrived(task: Task, side: Side, items: Sequence[Insert], results: Sequence[Result]) -> None:
-    """Raise Clash where a refused insert is there already, under the very key that we chose: it had arrived before, and
-    is found by its intent when the page is done again."""
+def _look_for_arrived(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
+    """Raise Clash where a refused insert is there already: under the very key that we chose, or as it was sent before
+    and looked for too early. It is found by its intent when the page is done again."""
     refused = [
-        item.key
-        for item, result in zip(items, results, strict=True)
-        if item.key is not None and isinstance(result, Failure) and result.code == "value_rejected"
+        item
+        for item, result in zip(noted, results, strict=True)
+        if isinstance(result, Failure) and result.code == "value_rejected"
+        if item.chosen_key is not None or (side, item.source_key) in task.sent
     ]
-    if refused and task.connectors[side].fetch(task.mapping.side(side).selection, refused, filtered=False):
+    if refused and have_arrived(task, side, refused):
         raise sql.Clash("an insert had arrived before")
 
 
@@ -100,10 +102,10 @@ LOOKS = 2
 def _settle_unclear(task: Task, side: Side, noted: Sequence[Intent], results: Sequence[Result]) -> None:
     """Raise SideFailed where nobody knows of some inserts whether they arrived, or in which state: the page is done
     again, and all that arrived are found by their intents first."""
-    told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
     try:
         _note_unclear(task, side, [one.source_key for one in noted], results, UNCLEAR)
     except SideFailed:
+        told = [told for one, result in zip(noted, results, strict=True) if (told := _told(one, result)) is not None]
         with sql.transaction():
             runs.assert_held(task.lease)
             intents.remove(task.mapping.id, side, task.lease.range_id)

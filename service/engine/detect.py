@@ -69,15 +69,17 @@ def _start(task: Task, source: Side) -> dict[str, Any]:
 
 
 def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
-    page = retries.page(
-        task.mapping.id,
-        source,
-        here["after"],
-        here["until"],
-        task.page_size,
-        released=task.revisiting,
-        held=task.full and not task.revisiting,
-    )
+    page: list[Waiting] = []
+    if here["until"]:  # When the pass began anybody waited at all.
+        page = retries.page(
+            task.mapping.id,
+            source,
+            here["after"],
+            here["until"],
+            task.page_size,
+            released=task.revisiting,
+            held=task.full and not task.revisiting,
+        )
     by_key = {item.key: item for item in page}
     selection = task.mapping.side(source).selection
     found = task.connectors[source].fetch(selection, by_key, filtered=True) if page else {}

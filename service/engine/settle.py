@@ -49,8 +49,10 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
         ours = bool(hits) and _is_ours(selection, item, hits[0])
         if len(hits) > 1 or any(claims[hit.key] > 1 for hit in hits):
             doubtful.append(item)
-        elif not hits and item.chosen_key is not None:
-            task.chosen[side, item.source_key] = item.chosen_key
+        elif not hits:
+            task.sent.add((side, item.source_key))
+            if item.chosen_key is not None:
+                task.chosen[side, item.source_key] = item.chosen_key
         elif ours or (hits and item.source_key in records):
             known = existing.get(item.source_key)
             coupled = Coupled(known.id if known else 0, {source: item.source_key, side: hits[0].key}, _UNKNOWN)
@@ -64,6 +66,13 @@ def _settle_side(task: Task, side: Side, noted: Sequence[Intent]) -> None:
             mappings.read_referring_in_full(task.mapping.id)
         _set_aside(task, side, doubtful, made)
         intents.remove(task.mapping.id, side, task.lease.range_id)
+
+
+def have_arrived(task: Task, side: Side, noted: Sequence[Intent]) -> bool:
+    """Whether one of some inserts that were refused is there all the same, because it had been sent before."""
+    selection = _wide(task, side, noted)
+    made = _look(task, side, selection, noted)
+    return any(len(hits := made[item.source_key]) == 1 and _is_ours(selection, item, hits[0]) for item in noted)
 
 
 def _wide(task: Task, side: Side, noted: Sequence[Intent]) -> Selection:

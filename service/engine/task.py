@@ -102,6 +102,7 @@ class Task:
     them. `marks`: how far sides were read whose pass found nothing, until that is written down. `began`, `read_here`:
     when this worker began, and how many records it has read.
     `steady`: a clock of our own that nobody sets while this process lives.
+    `sent`: inserts of unknown outcome, by the same as `chosen`, that were looked for and not found.
     """
 
     lease: Lease
@@ -125,6 +126,7 @@ class Task:
     max_delete_percent: int | None = None
     max_delete_count: int | None = None
     chosen: dict[tuple[Side, str], str] = field(default_factory=dict)
+    sent: set[tuple[Side, str]] = field(default_factory=set)
     unclear: dict[tuple[Side, str], list[Failure]] = field(default_factory=dict)
     noted: bool = False
     marks: dict[Side, Mark] = field(default_factory=dict)

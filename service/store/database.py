@@ -30,6 +30,8 @@ _SQLITE_PRAGMAS = {
     # and then the same records would be inserted again. It costs about half a millisecond a commit.
     "synchronous": "full",
     "cache_size": -8_192,
+    # What a statement of many rows would have to take back is kept in memory while it lasts, not in a file.
+    "temp_store": "memory",
     "wal_autocheckpoint": 10_000,
 }
 _POOL_SIZE = 20

@@ -101,8 +101,12 @@ def same(column: str) -> str:
 
 
 def values(items: Collection[Any]) -> Any:
-    """The parameter for `among`."""
-    return list(items) if is_postgresql() else orjson.dumps(list(items)).decode()
+    """The parameter for `among`. PostgreSQL reads an array from a text that differs from JSON in its brackets and in
+    what a backslash means; psycopg would quote each item by itself, which takes seventy times as long."""
+    document = orjson.dumps(list(items)).decode()
+    if not is_postgresql():
+        return document
+    return list(items) if "\\" in document else f"{{{document[1:-1]}}}"
 
 
 class Clash(Exception):

@@ -6,7 +6,7 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -414,6 +414,53 @@ def test_a_token_is_renewed_before_it_expires(monkeypatch: pytest.MonkeyPatch) -
             monkeypatch.setattr(time, "monotonic", lambda: clock + 92)
             client.send("GET")
             assert tokens.given == 2
+
+
+def _cut(handler: BaseHTTPRequestHandler, body: bytes = b"") -> None:
+    """Say so much of an answer, and go away."""
+    if body:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(body)
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+_PAGE = b"<!DOCTYPE html><html><body>Please sign in</body></html>"
+
+_WITHOUT_TOKEN: Mapping[str, tuple[Callable[[BaseHTTPRequestHandler], None], str]] = {
+    "429 with a time": (lambda handler: say(handler, 429, Retry_After="0"), "rate_limited"),
+    "503": (lambda handler: say(handler, 503, Retry_After="0"), "connection_failed"),
+    "500": (lambda handler: say(handler, 500, _PAGE, Content_Type="text/html"), "connection_failed"),
+    "504": (lambda handler: say(handler, 504), "timeout"),
+    "reset": (_cut, "connection_failed"),
+    "half of an answer": (lambda handler: _cut(handler, b'{"access_token": "t'), "connection_failed"),
+    "HTML": (lambda handler: say(handler, 200, _PAGE, Content_Type="text/html"), "connection_failed"),
+    "HTML that refuses": (lambda handler: say(handler, 403, _PAGE, Content_Type="text/html"), "connection_failed"),
+}
+
+
+@pytest.mark.parametrize(("trouble", "code"), _WITHOUT_TOKEN.values(), ids=list(_WITHOUT_TOKEN))
+def test_trouble_where_tokens_are_given_passes(trouble: Callable[[BaseHTTPRequestHandler], None], code: str) -> None:
+    """It is told as what it is, never as credentials that are refused; whoever asks again has a token."""
+    tokens = Tokens(3600)
+    met: list[str] = []
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        if handler.path == "/token" and not met:
+            met.append(handler.path)
+            trouble(handler)
+        else:
+            tokens(handler, body)
+
+    with site(reply) as found:
+        auth = ClientCredentials(f"http://127.0.0.1:{found.port}/token", "id", f"{code} {trouble}")
+        with client_of(found.url, auth) as client:
+            failure = failed(lambda: client.send("GET"))
+            assert (failure.code, failure.transient) == (code, True)
+            assert client.send("GET").ok
+        assert (met, tokens.given) == (["/token"], 1)
 
 
 def test_a_client_that_is_not_known() -> None:

@@ -77,6 +77,8 @@ class TwoParts(Application):
     def __init__(self) -> None:
         self.made: dict[str, tuple[str, int]] = {}
         self.there: set[str] = set()
+        self.url = ""
+        self._connectors: list[SqlConnector] = []
 
     def execute(self, statement: str, *params: Any) -> Any:
         """The rows that a statement returns; `?` marks a parameter."""
@@ -127,21 +129,20 @@ class TwoParts(Application):
         self.execute("UPDATE customer SET modified_at = NULL WHERE area = ? AND line = ?", *self.parts(name))
 
     def connector(self, **more: Any) -> SqlConnector:
-        raise NotImplementedError
+        self._connectors.append(SqlConnector({"url": self.url, **more}, {}))
+        return self._connectors[-1]
 
     def close(self) -> None:
-        raise NotImplementedError
+        for connector in self._connectors:
+            connector.close()
 
 
 class TwoPartsOnSqlite(TwoParts):
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.path = path
+        self.url = f"sqlite:///{path}"
         self.database = sqlite3.connect(path, isolation_level=None)
         self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + SQLITE)
-
-    def connector(self, **more: Any) -> SqlConnector:
-        return SqlConnector({"url": f"sqlite:///{self.path}", **more}, {})
 
     def execute(self, statement: str, *params: Any) -> Any:
         return self.database.execute(statement, params).fetchall()
@@ -150,6 +151,7 @@ class TwoPartsOnSqlite(TwoParts):
         return moment_of(stamp).strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def close(self) -> None:
+        super().close()
         self.database.close()
 
 
@@ -161,14 +163,12 @@ class TwoPartsOnPostgres(TwoParts):
         self.database.execute("SET TIME ZONE 'UTC'")
         self.database.execute(POSTGRESQL.encode())
 
-    def connector(self, **more: Any) -> SqlConnector:
-        return SqlConnector({"url": self.url, **more}, {})
-
     def execute(self, statement: str, *params: Any) -> Any:
         found = self.database.execute(statement.replace("%", "%%").replace("?", "%s").encode(), params)
         return found.fetchall() if found.description else []
 
     def close(self) -> None:
+        super().close()
         self.database.close()
 
 
@@ -182,9 +182,6 @@ class TwoPartsOnMariaDb(TwoParts):
         for statement in MARIADB.split(";\n"):
             self.execute(statement)
 
-    def connector(self, **more: Any) -> SqlConnector:
-        return SqlConnector({"url": self.url, **more}, {})
-
     def execute(self, statement: str, *params: Any) -> Any:
         with self.database.cursor() as cursor:
             cursor.execute(statement.replace("%", "%%").replace("?", "%s") % tuple(map(self.database.escape, params)))
@@ -194,4 +191,5 @@ class TwoPartsOnMariaDb(TwoParts):
         return f"{value[:10]} {value[11:26]}" if isinstance(value, str) and value[10:11] == "T" else value
 
     def close(self) -> None:
+        super().close()
         self.database.close()

@@ -3,11 +3,14 @@
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from service.core.records import Scalar, Side
+from service.connectors.base import Insert, Result
+from service.connectors.sql import SqlConnector
+from service.core.records import Scalar, Selection, Side
 from service.engine.task import Stop
 from service.operations import execution, runs
 from service.store import intents, sql
@@ -86,6 +89,25 @@ def test_an_insert_whose_key_is_a_value_is_found_by_it_whatever_the_application_
     key = world.add("local", number="1", name="One")
     world.add("integration", accountid="1", name="ONE", customertypecode=3)
     sent(world, None, (key, KEYED))
+    carry_out_next(world.context, "other", threading.Event())
+    assert world.partner("local", key) == "1"
+    assert errors() == []
+    assert len(world.all("integration")) == 1
+
+
+def test_an_insert_that_arrives_after_it_was_looked_for_is_ours(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application was slow: what it was sent takes effect when it is about to be sent once more."""
+    world.map(NUMBER_IS_KEY)
+    key = world.add("local", number="1", name="One")
+    sent(world, None, (key, KEYED))
+    insert, late = SqlConnector.insert, [{"accountid": "1", "name": "ONE", "customertypecode": 3}]
+
+    def slow(connector: SqlConnector, selection: Selection, items: Sequence[Insert]) -> Sequence[Result]:
+        while late:
+            world.add("integration", **late.pop())
+        return insert(connector, selection, items)
+
+    monkeypatch.setattr(SqlConnector, "insert", slow)
     carry_out_next(world.context, "other", threading.Event())
     assert world.partner("local", key) == "1"
     assert errors() == []

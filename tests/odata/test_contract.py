@@ -67,7 +67,9 @@ def plain() -> Iterator[Counterpart]:
 @pytest.fixture(scope="module")
 def paged() -> Iterator[Counterpart]:
     key = {"type": "String", "length": 36, "nullable": False}
-    with counterpart("odata", contract_tables("id", key, "modified_at", 6), pageSize=40) as running:
+    tables = contract_tables("id", key, "modified_at", 6)
+    tables["customer"]["upsertable"] = True
+    with counterpart("odata", tables, pageSize=40) as running:
         yield running
 
 
@@ -98,7 +100,7 @@ class TestOData(ConnectorContract):
 
 
 class TestODataInPages(TestOData):
-    """A service that sends forty records at a time, whatever is asked for."""
+    """A service that sends forty records at a time, whatever is asked for, and takes upserts."""
 
     traits = Traits(plenty=120, tells_changes=True, lost_token=LOST, options=GRADES)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from service.connectors.base import Check, Clock, SettingsRefused, TableName
@@ -218,7 +219,7 @@ class PostgresDatabase(Database):
 
     def many(self, columns: Sequence[Column], wanted: Collection[tuple[Any, ...]]) -> Mapping[str, Any]:
         fitting = [one for one in wanted if all(map(fits, one, columns))]
-        return {f"wanted{index}": [one[index] for one in fitting] for index in range(len(columns))}
+        return {f"wanted{index}": _array([one[index] for one in fitting]) for index in range(len(columns))}
 
     def comparable(self, expression: Expression, column: Column) -> tuple[Expression, Column]:
         if column.native in COMPARED_AS_THEY_ARE:
@@ -261,6 +262,15 @@ def _is_loud(record: logging.LogRecord) -> bool:
 
 def _prepare(driver: Any) -> None:
     driver.execute(_SESSION)
+
+
+def _array(items: list[Any]) -> Any:
+    """Texts as PostgreSQL reads an array: JSON, but for the brackets and what a backslash means. psycopg would quote
+    each by itself, which takes seventy times as long."""
+    if not {str}.issuperset(map(type, items)):
+        return items
+    document = orjson.dumps(items).decode()
+    return items if "\\" in document else f"{{{document[1:-1]}}}"
 
 
 def _lives(driver: Any) -> bool:

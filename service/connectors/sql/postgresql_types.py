@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
@@ -89,9 +90,15 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""How PostgreSQL itself writes one."""
+
+
 def fits(value: Any, column: Column) -> bool:
     """Whether PostgreSQL can read the value as one of the column's type: one that it cannot would fail the whole
     statement, and no record can have it."""
+    if column.native == "uuid" and type(value) is str and _UUID.fullmatch(value):
+        return True
     if isinstance(value, str) and ("\0" in value or not _encodes(value)):
         return False
     if column.native in INTEGER_BITS:

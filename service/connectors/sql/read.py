@@ -67,9 +67,10 @@ def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int | Non
     found = 0
     for part in plan.tallies():
         assert part.bounds is not None
-        rows = session.rows(part.first, part.bounds(since))
-        stamps = plan.stamps.read([raw for raw, _ in rows])
-        found += sum(number for stamp, (_, number) in zip(stamps, rows, strict=True) if _within(stamp, since, until))
+        for rows in session.chunks(part.first, part.bounds(since)):
+            stamps = plan.stamps.read([raw for raw, _ in rows])
+            counted = zip(stamps, rows, strict=True)
+            found += sum(number for stamp, (_, number) in counted if _within(stamp, since, until))
     return found
 
 

@@ -129,6 +129,17 @@ class Session:
                 cursor.close()
         return found
 
+    def chunks(self, statement: Statement, params: Params) -> Iterator[list[Row]]:
+        """The rows of an answer a thousand at a time, for one that may have as many rows as the table."""
+        cursor = self.driver.cursor()
+        with self._errors(statement.context):
+            try:
+                cursor.execute(statement.text, statement.bind(params))
+                while found := cursor.fetchmany(1_000):
+                    yield found
+            finally:
+                cursor.close()
+
     def run_many(self, statement: Statement, params: Sequence[Params]) -> int:
         """Execute once for each set of parameters; how many rows were touched in all."""
         cursor = self.driver.cursor()
