@@ -127,7 +127,7 @@ def _answers(answers: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _charts(results: Results) -> list[Chart]:
-    """Cost of three items and the memory, on SQLite, by the number of rows."""
+    """Cost of three items and the memory by the number of rows: of all on SQLite, and of Accord on PostgreSQL."""
     wanted = (("W1", "cpu", "CPU s"), ("W3", "cpu", "CPU s"), ("W5", "cpu", "CPU s"), ("W1", "memory", "MB at most"))
     charts = []
     for item, cost, unit in wanted:
@@ -135,6 +135,8 @@ def _charts(results: Results) -> list[Chart]:
         for (kind, size, told, name), figures in results.items():
             if (kind, told) == ("sqlite", item) and figures.median(cost) > 0:
                 lines.setdefault(name, []).append((size, figures.median(cost)))
+            elif (kind, told, name) == ("postgresql", item, "accord"):
+                lines.setdefault(kind, []).append((size, figures.median(cost)))
         title = f"memory, {report.TITLES[item]}" if cost == "memory" else report.TITLES[item]
         charts.append(Chart(title, unit, lines))
     drawable = [chart for chart in charts if any(len(points) > 1 for points in chart.lines.values())]
