@@ -29,7 +29,7 @@ _SQLITE_PRAGMAS = {
     # The intents of a page have to be on the disk before its inserts are sent: NORMAL could lose them in a power cut,
     # and then the same records would be inserted again. It costs about half a millisecond a commit.
     "synchronous": "full",
-    "cache_size": -8_192,
+    "cache_size": -5_120,
     # What a statement of many rows would have to take back is kept in memory while it lasts, not in a file.
     "temp_store": "memory",
     "wal_autocheckpoint": 10_000,
