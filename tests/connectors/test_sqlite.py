@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -454,6 +455,18 @@ def test_an_index_on_the_stamp_serves_every_reading(app: SqliteApplication, inde
             assert "TEMP B-TREE FOR ORDER BY" not in plan
         if key == "INTEGER PRIMARY KEY" or index != "modified_at":
             assert "TEMP B-TREE" not in plan
+
+
+def test_counting_keeps_no_more_stamps_in_memory_than_a_page(app: SqliteApplication, connector: SqlConnector) -> None:
+    app.put_many((f"k{n}", T0 + n * SECOND, {"name": "n"}) for n in range(8_000))
+    connector.count(CUSTOMERS, T0, T0 + SECOND)
+    tracemalloc.start()
+    try:
+        assert connector.count(CUSTOMERS, T0 - SECOND, T0 + 7_500 * SECOND) == 7_501
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 700_000
 
 
 def test_an_index_for_the_filter_is_not_taken_for_the_order(app: SqliteApplication, connector: SqlConnector) -> None:
