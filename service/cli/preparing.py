@@ -43,7 +43,7 @@ def context_of(settings: Settings, **more: Any) -> Context:
     """What operations are handed under these settings."""
     if settings.queue_url is not None:
         jobs = part("jobs").Jobs()
-        more = {"wake": jobs.wake, "dispatch": jobs.dispatch, "abort": jobs.abort, **more}
+        more = {"wake": jobs.wake, "dispatch": jobs.dispatch, "abort": jobs.abort, "recall": jobs.recall, **more}
     return Context(
         secret_box(settings),
         private_networks=settings.private_networks or (),

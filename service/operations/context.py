@@ -74,6 +74,11 @@ def _nothing_to_abort(_job_id: int) -> None:
     """No job carries a run."""
 
 
+def _nothing_to_recall(_job_id: int) -> bool:
+    """No job carries a run."""
+    return False
+
+
 def _nowhere_to_note(_run_id: int) -> None:
     """No note is kept of the last run."""
 
@@ -84,7 +89,8 @@ class Context:
 
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
     committed. For a queue that brings runs to workers, `dispatch` is called in each transaction after which runs may
-    begin that could not before, and `abort` in one that wants the run of a job to stop. `note_run` is told every run
+    begin that could not before, `abort` in one that wants the run of a job to stop, and `recall` in one that wants a
+    waiting job to be made anew: it says whether the job was still waiting. `note_run` is told every run
     that is taken, before anything is done for it; `now` is our own clock, in microseconds. `new_key` makes the keys
     that we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not
     installed). `lease`: microseconds after which a run whose worker is silent may be taken by another; `range_size`:
@@ -97,6 +103,7 @@ class Context:
     wake: Callable[[], None] = field(default=_nobody_to_wake)
     dispatch: Callable[[], None] = field(default=_nothing_to_hand)
     abort: Callable[[int], None] = field(default=_nothing_to_abort)
+    recall: Callable[[int], bool] = field(default=_nothing_to_recall)
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=wall_clock)
     steady: Callable[[], Stamp] = field(default_factory=steady_clock)

@@ -116,6 +116,7 @@ def enqueue(
     key = _request_key(request, chosen)
     found = store.queued_like(row.id, key)
     if found is not None:
+        _hurry(context, found, PRIORITIES.get(trigger, 0))
         return found
     run = SyncRun.create(
         mapping_id=row.id,
@@ -134,6 +135,14 @@ def enqueue(
     )
     audit.record(context, actor, "start", "sync_run", run.id, after={"mappingId": row.id, "kind": request.kind})
     return run
+
+
+def _hurry(context: Context, run: SyncRun, priority: int) -> None:
+    """A queued run comes as soon as the one who needs it soonest may expect, whoever asked for it first."""
+    if priority >= run.priority or not store.hurry(run.id, priority):
+        return
+    if run.job_id is not None and context.recall(run.job_id):
+        store.without_job(run.id)
 
 
 def _request_key(request: RunRequest, chosen: dict[str, Any]) -> str:

@@ -77,6 +77,17 @@ def queued_like(mapping_id: int, request_key: str) -> SyncRun | None:
     return found
 
 
+def hurry(run_id: int, priority: int) -> bool:
+    """Let a queued run come earlier; returns whether it is still queued."""
+    query = "UPDATE sync_runs SET priority = ? WHERE id = ? AND status = 'queued'"
+    return bool(sql.execute(query, priority, run_id))
+
+
+def without_job(run_id: int) -> None:
+    """No job carries a run any more, so that the next dispatch makes one."""
+    sql.execute("UPDATE sync_runs SET job_id = NULL WHERE id = ?", run_id)
+
+
 def newest_id() -> int:
     """The number of the newest run; 0 when there never was one."""
     return int(sql.rows("SELECT coalesce(max(id), 0) FROM sync_runs")[0][0])

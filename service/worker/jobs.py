@@ -71,6 +71,10 @@ class Jobs:
         """Inside a transaction: take a job out of the queue, or ask whoever has it to stop."""
         self._manager.cancel_job_by_id(job_id, abort=True, delete_job=True, connection=queue.driver_connection())
 
+    def recall(self, job_id: int) -> bool:
+        """Inside a transaction: take a job out of the queue, unless a worker has it already."""
+        return self._manager.cancel_job_by_id(job_id, delete_job=True, connection=queue.driver_connection())
+
 
 def _job(run: Waiting) -> Job:
     return Job(

@@ -170,6 +170,17 @@ def test_what_a_person_asks_for_goes_before_schedules(office: Office) -> None:
     assert lease.run_id == asked.id
 
 
+def test_a_scheduled_run_that_a_person_asks_for_goes_with_the_person(office: Office) -> None:
+    office.map(schedule={"everyMinutes": 1})
+    office.now += MINUTE
+    assert start_due(office.context) == 1
+    runs.start(office.context, runs.RunRequest(office.mapping_id, "full"), "anna")
+    asked = runs.start(office.context, runs.RunRequest(office.mapping_id), "anna")
+    lease = execution.claim(office.context, "worker")
+    assert lease is not None
+    assert lease.run_id == asked.id
+
+
 def test_a_disabled_mapping_is_never_due(office: Office) -> None:
     office.map(schedule={"everyMinutes": 1}, enabled=False)
     assert office.pass_minutes(5) == 0

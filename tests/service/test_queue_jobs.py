@@ -78,6 +78,22 @@ def test_people_come_before_hints_and_those_before_schedules(place: Installation
     assert [lock for _, lock, *_ in jobs()] == [f"mapping:{id}" for id in reversed(ids)]
 
 
+def test_a_queued_run_that_a_person_asks_for_goes_with_the_person(place: Installation, ids: list[int]) -> None:
+    scheduled = [runs.start(place.context, RunRequest(id), "test", trigger="schedule").id for id in ids[:2]]
+    assert runs.start(place.context, RunRequest(ids[1]), "test").id == scheduled[1]
+    assert [(run, priority) for run, _, priority, *_ in jobs()] == [(scheduled[1], 0), (scheduled[0], -10)]
+    runs.start(place.context, RunRequest(ids[1]), "test", trigger="schedule")
+    assert [priority for _, _, priority, *_ in jobs()] == [0, -10], "nobody is sent back"
+
+
+def test_a_job_that_a_worker_has_already_stays_with_it(place: Installation, ids: list[int]) -> None:
+    run = runs.start(place.context, RunRequest(ids[0]), "test", trigger="schedule")
+    sql.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    assert runs.start(place.context, RunRequest(ids[0]), "test").id == run.id
+    assert [(id, status) for id, *_, status in jobs()] == [(run.id, "doing")]
+    assert sql.rows("SELECT abort_requested FROM procrastinate_jobs") == [(False,)]
+
+
 def test_a_cancelled_run_leaves_the_queue(place: Installation, ids: list[int]) -> None:
     run = runs.start(place.context, RunRequest(ids[0]), "test")
     runs.cancel(place.context, run.id, "test")
