@@ -52,6 +52,9 @@ def _side_problems(connector: Connector, side: SideDraft, bound: Bound, pointer:
         yield Problem(f"{pointer}/key", "key_undeterminable", {"table": side.table})
     elif bound.key not in bound.table.fields:
         yield no_field(f"{pointer}/key", bound.table, bound.key)
+    elif bound.table.fields[bound.key].type is FieldType.BINARY:
+        # Keys travel as texts: a record would be read, never found again by its key, and taken for a deleted one.
+        yield Problem(f"{pointer}/key", "key_is_binary", {"table": side.table, "field": bound.key})
     yield from _stamp_problems(connector, bound, f"{pointer}/modifiedOn")
     for index, condition in enumerate(side.filter):
         yield from condition_problems(condition, bound.table, f"{pointer}/filter/{index}")

@@ -664,6 +664,11 @@ _MAPPING_PROBLEMS = {
     "key_undeterminable": Words(
         "The key is not known", "The connection cannot tell the key of {table}; name its field.", "Fill in `key`."
     ),
+    "key_is_binary": Words(
+        "The key holds bytes",
+        "{field} of {table} holds bytes; no record can be found by them.",
+        "Name another field in `key` that no two records share.",
+    ),
     "side_key_differs": Words(
         "The keys do not fit each other",
         "{field} of {table} is made of another number of fields ({count}) than the key {key} is ({wanted}), so that no"

@@ -41,6 +41,7 @@ PROBLEMS: list[tuple[str, str, list[Change]]] = [
     ("/local/connectionId", "connection_unknown", [side("local", connectionId=77)]),
     ("/local/table", "table_not_found", [side("local", table="nix")]),
     ("/local/key", "key_undeterminable", [side("local", table="nameless", key=None)]),
+    ("/local/key", "key_is_binary", [side("local", table="nameless", key="c")]),
     ("/local/modifiedOn", "modified_on_undeterminable", [side("local", table="nameless", modifiedOn=None)]),
     ("/local/key", "field_not_found", [side("local", key="nix")]),
     ("/local/modifiedOn", "field_not_found", [side("local", modifiedOn="nix")]),

@@ -43,7 +43,7 @@ CREATE TABLE customer (
     modified_at TIMESTAMP NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')));
 CREATE TRIGGER customer_stamp AFTER UPDATE ON customer BEGIN
     UPDATE customer SET modified_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE id = NEW.id; END;
-CREATE TABLE nameless (a TEXT, b TEXT);
+CREATE TABLE nameless (a TEXT, b TEXT, c BLOB);
 """
 CRM = """
 CREATE TABLE account (
