@@ -142,7 +142,7 @@ def _hurry(context: Context, run: SyncRun, priority: int) -> None:
     if priority >= run.priority or not store.hurry(run.id, priority):
         return
     if run.job_id is not None and context.recall(run.job_id):
-        store.without_job(run.id)
+        store.forget_job(run.id)
 
 
 def _request_key(request: RunRequest, chosen: dict[str, Any]) -> str:

@@ -83,7 +83,7 @@ def hurry(run_id: int, priority: int) -> bool:
     return bool(sql.execute(query, priority, run_id))
 
 
-def without_job(run_id: int) -> None:
+def forget_job(run_id: int) -> None:
     """No job carries a run any more, so that the next dispatch makes one."""
     sql.execute("UPDATE sync_runs SET job_id = NULL WHERE id = ?", run_id)
 

@@ -12,7 +12,6 @@ from service.connectors.base import Insert, Update
 from service.connectors.kit import Traits, failure_of, read_all, record_of
 from service.connectors.odata import DataverseConnector, ODataConnector
 from service.core.records import FieldType, Selection
-from service.store.database import connection, migrate, open_database
 from tests.odata.sales import dataverse
 from tests.odata.servers import Counterpart, Faults, contract_tables, counterpart, faults_before, stamp, text
 from tests.odata.world import FIELDS, USERS, ODataWorld, tables
@@ -196,15 +195,6 @@ def accounts() -> Iterator[Counterpart]:
 def faults(accounts: Counterpart) -> Iterator[Faults]:
     with faults_before(accounts) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[None]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    migrate()
-    with connection():
-        yield
-    database.close()
 
 
 _LOST: dict[str, dict[str, Any]] = {

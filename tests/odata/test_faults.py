@@ -10,11 +10,12 @@ import pytest
 
 from service.core.records import Side
 from service.operations import connections
-from service.store.database import connection, migrate, open_database
 from service.store.models import SyncRun
 from tests.odata.servers import Counterpart, Faults, counterpart, faults_before
 from tests.odata.world import FIELDS, USERS, ODataWorld, tables
 from tests.world import errors
+
+pytestmark = pytest.mark.usefixtures("state")
 
 SHAPES = ("dataverse", "businessCentral")
 RECORDS = 12
@@ -33,15 +34,6 @@ def services() -> Iterator[dict[str, Counterpart]]:
 def faults(services: dict[str, Counterpart]) -> Iterator[Faults]:
     with faults_before(*services.values()) as proxy:
         yield proxy
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path) -> Iterator[None]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    migrate()
-    with connection():
-        yield
-    database.close()
 
 
 @pytest.fixture(params=SHAPES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,13 +12,14 @@ import pytest
 from service.connectors.base import Deletion, Update
 from service.core.records import Record, Selection
 from service.operations import checks, connections, mappings, runs, skipped
-from service.store.database import connection, migrate, open_database
 from service.store.models import SyncRun
 from service.worker import run_until_idle
 from tests.cutting import wire_to
 from tests.odata.servers import MockSap, mock_sap
 from tests.servers import PostgresServer
 from tests.world import errors, line, new_context, tally
+
+pytestmark = pytest.mark.usefixtures("state")
 
 SCHEMA = """
 CREATE TABLE partner (
@@ -106,15 +106,6 @@ class Both:
         """How many writing requests the ERP was sent."""
         found = self.sap.ask("/_mock/requests?limit=1000")["results"]
         return len([one for one in found if one["method"] != "GET" and "oauth2" not in one["path"]])
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path) -> Iterator[None]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    migrate()
-    with connection():
-        yield
-    database.close()
 
 
 @pytest.fixture

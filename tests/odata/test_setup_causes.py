@@ -11,11 +11,12 @@ import pytest
 from service import wording
 from service.core.records import Side
 from service.operations import checks
-from service.store.database import connection, migrate, open_database
 from tests.odata.sales import CENTRAL, DATAVERSE, Sales
 from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import USERS, ODataWorld, tables
 from tests.world import errors
+
+pytestmark = pytest.mark.usefixtures("state")
 
 BOSS: dict[str, Any] = {"password": "secret", "administrator": True, "roleName": "Systemadministrator"}
 
@@ -24,15 +25,6 @@ BOSS: dict[str, Any] = {"password": "secret", "administrator": True, "roleName":
 def service() -> Iterator[Counterpart]:
     with counterpart("dataverse", tables("dataverse"), users={**USERS, "boss": BOSS}) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path) -> Iterator[None]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    migrate()
-    with connection():
-        yield
-    database.close()
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from service.connectors.odata import write
 from service.connectors.odata.plan import Plan
 from service.core.records import Side
 from service.operations import checks, connections
-from service.store.database import connection, migrate, open_database
 from tests.cutting import wire_to
 from tests.odata.servers import Counterpart, counterpart
 from tests.odata.world import FIELDS, NAMES, USERS, ODataWorld, tables
 from tests.setup_checks import assert_complete
 from tests.world import World, errors, tally
+
+pytestmark = pytest.mark.usefixtures("state")
 
 SHAPES = ("dataverse", "businessCentral")
 
@@ -29,15 +30,6 @@ def services() -> Iterator[dict[str, Counterpart]]:
         counterpart("businessCentral", tables("businessCentral"), users=USERS, stampDigits=3) as central,
     ):
         yield {"dataverse": dataverse, "businessCentral": central}
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path) -> Iterator[None]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    migrate()
-    with connection():
-        yield
-    database.close()
 
 
 @pytest.fixture(params=SHAPES)
