@@ -271,8 +271,9 @@ def encode_query(parameters: Mapping[str, str]) -> str:
     return "&".join(f"{quote(name, safe='$@')}={_UNSAFE.sub(_quoted, value)}" for name, value in parameters.items())
 
 
-_SENDABLE = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]+|%[0-9A-Fa-f]{2})*")
-"""What the line of a request can say as it is."""
+_SENDABLE = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/?]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9\-._~!$&'()*+,;=:@/?]*)*")
+"""What the line of a request can say as it is. Each character fits in one way only: a link that a service sends may be
+long, and end in something else, and must not be gone through again and again for that."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9\-._~!$'()*,:@/]+")
 """What has to be encoded: little of a long condition."""
