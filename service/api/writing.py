@@ -24,8 +24,8 @@ WriteAll = Callable[[Sequence[Any]], Sequence[Any]]
 @dataclass(frozen=True, slots=True)
 class Step:
     """One field of an answer: where its value is, what it is called outside, and how the value is written. Values of
-    the types in `same` are written as they are, None: all are. `rare`: items may lack it. `write_all` writes the values of
-    several items, those among them that stay as they are too."""
+    the types in `same` are written as they are, None: all are. `rare`: items may lack it. `write_all` writes the values
+    of several items, those among them that stay as they are too."""
 
     attribute: str
     name: str
@@ -83,8 +83,8 @@ class Plan:
         return found
 
     def all_written(self, items: Sequence[Any]) -> list[dict[str, Any]]:
-        """Each of some objects, or dicts: what all of them have of one field is looked at together, which takes half the
-        time once there are some."""
+        """Each of some objects, or dicts: what all of them have of one field is looked at together, which takes half
+        the time once there are some."""
         read = self._of_several(items)
         if read is None:
             return [self.written(item) for item in items]

@@ -177,5 +177,5 @@ def test_moments(stamp: int) -> None:
     try:
         moment = moment_of(stamp)
     except OverflowError:
-        moment = (datetime.max if stamp > 0 else datetime.min).replace(tzinfo=UTC)
+        moment = datetime.max.replace(tzinfo=UTC) if stamp > 0 else datetime.min.replace(tzinfo=UTC)
     assert moment_text(stamp) == f"{moment.isoformat(timespec='microseconds')[:26]}Z"

@@ -123,9 +123,7 @@ def _read(
     model: type[State], names: Sequence[str], rows: Iterable[Sequence[Any]], unread: Collection[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """Rows as values by name, as they are here."""
-    reading = [
-        (name, orjson.Fragment if name in unread else read) for name, read in _reading(model) if name in names
-    ]
+    reading = [(name, orjson.Fragment if name in unread else read) for name, read in _reading(model) if name in names]
     for row in rows:
         values = dict(zip(names, row))  # noqa: B905  (as many as were asked for, and this is done a thousand times)
         for name, read in reading:
