@@ -205,9 +205,7 @@ def tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
         visit.fresh = fresh is not None and visit.record.modified_on is not None and visit.record.modified_on >= fresh
 
 
-def candidates(
-    task: Task, source: Side, records: Sequence[Record], past: Stamp | None
-) -> tuple[list[Visit], int]:
+def candidates(task: Task, source: Side, records: Sequence[Record], past: Stamp | None) -> tuple[list[Visit], int]:
     """The candidates of a page of a reading, and how many of its other records are in step with their partners."""
     alike = in_step(task, source, records)
     rest = [record for record in records if record.key not in alike] if alike else records

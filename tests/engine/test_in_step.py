@@ -1,6 +1,7 @@
 """Pairs that are in step cost a run that reads everything little, and nothing that is out of step is taken for one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from service.store.retries import Postponed
 from service.worker import run_until_idle
 from tests.world import World, errors, line, tally
 
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"local_field": "number", "integration_field": "accountnumber", "match_key": 1},
     {"local_field": "name", "integration_field": "name"},
     {"local_field": "city", "integration_field": "address1_city"},
@@ -227,9 +228,7 @@ def test_another_worker_that_goes_on_comes_to_the_same(world: World, pages: int)
     lease = execution.claim(world.context, "first")
     assert lease is not None
     left = iter([None] * pages)
-    execution.carry_out(
-        world.context, lease, lambda: next(left, Stop.HAND_OVER), lambda _: None, page_size=2
-    )
+    execution.carry_out(world.context, lease, lambda: next(left, Stop.HAND_OVER), lambda _: None, page_size=2)
     run_until_idle(world.context)
     run = runs.get(started.id)
     assert run.status == "succeeded"
