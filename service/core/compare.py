@@ -155,6 +155,8 @@ def decimal_text(number: Decimal) -> str:
 def parse_datetime(text: str) -> datetime:
     """A moment from ISO 8601 text, a blank instead of `T` allowed, without an offset taken as UTC."""
     moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo is UTC:
+        return moment  # As most applications say it, and stamps are read by the thousand.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

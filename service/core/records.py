@@ -207,10 +207,13 @@ class Page:
     behind: Stamp | None = 0
 
 
+_MICROSECOND = timedelta(microseconds=1)
+
+
 def stamp_of(moment: datetime) -> Stamp:
     """The stamp of a moment; a naive one is taken as UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // timedelta(microseconds=1)
+    return (aware - EPOCH) // _MICROSECOND
 
 
 def moment_of(stamp: Stamp) -> datetime:
