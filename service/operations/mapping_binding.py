@@ -74,8 +74,8 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
             templates=templates,
         )
-        _assert_bindable(mapping)
-        yield Bound(mapping, _flows(mapping), {side: composing(connectors[side], mapping.side(side)) for side in Side})
+        flowing = opened.enter_context(context.flows.borrowed(row.version, mapping, _flows))
+        yield Bound(mapping, flowing, {side: composing(connectors[side], mapping.side(side)) for side in Side})
 
 
 @contextmanager
@@ -98,6 +98,7 @@ def patiently_bound(
 
 
 def _flows(mapping: SyncMapping) -> Mapping[Side, Flow]:
+    _assert_bindable(mapping)
     try:
         return flows(mapping)
     except Unconvertible as refusal:
