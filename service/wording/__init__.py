@@ -1,6 +1,6 @@
 """Codes and parameters become sentences, in the reader's language. Everything people read is made here.
 
-`english.py` maps a code to `Words`. A code with a variant (`value_rejected.not_null`, the variant being the parameter
+`english/` maps a code to `Words`. A code with a variant (`value_rejected.not_null`, the variant being the parameter
 `rule`) goes before the plain code, and the plain code before its `bare` one: the first that has all its parameters is
 said. English is complete; the catalogues under `service/locale` say the same in other languages, and what one of them
 lacks is said in English.
