@@ -86,8 +86,8 @@ def work_page(task: Task, part: Part) -> None:
     latest = _latest([*here.get("latest", ()), *_stamped(page.records)])
     last = latest[0][0] if latest else None
     recent = tallied(here.get("recent", {}), page.records, last, task.connectors[source].overlap)
-    ahead = {"after": page.cursor} if page.cursor else {"finished": True}
-    ahead |= {"latest": latest, "recent": recent}
+    where: dict[str, Any] = {"after": page.cursor} if page.cursor else {"finished": True}
+    ahead = {**where, "latest": latest, "recent": recent}
     work_through(task, source, Batch(visits, None, read=page.records), ahead)
 
 

@@ -153,18 +153,9 @@ def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | No
 
 def described(connector: SqlConnector, table: str) -> tuple[Table, bool]:
     """A description, and whether the catalog had to be asked for all of it."""
-    asked: list[str] = []
-    describe = connector._database.describe
-
-    def watched(name: str) -> Any:
-        asked.append(name)
-        return describe(name)
-
-    connector._database.describe = watched  # type: ignore[method-assign]
-    try:
-        return connector.describe(table), bool(asked)
-    finally:
-        connector._database.describe = describe  # type: ignore[method-assign]
+    before = connector._described.get(table)
+    found = connector.describe(table)
+    return found, connector._described[table] is not before
 
 
 CHANGED = (
