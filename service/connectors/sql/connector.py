@@ -79,7 +79,10 @@ class SqlConnector(Connector):
 
     def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
         with self._working():
-            return read.read_page(self._database.session, self._plan(selection), since, cursor, limit)
+            session, plan = self._database.session, self._plan(selection)
+            if since is None:
+                return read.read_all(session, plan, cursor, limit)
+            return read.read_page(session, plan, since, cursor, limit)
 
     def count(self, selection: Selection, since: Stamp, until: Stamp) -> int | None:
         with self._working():
