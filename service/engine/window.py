@@ -94,12 +94,10 @@ def counted(recent: Mapping[str, int], records: Sequence[Record], overlap: Stamp
 def tallied(recent: Mapping[str, int], records: Sequence[Record], last: Stamp | None, overlap: Stamp) -> dict[str, int]:
     """`recent` with the records of a page in whatever order they were read. `last`: the latest stamp of all so far."""
     first = _first(last, overlap)
+    stamps = [record.modified_on for record in records if record.modified_on is not None]
+    seconds = Counter([stamp // SECOND for stamp in stamps if stamp >= first * SECOND])
     result = Counter(recent)
-    result.update(
-        str(record.modified_on // SECOND)
-        for record in records
-        if record.modified_on is not None and record.modified_on >= first * SECOND
-    )
+    result.update({str(second): number for second, number in seconds.items()})
     return _within(result, first)
 
 

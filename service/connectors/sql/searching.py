@@ -105,7 +105,7 @@ class Search:
     def met_all(self, after: str | None, reached: str | None, records: Sequence[Record]) -> Stamp | None:
         """A reading of everything met `records` from one place to another, pages and ranges in any order. Returns from
         where the next one goes on at the latest, when that was the last of them and such rows are not among them."""
-        if self._whole is None or any(map(_is_behind, records)):
+        if self._whole is None or _are_among(records):
             self._whole = None
             return None
         stamps = [record.modified_on for record in records if record.modified_on is not None]
@@ -120,7 +120,9 @@ class Search:
         self._whole = None
 
 
-def _is_behind(record: Record) -> bool:
-    """Whether the stamp of a row is a text with a negative offset, as `stamps.text_phases` looks for it."""
-    raw = record.raw[1]
-    return isinstance(raw, str) and raw.find("-", 10) >= 0
+def _are_among(records: Sequence[Record]) -> bool:
+    """Whether the stamp of a row is a text with a negative offset, as `stamps.text_phases` looks for it. Nothing is
+    called for each row: a load asks this of all of them."""
+    raws = [record.raw[1] for record in records]
+    texts = raws if {str}.issuperset(map(type, raws)) else [raw for raw in raws if isinstance(raw, str)]
+    return bool([raw for raw in texts if "-" in raw[10:]])
