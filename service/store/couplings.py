@@ -105,22 +105,15 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Cou
     """The couplings of these records of one side, by key."""
     if not keys:
         return {}
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    query = sql.found(_COLUMNS, "couplings", "mapping_id = ?", f"{side}_key")
+    found = sql.rows(query, sql.values(keys), mapping_id)
     return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
 
 
 def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
     """The couplings with these ids that belong to the mapping."""
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among('id')} ORDER BY id",
-        mapping_id,
-        sql.values(ids),
-    )
-    return [_coupled(row) for row in found]
+    query = sql.found(_COLUMNS, "couplings", "mapping_id = ?", "id")
+    return sorted((_coupled(row) for row in sql.rows(query, sql.values(set(ids)), mapping_id)), key=lambda one: one.id)
 
 
 def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
@@ -164,32 +157,23 @@ def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tupl
     base = "local_base"
     if side is Side.INTEGRATION:
         base = f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END"
-    found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo FROM couplings"
-        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    columns = f"{side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo"
+    query = sql.found(columns, "couplings", "mapping_id = ?", f"{side}_key")
+    found = sql.rows(query, sql.values(keys), mapping_id)
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the keys that are in a coupling."""
-    found = sql.rows(
-        f"SELECT {side}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    query = sql.found(f"{side}_key", "couplings", "mapping_id = ?", f"{side}_key")
+    found = sql.rows(query, sql.values(keys), mapping_id)
     return {key for (key,) in found}
 
 
 def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
     """The keys of the partners of these records of one side, by key."""
-    found = sql.rows(
-        f"SELECT {side}_key, {side.other}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    query = sql.found(f"{side}_key, {side.other}_key", "couplings", "mapping_id = ?", f"{side}_key")
+    found = sql.rows(query, sql.values(keys), mapping_id)
     return dict(found)
 
 

@@ -77,13 +77,9 @@ def resolve_waits(mapping_id: int) -> None:
 def resolve(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """What was wrong with these records is put right."""
     if keys:
-        sql.execute(
-            "UPDATE errors SET status = 'resolved' WHERE mapping_id = ? AND source_side = ? AND status = 'open'"
-            f" AND {sql.among('source_key')}",
-            mapping_id,
-            side,
-            sql.values(keys),
-        )
+        theirs = "mapping_id = ? AND source_side = ? AND status = 'open'"
+        query = sql.found("id", "errors", theirs, "source_key")
+        sql.execute(f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})", sql.values(keys), mapping_id, side)
 
 
 def resolve_setup(mapping_id: int) -> None:

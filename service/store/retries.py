@@ -79,12 +79,8 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Wai
     """Those of the records that are waiting."""
     if not keys:
         return {}
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM retries WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-        mapping_id,
-        side,
-        sql.values(keys),
-    )
+    query = sql.found(_COLUMNS, "retries", "mapping_id = ? AND side = ?", "key")
+    found = sql.rows(query, sql.values(keys), mapping_id, side)
     return {row[1]: Waiting(*row) for row in found}
 
 
@@ -106,13 +102,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
     for side in Side:
         keys = [item.key for item in postponed if item.side is side]
         if keys:
-            sql.execute(
-                "DELETE FROM awaited_records WHERE retry_id IN (SELECT id FROM retries"
-                f" WHERE mapping_id = ? AND side = ? AND {sql.among('key')})",
-                mapping_id,
-                side,
-                sql.values(keys),
-            )
+            query = sql.found("id", "retries", "mapping_id = ? AND side = ?", "key")
+            sql.execute(f"DELETE FROM awaited_records WHERE retry_id IN ({query})", sql.values(keys), mapping_id, side)
     sql.execute_many(
         "INSERT INTO awaited_records (retry_id, field, mapping_id, side, key) SELECT id, ?, ?, ?, ? FROM retries"
         " WHERE mapping_id = ? AND side = ? AND key = ?",
@@ -135,12 +126,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Records that need no retry any more."""
     if keys:
-        sql.execute(
-            f"DELETE FROM retries WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-            mapping_id,
-            side,
-            sql.values(keys),
-        )
+        query = sql.found("id", "retries", "mapping_id = ? AND side = ?", "key")
+        sql.execute(f"DELETE FROM retries WHERE id IN ({query})", sql.values(keys), mapping_id, side)
 
 
 def released(mapping_ids: Collection[int]) -> list[int]:

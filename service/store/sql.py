@@ -95,6 +95,18 @@ def among(column: str) -> str:
     return f"{column} IN (SELECT value FROM json_each(?))"
 
 
+def found(columns: str, table: str, condition: str, column: str) -> str:
+    """A query for the rows of a large table that fulfil `condition` and whose `column` is among the values of one
+    parameter, which comes first. On PostgreSQL each value is looked up by itself: with an array it would rather look
+    through all rows of a mapping as long as it thinks them few, which it does of a table that has grown since the last
+    ANALYZE, and for as long as a plan from those days is kept."""
+    if not is_postgresql():
+        return f"SELECT {columns} FROM {table} WHERE {among(column)} AND {condition}"
+    type = "bigint" if column == "id" else "text"
+    one = f"SELECT {columns} FROM {table} WHERE {column} = wanted.value AND {condition} OFFSET 0"
+    return f"SELECT one.* FROM unnest(?::{type}[]) AS wanted (value) CROSS JOIN LATERAL ({one}) AS one"
+
+
 def same(column: str) -> str:
     """The condition that `column` is the parameter, which may be None."""
     return f"{column} IS NOT DISTINCT FROM ?" if is_postgresql() else f"{column} IS ?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 from playhouse.migrations import Runner
 
+from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Known
-from service.core.records import Side
-from service.store import couplings, intents, pending, sql
+from service.core.records import Direction, Side
+from service.store import couplings, intents, pending, problems, retries, skipped, sql
 from service.store.couplings import Saved
 from service.store.database import MIGRATIONS, connection, database, migrate, open_database
 from service.store.intents import Intent
 from service.store.pending import Pending
+from service.store.problems import Problem
+from service.store.retries import Postponed
 from service.store.runs import Done, Lease
+from service.store.skipped import Skip
 
 LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
 LEASE = Lease(1, "nobody", 0, 0)
@@ -209,3 +213,60 @@ def test_what_was_refused_is_not_pending(mapping_id: int) -> None:
     pending.save(mapping_id, LEASE, INTEGRATION, noted)
     pending.remove(mapping_id, INTEGRATION, ["b"], None)
     assert pending.open_ones(mapping_id, None) == [(1, noted[0]), (1, noted[2])]
+
+
+LOOKS: dict[str, Callable[[int, list[str]], object]] = {
+    "couplings": lambda mapping, keys: couplings.by_keys(mapping, LOCAL, keys),
+    "couplings of the other side": lambda mapping, keys: couplings.by_keys(mapping, INTEGRATION, keys),
+    "couplings by id": lambda mapping, keys: couplings.by_ids(mapping, [int(key) for key in keys]),
+    "states": lambda mapping, keys: couplings.states(mapping, LOCAL, keys),
+    "coupled keys": lambda mapping, keys: couplings.coupled_keys(mapping, INTEGRATION, keys),
+    "partners": lambda mapping, keys: couplings.partners(mapping, LOCAL, keys),
+    "set aside": lambda mapping, keys: skipped.keys_set_aside(mapping, LOCAL, keys),
+    "left alone": lambda mapping, keys: skipped.excluded_keys(mapping, LOCAL, keys),
+    "waiting": lambda mapping, keys: retries.by_keys(mapping, LOCAL, keys),
+    "waiting no more": lambda mapping, keys: retries.remove(mapping, LOCAL, keys),
+    "errors that are put right": lambda mapping, keys: problems.resolve(mapping, LOCAL, keys),
+}
+"""What is asked about the records of a page in tables that may be large."""
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_a_page_is_looked_up_by_its_keys_in_a_table_that_has_grown(
+    mapping_id: int, look: Callable[[int, list[str]], object]
+) -> None:
+    """PostgreSQL keeps the plan that it made while the table was empty, and nobody has told it how many rows it has."""
+    for table in ("couplings", "skipped_records", "errors", "error_groups", "retries", "exclusions", "awaited_records"):
+        sql.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    keys = [str(n) for n in range(1, 3001)]
+    for _ in range(20):
+        look(mapping_id, keys[:5])
+    grow(mapping_id, keys)
+    with sql.transaction():
+        before = rows_looked_at()
+        look(mapping_id, keys[:5])
+        assert rows_looked_at() - before <= 50
+
+
+def grow(mapping_id: int, keys: Sequence[str]) -> None:
+    """Many couplings, each with a record set aside and an error."""
+    with sql.transaction():
+        couplings.save(mapping_id, None, [pair(key, key) for key in keys])
+        skipped.save(
+            mapping_id, Direction.BIDIRECTIONAL, 1, [Skip("conflict", None, {LOCAL: key}, None) for key in keys]
+        )
+        skipped.exclude(mapping_id, 1, None, [(LOCAL, key) for key in keys])
+        retries.save(mapping_id, 1, [Postponed(LOCAL, key) for key in keys])
+        failure = Failure("value_rejected", {"field": "name"}, ("local",))
+        problems.save(
+            mapping_id,
+            None,
+            1,
+            [Problem(failure, "toIntegration", {"side": "local", "key": key}, None) for key in keys],
+        )
+
+
+def rows_looked_at() -> int:
+    """How many rows the statements of this transaction have read, by any way."""
+    return int(sql.rows("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables")[0][0])
