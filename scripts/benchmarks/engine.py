@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from random import Random
 from typing import Any
 
 import structlog
@@ -31,12 +29,8 @@ class AccordContender:
         open_database(place.state)
         migrate()
         database.connect()
-        # The same keys every time: which pages of an index one statement changes depends on them, and SQLite keeps what
-        # it may have to take back in memory up to a bound. With these it never goes beyond, so that doing so shows.
-        keys = Random(5)
         self._context = Context(
             SecretBox(Fernet.generate_key().decode()),
-            new_key=lambda: uuid.UUID(int=keys.getrandbits(128), version=4),
             lease=3_600_000_000,  # Signs of life go by the clock, and would be counted on a slow machine.
         )
         erp = self._connection("erp", "sql", {"url": place.erp})

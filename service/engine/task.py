@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
+from uuid_utils import UUID, uuid7
 
 from service.connectors.base import Connector
 from service.core.decide import Decision, Do
@@ -27,6 +28,9 @@ from service.store.watermarks import Mark
 PAGE_SIZE = 1_000
 """Records per page. A hundred take most of the gain of a batch, a thousand the rest; beyond it only memory grows."""
 
+
+NewKey: TypeAlias = Callable[[], uuid.UUID | UUID]
+"""What makes a key for a new record."""
 
 SYNCHRONIZING = ("modified", "full")
 """The kinds of runs that go through all records there are, or all that changed, and carry them to the other side."""
@@ -102,7 +106,8 @@ class Task:
     them. `marks`: how far sides were read whose pass found nothing, until that is written down. `began`, `read_here`:
     when this worker began, and how many records it has read.
     `steady`: a clock of our own that nobody sets while this process lives.
-    `sent`: inserts of unknown outcome, by the same as `chosen`, that were looked for and not found.
+    `sent`: inserts of unknown outcome, by the same as `chosen`, that were looked for and not found. `new_key`: the keys
+    of a page lie beside each other in every index, here and there, where each is greater than the one before.
     """
 
     lease: Lease
@@ -118,7 +123,7 @@ class Task:
     full: bool
     now: Callable[[], Stamp]
     steady: Callable[[], Stamp]
-    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    new_key: NewKey = uuid7
     margin: Stamp = 0
     stopping: Callable[[], Stop | None] = _never
     sleep: Callable[[float], None] = time.sleep

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -11,10 +10,12 @@ from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from uuid_utils import uuid7
 
 from service.connectors import connector_class
 from service.connectors.base import Connector
 from service.core.records import Stamp
+from service.engine.task import NewKey
 from service.operations.kept_connectors import Kept
 
 
@@ -90,9 +91,9 @@ class Context:
     `private_networks` may be reached by connections whose addresses are names. `wake` is called after a run was
     committed. For a queue that brings runs to workers, `dispatch` is called in each transaction after which runs may
     begin that could not before, `abort` in one that wants the run of a job to stop, and `recall` in one that wants a
-    waiting job to be made anew: it says whether the job was still waiting. `note_run` is told every run
-    that is taken, before anything is done for it; `now` is our own clock, in microseconds. `new_key` makes the keys
-    that we choose for new records. `connector_class` says what makes connectors of a kind (KeyError: it is not
+    waiting job to be made anew: it says whether the job was still waiting. `note_run` is told every run that is taken,
+    before anything is done for it; `now` is our own clock, in microseconds. `new_key` makes the keys that we choose for
+    new records, each greater than the last. `connector_class` says what makes connectors of a kind (KeyError: it is not
     installed). `lease`: microseconds after which a run whose worker is silent may be taken by another; `range_size`:
     into ranges of how many records a large reading is cut. `steady` tells how much time passed between two moments.
     `kept`: connectors that rest.
@@ -107,7 +108,7 @@ class Context:
     note_run: Callable[[int], None] = field(default=_nowhere_to_note)
     now: Callable[[], Stamp] = field(default=wall_clock)
     steady: Callable[[], Stamp] = field(default_factory=steady_clock)
-    new_key: Callable[[], uuid.UUID] = uuid.uuid4
+    new_key: NewKey = uuid7
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
     lease: Stamp = 30_000_000
     kept: Kept = field(default_factory=Kept)
