@@ -105,15 +105,23 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Cou
     """The couplings of these records of one side, by key."""
     if not keys:
         return {}
-    query = sql.found(_COLUMNS, "couplings", "mapping_id = ?", f"{side}_key")
-    found = sql.rows(query, sql.values(keys), mapping_id)
+    found = sql.look_up(_of(_COLUMNS, side), keys, mapping_id)
     return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
+
+
+def _of(columns: str, side: Side) -> str:
+    """The query for the couplings of records of one side."""
+    return sql.found(columns, "couplings", f"{side}_key", sql.same("mapping_id"))
 
 
 def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
     """The couplings with these ids that belong to the mapping."""
-    query = sql.found(_COLUMNS, "couplings", "mapping_id = ?", "id")
-    return sorted((_coupled(row) for row in sql.rows(query, sql.values(set(ids)), mapping_id)), key=lambda one: one.id)
+    found = sql.rows(
+        f"SELECT {_COLUMNS} FROM couplings WHERE {sql.among('id')} AND {sql.same('mapping_id')} ORDER BY id",
+        sql.values(ids),
+        mapping_id,
+    )
+    return [_coupled(row) for row in found]
 
 
 def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
@@ -158,22 +166,19 @@ def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tupl
     if side is Side.INTEGRATION:
         base = f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END"
     columns = f"{side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo"
-    query = sql.found(columns, "couplings", "mapping_id = ?", f"{side}_key")
-    found = sql.rows(query, sql.values(keys), mapping_id)
+    found = sql.look_up(_of(columns, side), keys, mapping_id)
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the keys that are in a coupling."""
-    query = sql.found(f"{side}_key", "couplings", "mapping_id = ?", f"{side}_key")
-    found = sql.rows(query, sql.values(keys), mapping_id)
+    found = sql.look_up(_of(f"{side}_key", side), keys, mapping_id)
     return {key for (key,) in found}
 
 
 def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
     """The keys of the partners of these records of one side, by key."""
-    query = sql.found(f"{side}_key, {side.other}_key", "couplings", "mapping_id = ?", f"{side}_key")
-    found = sql.rows(query, sql.values(keys), mapping_id)
+    found = sql.look_up(_of(f"{side}_key, {side.other}_key", side), keys, mapping_id)
     return dict(found)
 
 
@@ -295,9 +300,10 @@ def list_couplings(
 ) -> list[Listed]:
     """Couplings, newest first, one more than `limit` when there are more."""
     keys = {"local_key = ?": local_key, "integration_key = ?": integration_key}
-    given = _given({"mapping_id = ?": mapping_id, **keys, "id < ?": before})
-    conditions, parameters = list(given), list(given.values())
     has_key = bool(_given(keys))
+    own = sql.same("mapping_id") if has_key else "mapping_id = ?"
+    given = _given({own: mapping_id, **keys, "id < ?": before})
+    conditions, parameters = list(given), list(given.values())
     if mapping_id is None and has_key:
         # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
         conditions.append("mapping_id IN (SELECT id FROM mappings)")
@@ -365,8 +371,10 @@ _FOUND = f"id, mapping_id, local_key, integration_key, local_base, integration_b
 
 def _with_key(mapping_id: int | None, text: str, state: str | None) -> list[Found]:
     """The couplings of a record with this key, found by their indexes."""
-    own, parameters = ("= ?", [mapping_id]) if mapping_id is not None else ("IN (SELECT id FROM mappings)", [])
-    sides = " UNION ".join(f"SELECT id FROM couplings WHERE mapping_id {own} AND {side}_key = ?" for side in Side)
+    own, parameters = "mapping_id IN (SELECT id FROM mappings)", []
+    if mapping_id is not None:
+        own, parameters = sql.same("mapping_id"), [mapping_id]
+    sides = " UNION ".join(f"SELECT id FROM couplings WHERE {own} AND {side}_key = ?" for side in Side)
     found = sql.rows(
         f"SELECT {_FOUND} FROM couplings AS pair WHERE id IN ({sides}) ORDER BY id DESC LIMIT ?",
         *parameters,

@@ -77,9 +77,9 @@ def resolve_waits(mapping_id: int) -> None:
 def resolve(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """What was wrong with these records is put right."""
     if keys:
-        theirs = "mapping_id = ? AND source_side = ? AND status = 'open'"
-        query = sql.found("id", "errors", theirs, "source_key")
-        sql.execute(f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})", sql.values(keys), mapping_id, side)
+        theirs = f"{sql.same('mapping_id')} AND source_side = ? AND status = 'open'"
+        query = sql.found("id", "errors", "source_key", theirs)
+        sql.execute_for(f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})", keys, mapping_id, side)
 
 
 def resolve_setup(mapping_id: int) -> None:

@@ -79,9 +79,13 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Wai
     """Those of the records that are waiting."""
     if not keys:
         return {}
-    query = sql.found(_COLUMNS, "retries", "mapping_id = ? AND side = ?", "key")
-    found = sql.rows(query, sql.values(keys), mapping_id, side)
+    found = sql.look_up(_of(_COLUMNS), keys, mapping_id, side)
     return {row[1]: Waiting(*row) for row in found}
+
+
+def _of(columns: str) -> str:
+    """The query for the waiting ones among records of one side."""
+    return sql.found(columns, "retries", "key", "mapping_id = ? AND side = ?")
 
 
 def save(mapping_id: int, since: Stamp, postponed: Sequence[Postponed]) -> None:
@@ -102,8 +106,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
     for side in Side:
         keys = [item.key for item in postponed if item.side is side]
         if keys:
-            query = sql.found("id", "retries", "mapping_id = ? AND side = ?", "key")
-            sql.execute(f"DELETE FROM awaited_records WHERE retry_id IN ({query})", sql.values(keys), mapping_id, side)
+            theirs = f"DELETE FROM awaited_records WHERE retry_id IN ({_of('id')})"
+            sql.execute_for(theirs, keys, mapping_id, side)
     sql.execute_many(
         "INSERT INTO awaited_records (retry_id, field, mapping_id, side, key) SELECT id, ?, ?, ?, ? FROM retries"
         " WHERE mapping_id = ? AND side = ? AND key = ?",
@@ -126,8 +130,7 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Records that need no retry any more."""
     if keys:
-        query = sql.found("id", "retries", "mapping_id = ? AND side = ?", "key")
-        sql.execute(f"DELETE FROM retries WHERE id IN ({query})", sql.values(keys), mapping_id, side)
+        sql.execute_for(f"DELETE FROM retries WHERE id IN ({_of('id')})", keys, mapping_id, side)
 
 
 def released(mapping_ids: Collection[int]) -> list[int]:

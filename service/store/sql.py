@@ -95,16 +95,37 @@ def among(column: str) -> str:
     return f"{column} IN (SELECT value FROM json_each(?))"
 
 
-def found(columns: str, table: str, condition: str, column: str) -> str:
-    """A query for the rows of a large table that fulfil `condition` and whose `column` is among the values of one
-    parameter, which comes first. On PostgreSQL each value is looked up by itself: with an array it would rather look
-    through all rows of a mapping as long as it thinks them few, which it does of a table that has grown since the last
-    ANALYZE, and for as long as a plan from those days is kept."""
+def found(columns: str, table: str, column: str, condition: str) -> str:
+    """The text of a query for `look_up`: rows whose `column` is among the values, and that fulfil `condition`.
+
+    On PostgreSQL each value is looked up by itself, since for an array of them it may look through all rows of a
+    mapping. Another index than that of `column` has to be out of the question: of a mapping that is new in a large
+    table it would expect a single row there. What is not first in the index is compared by `same`, which uses none.
+    """
     if not is_postgresql():
         return f"SELECT {columns} FROM {table} WHERE {among(column)} AND {condition}"
-    type = "bigint" if column == "id" else "text"
     one = f"SELECT {columns} FROM {table} WHERE {column} = wanted.value AND {condition} OFFSET 0"
-    return f"SELECT one.* FROM unnest(?::{type}[]) AS wanted (value) CROSS JOIN LATERAL ({one}) AS one"
+    return f"SELECT one.* FROM unnest(?::text[]) AS wanted (value) CROSS JOIN LATERAL ({one}) AS one"
+
+
+def look_up(query: str, items: Collection[Any], *parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of a `found` query for these values."""
+    with _as_ours:
+        rows: list[tuple[Any, ...]] = _planned_anew(query, items, parameters).fetchall()
+        return rows
+
+
+def execute_for(statement: str, items: Collection[Any], *parameters: Any) -> None:
+    """Carry out a statement that begins with a `found` query for these values."""
+    with _as_ours:
+        _planned_anew(statement, items, parameters)
+
+
+def _planned_anew(statement: str, items: Collection[Any], parameters: Sequence[Any]) -> Any:
+    """PostgreSQL keeps the plan of a statement that comes often, from when the table was small, until somebody has
+    counted its rows anew. One that is not prepared is planned for the table as it is."""
+    never = {"prepare": False} if is_postgresql() else {}
+    return database.cursor().execute(_dialect(statement), (values(items), *parameters), **never)
 
 
 def same(column: str) -> str:
