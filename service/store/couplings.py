@@ -63,6 +63,12 @@ _SAME = '""'
 """As the base of the integration side: it is that of the local side, to the letter. Most pairs hold the same on both
 sides, and half of a coupling is not kept twice. No search finds it, since no text that is searched for is empty."""
 
+_BASES = {
+    Side.LOCAL: "local_base",
+    Side.INTEGRATION: f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END",
+}
+"""The base of each side as a text of its own."""
+
 
 class Listed(NamedTuple):
     """A coupling in a list: all but the bases, which are most of a row, and what the engine alone asks about."""
@@ -101,11 +107,27 @@ class Saved:
     moved: bool = True
 
 
+class Standing(NamedTuple):
+    """A coupling of a pair in step, seen from the record with `key`; the bases are texts. `run_id`: the run that wrote
+    it down."""
+
+    id: int
+    key: str
+    partner: str
+    at: Stamp | None
+    partner_at: Stamp | None
+    version: str | None
+    partner_version: str | None
+    base: str
+    partner_base: str
+    run_id: int | None
+
+
 def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Coupled]:
     """The couplings of these records of one side, by key."""
     if not keys:
         return {}
-    found = sql.look_up(_of(_COLUMNS, side), keys, mapping_id)
+    found = sql.rows(_of(_COLUMNS, side), sql.values(keys), mapping_id, anew=True)
     return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
 
 
@@ -116,12 +138,8 @@ def _of(columns: str, side: Side) -> str:
 
 def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
     """The couplings with these ids that belong to the mapping."""
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE {sql.among('id')} AND {sql.same('mapping_id')} ORDER BY id",
-        sql.values(ids),
-        mapping_id,
-    )
-    return [_coupled(row) for row in found]
+    query = sql.found(_COLUMNS, "couplings", "id", sql.same("mapping_id"))
+    return [_coupled(row) for row in sql.rows(f"{query} ORDER BY id", sql.values(set(ids)), mapping_id, anew=True)]
 
 
 def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
@@ -162,24 +180,36 @@ def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
     """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
-    base = "local_base"
-    if side is Side.INTEGRATION:
-        base = f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END"
-    columns = f"{side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo"
-    found = sql.look_up(_of(columns, side), keys, mapping_id)
+    columns = f"{side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo"
+    found = sql.rows(_of(columns, side), sql.values(keys), mapping_id, anew=True)
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
+
+
+def standing(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Standing]:
+    """The couplings of these records whose last synchronization succeeded, where neither record waits for a retry."""
+    columns = ", ".join(f"{one}_{name}" for name in ("key", "modified_on", "version") for one in (side, side.other))
+    waits = "SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
+    nobody = " AND ".join(f"NOT EXISTS ({waits} AND side = '{one}' AND key = pair.{one}_key)" for one in Side)
+    query = sql.found(
+        f"id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id",
+        "couplings AS pair",
+        f"{side}_key",
+        f"{sql.same('mapping_id')} AND last_result = 'success' AND local_base IS NOT NULL"
+        f" AND integration_base IS NOT NULL AND {nobody}",
+    )
+    return {row[1]: Standing(*row) for row in sql.rows(query, sql.values(keys), mapping_id, anew=True)}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the keys that are in a coupling."""
-    found = sql.look_up(_of(f"{side}_key", side), keys, mapping_id)
+    found = sql.rows(_of(f"{side}_key", side), sql.values(keys), mapping_id, anew=True)
     return {key for (key,) in found}
 
 
 def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
     """The keys of the partners of these records of one side, by key."""
-    found = sql.look_up(_of(f"{side}_key, {side.other}_key", side), keys, mapping_id)
-    return dict(found)
+    query = _of(f"{side}_key, {side.other}_key", side)
+    return dict(sql.rows(query, sql.values(keys), mapping_id, anew=True))
 
 
 def count(mapping_id: int, at_most: int | None = None) -> int:
@@ -235,13 +265,14 @@ def mark(run_id: int | None, result: str, ids: Collection[int]) -> None:
             result,
             run_id,
             sql.values(ids),
+            anew=True,
         )
 
 
 def remove(ids: Collection[int]) -> None:
     """End couplings."""
     if ids:
-        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids))
+        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids), anew=True)
 
 
 def get(id: int) -> Coupling | None:

@@ -79,7 +79,8 @@ def resolve(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     if keys:
         theirs = f"{sql.same('mapping_id')} AND source_side = ? AND status = 'open'"
         query = sql.found("id", "errors", "source_key", theirs)
-        sql.execute_for(f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})", keys, mapping_id, side)
+        statement = f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})"
+        sql.execute(statement, sql.values(keys), mapping_id, side, anew=True)
 
 
 def resolve_setup(mapping_id: int) -> None:

@@ -79,7 +79,7 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Wai
     """Those of the records that are waiting."""
     if not keys:
         return {}
-    found = sql.look_up(_of(_COLUMNS), keys, mapping_id, side)
+    found = sql.rows(_of(_COLUMNS), sql.values(keys), mapping_id, side, anew=True)
     return {row[1]: Waiting(*row) for row in found}
 
 
@@ -107,7 +107,7 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
         keys = [item.key for item in postponed if item.side is side]
         if keys:
             theirs = f"DELETE FROM awaited_records WHERE retry_id IN ({_of('id')})"
-            sql.execute_for(theirs, keys, mapping_id, side)
+            sql.execute(theirs, sql.values(keys), mapping_id, side, anew=True)
     sql.execute_many(
         "INSERT INTO awaited_records (retry_id, field, mapping_id, side, key) SELECT id, ?, ?, ?, ? FROM retries"
         " WHERE mapping_id = ? AND side = ? AND key = ?",
@@ -130,7 +130,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Records that need no retry any more."""
     if keys:
-        sql.execute_for(f"DELETE FROM retries WHERE id IN ({_of('id')})", keys, mapping_id, side)
+        theirs = f"DELETE FROM retries WHERE id IN ({_of('id')})"
+        sql.execute(theirs, sql.values(keys), mapping_id, side, anew=True)
 
 
 def released(mapping_ids: Collection[int]) -> list[int]:

@@ -27,7 +27,8 @@ class Skip:
 def keys_set_aside(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the records that wait for a person."""
     open_ones = f"{sql.same('mapping_id')} AND status <> 'resolved'"
-    found = sql.look_up(sql.found(f"{side}_key", "skipped_records", f"{side}_key", open_ones), keys, mapping_id)
+    query = sql.found(f"{side}_key", "skipped_records", f"{side}_key", open_ones)
+    found = sql.rows(query, sql.values(keys), mapping_id, anew=True)
     return {key for (key,) in found}
 
 
@@ -74,7 +75,8 @@ def change(id: int, version: int, **columns: Any) -> bool:
 
 def excluded_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the records that were uncoupled and are left alone."""
-    found = sql.look_up(sql.found("key", "exclusions", "key", "mapping_id = ? AND side = ?"), keys, mapping_id, side)
+    query = sql.found("key", "exclusions", "key", "mapping_id = ? AND side = ?")
+    found = sql.rows(query, sql.values(keys), mapping_id, side, anew=True)
     return {key for (key,) in found}
 
 

@@ -25,7 +25,7 @@ CREATE INDEX errors_open_source ON errors (source_key, mapping_id, source_side) 
 """
 
 
-def up(migrator: Any, db: pw.Database) -> None:  # noqa: ARG001  (both are handed to every migration)
+def up(migrator: Any, db: Any) -> None:  # noqa: ARG001  (both are handed to every migration)
     if isinstance(db, pw.PostgresqlDatabase):
         for statement in STATEMENTS.split(";\n"):
             db.execute_sql(statement)
