@@ -7,8 +7,6 @@ mapping for each record. SQLite goes by how many columns of an index are asked f
 
 from typing import Any
 
-import peewee as pw
-
 STATEMENTS = """
 CREATE UNIQUE INDEX couplings_local ON couplings (local_key, mapping_id);
 CREATE UNIQUE INDEX couplings_integration ON couplings (integration_key, mapping_id);
@@ -25,7 +23,7 @@ CREATE INDEX errors_open_source ON errors (source_key, mapping_id, source_side) 
 """
 
 
-def up(migrator: Any, db: Any) -> None:  # noqa: ARG001  (both are handed to every migration)
-    if isinstance(db, pw.PostgresqlDatabase):
+def up(migrator: Any, db: Any) -> None:
+    if not migrator.__class__.__name__.startswith("Sqlite"):
         for statement in STATEMENTS.split(";\n"):
             db.execute_sql(statement)
