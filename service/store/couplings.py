@@ -107,8 +107,8 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """One side of couplings that are about to be made, whose records are in step with their partners. `ids` are those of
-    the field mappings in the base, and `values` theirs, for each record in that order. `echo`: we wrote them."""
+    """One side of couplings that are about to be made, whose records are in step with their partners. `ids` are those
+    of the field mappings in the base, and `values` theirs, for each record in that order. `echo`: we wrote them."""
 
     records: Sequence[Record]
     ids: Sequence[str]
