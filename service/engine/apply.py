@@ -19,13 +19,14 @@ from service.store import intents, runs, sql
 from service.store.intents import Intent
 
 
-def apply(task: Task, source: Side, visits: Sequence[Visit]) -> None:
-    """Carry out the decisions of a page. Raises SideFailed when a side cannot be worked with any more."""
+def apply(task: Task, source: Side, visits: Sequence[Visit], in_step: int = 0) -> None:
+    """Carry out the decisions of a page, of which so many other pairs are in step. Raises SideFailed when a side cannot
+    be worked with any more."""
     for visit in visits:
         visit.failure = visit.decision.failure if visit.decision.do is Do.FAIL else None
         _remember_as_read(source, visit)
     guard_deletions(task, sum(1 for visit in visits if _partner_gone(visit)))
-    guard_restored(task, source, visits)
+    guard_restored(task, source, visits, in_step)
     if task.dry_run:
         return
     writing = [visit for visit in visits if visit.decision.do in (Do.WRITE, Do.CONFLICT) and visit.decision.writes]

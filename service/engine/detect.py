@@ -16,6 +16,7 @@ from service.core.flow import Coupled, Flow, Known
 from service.core.outcomes import Outcome
 from service.core.records import Record, Side, Stamp
 from service.engine.feed import list_on, listing, of, take_up
+from service.engine.in_step import in_step
 from service.engine.task import Task, Visit
 from service.engine.window import begin, counted, fresh_from, horizon_of, kept, look
 from service.store import couplings, retries, skipped, sql, watermarks
@@ -27,7 +28,8 @@ from service.store.watermarks import Mark
 class Batch:
     """The candidates of one page. `position`: where to go on after it. `mark`: what this page lets the watermark be.
     `gone`: keys that need not wait any more. `read`: all records that the side showed. `usual`: the stamp from which a
-    run of changes would have read, None where it would have read everything."""
+    run of changes would have read, None where it would have read everything. `in_step`: how many records were found in
+    step with their partners, beside the candidates."""
 
     visits: list[Visit]
     position: dict[str, Any] | None
@@ -35,6 +37,7 @@ class Batch:
     gone: Sequence[str] = ()
     read: Sequence[Record] = ()
     usual: Stamp | None = None
+    in_step: int = 0
 
 
 PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
@@ -144,16 +147,15 @@ def _read(task: Task, source: Side, here: dict[str, Any]) -> Batch:
     page = connector.read(selection, here["since"], here["cursor"], task.page_size)
     if page.cursor is not None and here["cursor"] is None:
         _estimate(task, source, here["since"], here["readAt"])
-    waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
-    visits = select(task, source, page.records, here["past"], force=task.full, waiting=waiting)
+    visits, alike = candidates(task, source, page.records, here["past"])
     tell_fresh(visits, here["fresh"])
     last = [[record.modified_on, record.key] for record in page.records[-1:] if record.modified_on is not None]
     recent = counted(here["recent"], page.records, connector.overlap)
     here = {**here, "cursor": page.cursor, "recent": recent, "latest": sorted([*here["latest"], *last])[-1:]}
     if page.cursor is None:
-        return Batch(visits, None, _finished(here), read=page.records, usual=here["usual"])
+        return Batch(visits, None, _finished(here), read=page.records, usual=here["usual"], in_step=alike)
     mark = None if page.behind is None else _reached(here, last, page.behind)
-    return Batch(visits, here, mark, read=page.records, usual=here["usual"])
+    return Batch(visits, here, mark, read=page.records, usual=here["usual"], in_step=alike)
 
 
 def _reached(here: dict[str, Any], last: Sequence[Any], behind: Stamp) -> Mark | None:
@@ -201,6 +203,14 @@ def tell_fresh(visits: Sequence[Visit], fresh: Stamp | None) -> None:
     """Mark those whose stamp may have been made since the side was last read."""
     for visit in visits:
         visit.fresh = fresh is not None and visit.record.modified_on is not None and visit.record.modified_on >= fresh
+
+
+def candidates(task: Task, source: Side, records: Sequence[Record], past: Stamp | None) -> tuple[list[Visit], int]:
+    """The candidates of a page of a reading, and how many of its other records are in step with their partners."""
+    alike = in_step(task, source, records)
+    rest = [record for record in records if record.key not in alike] if alike else records
+    waiting = retries.by_keys(task.mapping.id, source, [record.key for record in rest]) if rest else {}
+    return select(task, source, rest, past, force=task.full, waiting=waiting), len(alike)
 
 
 def select(

@@ -97,17 +97,19 @@ def count_deleted(task: Task) -> tuple[int, int]:
     return total, gone
 
 
-def guard_restored(task: Task, source: Side, visits: Sequence[Visit]) -> None:
+def guard_restored(task: Task, source: Side, visits: Sequence[Visit], in_step: int = 0) -> None:
     """Stop before a page carries the values of an older backup to the other side as if they were edits.
 
     What was stamped early and shown late, or by a clock that was set back, is an edit. A single record may have been
-    set back by somebody; a fifth of those looked at was not. Raises SideFailed (`side_went_back`).
+    set back by somebody; a fifth of those looked at was not. `in_step`: how many others were looked at. Raises
+    SideFailed (`side_went_back`).
     """
     coupled = [visit for visit in visits if visit.coupled is not None and visit.coupled.id and not visit.resolving]
     back = [visit for visit in coupled if visit.decision.writes and _went_back(source, visit)]
-    limit = max(BACK, math.floor(len(coupled) * (task.max_delete_percent or 100) / 100))
+    looked = len(coupled) + in_step
+    limit = max(BACK, math.floor(looked * (task.max_delete_percent or 100) / 100))
     if len(back) > limit and not task.allow_mass_delete:
-        params = {"table": task.mapping.side(source).caption, "records": len(back), "looked": len(coupled)}
+        params = {"table": task.mapping.side(source).caption, "records": len(back), "looked": looked}
         raise SideFailed(Failure("side_went_back", params, (source.value,)))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
-from service.core.records import Side
+from service.core.outcomes import Outcome, count
+from service.core.records import Direction, Side
 from service.engine.adopt import adopt
 from service.engine.apply import apply
 from service.engine.decisions import decide_page
@@ -15,6 +17,7 @@ from service.engine.task import Task
 
 def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> None:
     """Do with a page of candidates what is to be done; `checkpoint` says where the run stands after it."""
+    count(task.counts[Direction.out_of(source)], repeat(Outcome.UNCHANGED, batch.in_step))
     if postponed(task, source, batch, checkpoint):
         return
     decide_page(task, source, batch.visits)
@@ -22,7 +25,7 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
         adopt(task, source, batch.visits)
     all_count = task.full or task.kind == "records"
     visits = [visit for visit in batch.visits if all_count or not visit.still_waits]
-    apply(task, source, visits)
+    apply(task, source, visits, batch.in_step)
     task.checkpoint = checkpoint
     count_progress(task, max(len(batch.read), len(batch.visits)))
     write_down(task, source, visits, batch.mark, batch.gone)

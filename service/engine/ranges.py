@@ -13,11 +13,11 @@ from typing import Any
 
 from service.core.outcomes import Counts
 from service.core.records import Record, Side
-from service.engine.detect import Batch, select, tell_fresh
+from service.engine.detect import Batch, candidates, tell_fresh
 from service.engine.match_by_form import reads_forms
 from service.engine.page import work_through
 from service.engine.task import SYNCHRONIZING, Task
-from service.store import ranges, retries, runs, sql, watermarks
+from service.store import ranges, runs, sql, watermarks
 from service.store.ranges import Range
 from service.store.runs import LeaseLost
 from service.store.watermarks import Mark
@@ -79,12 +79,11 @@ def work_page(task: Task, part: Part) -> None:
     after = here.get("after", part.range.after)
     selection = task.mapping.side(source).selection
     page = task.connectors[source].read_range(selection, after, part.range.upto, task.page_size)
-    waiting = retries.by_keys(task.mapping.id, source, [record.key for record in page.records])
-    visits = select(task, source, page.records, reading["past"], force=task.full, waiting=waiting)
+    visits, alike = candidates(task, source, page.records, reading["past"])
     tell_fresh(visits, reading["fresh"])
     latest = _latest([*here.get("latest", ()), *_stamped(page.records)])
     ahead = {"after": page.cursor, "latest": latest} if page.cursor else {"finished": True, "latest": latest}
-    work_through(task, source, Batch(visits, None, read=page.records), ahead)
+    work_through(task, source, Batch(visits, None, read=page.records, in_step=alike), ahead)
 
 
 def _stamped(records: Sequence[Record]) -> list[list[Any]]:

@@ -149,7 +149,9 @@ def _follow_matching(context: Context, run: SyncRun) -> None:
     row = mappings.get(run.mapping_id)
     if row is None or not (create or synchronize):
         return
-    request = RunRequest(row.id, "full" if create else "modified", create_unmatched=bool(create))
+    request = RunRequest(row.id, "modified")
+    if create:
+        request = RunRequest(row.id, "full", create_unmatched=True, follows=run.id)
     follower = runs.enqueue(context, request, row, run.requested_by or "", run.trigger, request.asked)
     store.join(run.group_id or run.id, [run.id, follower.id])
 

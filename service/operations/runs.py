@@ -35,7 +35,7 @@ PRIORITIES = {"change": 5, "schedule": 10}
 class RunRequest:
     """What is asked for. `direction` narrows the mapping's own; the keys and couplings are those of a `records` run.
     `released`: only records that waited for others which are coupled now. After a `match` run, `synchronize` what was
-    coupled, and `create_unmatched`: create what has no match on the other side, too."""
+    coupled, and `create_unmatched`: create what has no match on the other side, too; `follows` is then that run."""
 
     mapping_id: int
     kind: str = "modified"
@@ -48,6 +48,7 @@ class RunRequest:
     released: bool = False
     synchronize: bool = False
     create_unmatched: bool = False
+    follows: int | None = None
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -60,7 +61,8 @@ class RunRequest:
     def asked(self) -> dict[str, Any]:
         """Everything that tells this run from others of its kind."""
         options = {"released": self.released, "synchronize": self.synchronize, "createUnmatched": self.create_unmatched}
-        return {**self.chosen, **{name: True for name, wanted in options.items() if wanted}}
+        before = {} if self.follows is None else {"follows": self.follows}
+        return {**self.chosen, **{name: True for name, wanted in options.items() if wanted}, **before}
 
 
 def start(context: Context, request: RunRequest, actor: str, trigger: str = "api") -> SyncRun:

@@ -67,6 +67,12 @@ _SAME = '""'
 """As the base of the integration side: it is that of the local side, to the letter. Most pairs hold the same on both
 sides, and half of a coupling is not kept twice. No search finds it, since no text that is searched for is empty."""
 
+_BASES = {
+    Side.LOCAL: "local_base",
+    Side.INTEGRATION: f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END",
+}
+"""The base of each side as a text of its own."""
+
 
 class Listed(NamedTuple):
     """A coupling in a list: all but the bases, which are most of a row, and what the engine alone asks about."""
@@ -114,6 +120,22 @@ class Half:
     ids: Sequence[str]
     values: Sequence[Sequence[Scalar]]
     echo: bool
+
+
+class Standing(NamedTuple):
+    """A coupling of a pair in step, seen from the record with `key`; the bases are texts. `run_id`: the run that wrote
+    it down."""
+
+    id: int
+    key: str
+    partner: str
+    at: Stamp | None
+    partner_at: Stamp | None
+    version: str | None
+    partner_version: str | None
+    base: str
+    partner_base: str
+    run_id: int | None
 
 
 def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Coupled]:
@@ -176,16 +198,28 @@ def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
     """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
-    base = "local_base"
-    if side is Side.INTEGRATION:
-        base = f"CASE WHEN integration_base = '{_SAME}' THEN local_base ELSE integration_base END"
     found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on, {side}_version, {base}, {side}_echo FROM couplings"
+        f"SELECT {side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo FROM couplings"
         f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
         mapping_id,
         sql.values(keys),
     )
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
+
+
+def standing(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Standing]:
+    """The couplings of these records whose last synchronization succeeded, where neither record waits for a retry."""
+    columns = ", ".join(f"{one}_{name}" for name in ("key", "modified_on", "version") for one in (side, side.other))
+    waits = "SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
+    nobody = " AND ".join(f"NOT EXISTS ({waits} AND side = '{one}' AND key = pair.{one}_key)" for one in Side)
+    found = sql.rows(
+        f"SELECT id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id FROM couplings AS pair"
+        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')} AND last_result = 'success'"
+        f" AND local_base IS NOT NULL AND integration_base IS NOT NULL AND {nobody}",
+        mapping_id,
+        sql.values(keys),
+    )
+    return {row[1]: Standing(*row) for row in found}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
