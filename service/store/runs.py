@@ -205,8 +205,29 @@ def assert_held(lease: Lease) -> None:
         raise LeaseLost
 
 
+def complete(
+    lease: Lease, status: str, now: Stamp, counts: Mapping[str, Any], progress: Mapping[str, Any], checkpoint: Any
+) -> None:
+    """End a run that came to its end, and write down where that is. Raises LeaseLost."""
+    held = sql.execute(
+        "UPDATE sync_runs SET status = ?, finished_at = ?, counts = ?, progress = ?, checkpoint = ?, code = NULL,"
+        " params = NULL, owner = NULL, lease_until = NULL, version = version + 1"
+        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        status,
+        now,
+        sql.dump(counts),
+        sql.dump(progress),
+        sql.dump(checkpoint),
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+
+
 def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapping[str, Any] | None) -> None:
-    """End a run. Raises LeaseLost."""
+    """End a run before its end. Raises LeaseLost."""
     held = sql.execute(
         "UPDATE sync_runs SET status = ?, code = ?, params = ?, finished_at = ?, owner = NULL, lease_until = NULL,"
         " version = version + 1 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
