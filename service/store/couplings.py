@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from service.core.flow import Coupled, Known
-from service.core.records import Side, Stamp
+from service.core.records import Record, Scalar, Side, Stamp
 from service.store import sql
 from service.store.models import Coupling
 
@@ -58,6 +58,10 @@ _WRITTEN = {
 _RENEWED = dict(list(_WRITTEN.items())[2:])
 """Those that are renewed where both records are the ones that they were: SQLite would make the entries of a written key
 in its index anew even if it is the same."""
+
+_TOGETHER = 10
+"""So many new couplings by one statement on SQLite, which notes the greatest id and guards the count of the couplings
+once for each. What more rows might have to take back is dearer than that."""
 
 _SAME = '""'
 """As the base of the integration side: it is that of the local side, to the letter. Most pairs hold the same on both
@@ -107,6 +111,17 @@ class Saved:
     moved: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One side of couplings that are about to be made, whose records are in step with their partners. `ids` are those
+    of the field mappings in the base, and `values` theirs, for each record in that order. `echo`: we wrote them."""
+
+    records: Sequence[Record]
+    ids: Sequence[str]
+    values: Sequence[Sequence[Scalar]]
+    echo: bool
+
+
 class Standing(NamedTuple):
     """A coupling of a pair in step, seen from the record with `key`; the bases are texts. `run_id`: the run that wrote
     it down."""
@@ -127,22 +142,19 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Cou
     """The couplings of these records of one side, by key."""
     if not keys:
         return {}
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    found = sql.rows(_of(_COLUMNS, side), sql.values(keys), mapping_id, anew=True)
     return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
+
+
+def _of(columns: str, side: Side) -> str:
+    """The query for the couplings of records of one side."""
+    return sql.found(columns, "couplings", f"{side}_key", sql.same("mapping_id"))
 
 
 def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
     """The couplings with these ids that belong to the mapping."""
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among('id')} ORDER BY id",
-        mapping_id,
-        sql.values(ids),
-    )
-    return [_coupled(row) for row in found]
+    query = sql.found(_COLUMNS, "couplings", "id", sql.same("mapping_id"))
+    return [_coupled(row) for row in sql.rows(f"{query} ORDER BY id", sql.values(set(ids)), mapping_id, anew=True)]
 
 
 def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
@@ -183,12 +195,8 @@ def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
     """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
-    found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo FROM couplings"
-        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    columns = f"{side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo"
+    found = sql.rows(_of(columns, side), sql.values(keys), mapping_id, anew=True)
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
 
 
@@ -197,34 +205,26 @@ def standing(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, St
     columns = ", ".join(f"{one}_{name}" for name in ("key", "modified_on", "version") for one in (side, side.other))
     waits = "SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
     nobody = " AND ".join(f"NOT EXISTS ({waits} AND side = '{one}' AND key = pair.{one}_key)" for one in Side)
-    found = sql.rows(
-        f"SELECT id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id FROM couplings AS pair"
-        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')} AND last_result = 'success'"
-        f" AND local_base IS NOT NULL AND integration_base IS NOT NULL AND {nobody}",
-        mapping_id,
-        sql.values(keys),
+    query = sql.found(
+        f"id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id",
+        "couplings AS pair",
+        f"{side}_key",
+        f"{sql.same('mapping_id')} AND last_result = 'success' AND local_base IS NOT NULL"
+        f" AND integration_base IS NOT NULL AND {nobody}",
     )
-    return {row[1]: Standing(*row) for row in found}
+    return {row[1]: Standing(*row) for row in sql.rows(query, sql.values(keys), mapping_id, anew=True)}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the keys that are in a coupling."""
-    found = sql.rows(
-        f"SELECT {side}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    found = sql.rows(_of(f"{side}_key", side), sql.values(keys), mapping_id, anew=True)
     return {key for (key,) in found}
 
 
 def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
     """The keys of the partners of these records of one side, by key."""
-    found = sql.rows(
-        f"SELECT {side}_key, {side.other}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
-    return dict(found)
+    query = _of(f"{side}_key, {side.other}_key", side)
+    return dict(sql.rows(query, sql.values(keys), mapping_id, anew=True))
 
 
 def count(mapping_id: int, at_most: int | None = None) -> int:
@@ -257,6 +257,7 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
         "couplings",
         (*_WRITTEN, "mapping_id", "version", "id"),
         [(*_row(item, run_id), mapping_id, 1, id) for item, id in zip(made, fresh, strict=True)],
+        together=_TOGETHER,
     )
     for columns, moved in ((_WRITTEN, True), (_RENEWED, False)):
         some = [item for item in saved if item.coupled.id and item.moved is moved]
@@ -264,6 +265,47 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
         sql.update_many("couplings", columns, rows, also="version = version + 1")
     left = iter(fresh)
     return [item.coupled.id or next(left) for item in saved]
+
+
+def make(mapping_id: int, run_id: int | None, halves: Mapping[Side, Half]) -> Sequence[int]:
+    """Make couplings of records that were just synchronized; returns the id of each, in order. As `save`, for many that
+    are alike."""
+    here, there = halves[Side.LOCAL], halves[Side.INTEGRATION]
+    size = len(here.records)
+    made = sql.new_ids("couplings", size)
+    bases = _texts(here)
+    columns: dict[str, Iterable[Any]] = {
+        "local_key": [record.key for record in here.records],
+        "integration_key": [record.key for record in there.records],
+        "local_modified_on": [record.modified_on for record in here.records],
+        "integration_modified_on": [record.modified_on for record in there.records],
+        "local_version": [record.version for record in here.records],
+        "integration_version": [record.version for record in there.records],
+        "local_base": bases,
+        "integration_base": _same_or(there, here, bases),
+        "local_echo": [here.echo] * size,
+        "integration_echo": [there.echo] * size,
+        "last_result": ["success"] * size,
+        "last_run_id": [run_id] * size,
+        "mapping_id": [mapping_id] * size,
+        "version": [1] * size,
+        "id": made,
+    }
+    sql.insert_many("couplings", tuple(columns), list(zip(*columns.values(), strict=True)), together=_TOGETHER)
+    return made
+
+
+def _texts(half: Half) -> list[str]:
+    """The bases as they are stored."""
+    return [orjson.dumps(dict(zip(half.ids, values, strict=True))).decode() for values in half.values]
+
+
+def _same_or(half: Half, other: Half, bases: Sequence[str]) -> list[str]:
+    """The bases of a side whose other one has these: most are the same, which is told for all at one look. Their texts
+    are compared, for 1, 1.0 and true are equal as values."""
+    if half.ids == other.ids and orjson.dumps(half.values) == orjson.dumps(other.values):
+        return [_SAME] * len(bases)
+    return [_SAME if text == base else text for text, base in zip(_texts(half), bases, strict=True)]
 
 
 def stale(mapping_id: int, side: Side, made: Mapping[str, int]) -> list[Coupled]:
@@ -280,13 +322,14 @@ def mark(run_id: int | None, result: str, ids: Collection[int]) -> None:
             result,
             run_id,
             sql.values(ids),
+            anew=True,
         )
 
 
 def remove(ids: Collection[int]) -> None:
     """End couplings."""
     if ids:
-        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids))
+        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids), anew=True)
 
 
 def get(id: int) -> Coupling | None:
@@ -345,9 +388,10 @@ def list_couplings(
 ) -> list[Listed]:
     """Couplings, newest first, one more than `limit` when there are more."""
     keys = {"local_key = ?": local_key, "integration_key = ?": integration_key}
-    given = _given({"mapping_id = ?": mapping_id, **keys, "id < ?": before})
-    conditions, parameters = list(given), list(given.values())
     has_key = bool(_given(keys))
+    own = sql.same("mapping_id") if has_key else "mapping_id = ?"
+    given = _given({own: mapping_id, **keys, "id < ?": before})
+    conditions, parameters = list(given), list(given.values())
     if mapping_id is None and has_key:
         # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
         conditions.append("mapping_id IN (SELECT id FROM mappings)")
@@ -415,8 +459,10 @@ _FOUND = f"id, mapping_id, local_key, integration_key, local_base, integration_b
 
 def _with_key(mapping_id: int | None, text: str, state: str | None) -> list[Found]:
     """The couplings of a record with this key, found by their indexes."""
-    own, parameters = ("= ?", [mapping_id]) if mapping_id is not None else ("IN (SELECT id FROM mappings)", [])
-    sides = " UNION ".join(f"SELECT id FROM couplings WHERE mapping_id {own} AND {side}_key = ?" for side in Side)
+    own, parameters = "mapping_id IN (SELECT id FROM mappings)", []
+    if mapping_id is not None:
+        own, parameters = sql.same("mapping_id"), [mapping_id]
+    sides = " UNION ".join(f"SELECT id FROM couplings WHERE {own} AND {side}_key = ?" for side in Side)
     found = sql.rows(
         f"SELECT {_FOUND} FROM couplings AS pair WHERE id IN ({sides}) ORDER BY id DESC LIMIT ?",
         *parameters,

@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee as pw
 
-from service.core.records import Stamp
+from service.core.records import Side, Stamp
 from service.store import sql
 from service.store.models import RunRecord, SyncError, SyncRun
 
@@ -320,6 +320,21 @@ def record(run_id: int, done: Sequence[Done]) -> None:
             for item in done
         ],
         together=_TOGETHER,
+    )
+
+
+def record_made(run_id: int, coupling_ids: Collection[int], direction: str, source: Side, outcome: str) -> None:
+    """Write down that a run made these couplings, with nothing more to say of any; inside the transaction in which it
+    did, since that is told from the couplings."""
+    sql.execute(
+        "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome)"
+        f" SELECT ?, id, ?, ?, {source}_key, {source.other}_key, ? FROM couplings WHERE {sql.among('id')} ORDER BY id",
+        run_id,
+        direction,
+        source,
+        outcome,
+        sql.values(coupling_ids),
+        anew=True,
     )
 
 
