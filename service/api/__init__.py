@@ -21,6 +21,7 @@ from service.api import (
     export,
     health,
     limiting,
+    mapping_kept,
     mapping_sets,
     mapping_suggestions,
     mappings,
@@ -88,6 +89,7 @@ def install(app: Flask, cursor_secret: str, places: int = 8, per_token: str | No
     waiting.install(app, places)
     events.install(app, max(1, places // 2))
     limiting.install(app, per_token)
+    mapping_kept.install(app)
     metrics.install(app, app.extensions.get("accord"))
     for part in (tracing, bodies, errors, conditions):
         part.install(app)

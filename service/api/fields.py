@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import marshmallow as ma
 from marshmallow import fields
 
 from service.api.writing import Plan
-from service.core.records import moment_of, stamp_of
+from service.core.records import stamp_of
 
 INT64 = 2**63
 MAX_ID = INT64 - 1
@@ -101,7 +101,7 @@ class Answer(Shape):
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         """marshmallow's own way, with what it would look up for each item looked up once."""
-        return list(map(self._plan.written, obj)) if many else self._plan.written(obj)
+        return self._plan.all_written(list(obj)) if many else self._plan.written(obj)
 
 
 class Text(fields.String):
@@ -226,6 +226,11 @@ class Moment(fields.Field[int]):
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         return None if value is None else moment_text(value)
 
+    @staticmethod
+    def written(value: int) -> str:
+        """The same for a value that there is: what `writing` calls for each of thousands."""
+        return moment_text(value)
+
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
         if found is None:
@@ -237,12 +242,33 @@ class Moment(fields.Field[int]):
 
 
 def moment_text(stamp: int) -> str:
-    """A stamp as answers say it; one beyond the years of the calendar as the nearest that is not."""
+    """A stamp as answers say it; one beyond the years of the calendar as the nearest that is not.
+
+    Put together from parts that are kept: a list has hundreds of moments, and most are of few days.
+    """
+    minutes, rest = divmod(stamp, 60_000_000)
+    days, minute = divmod(minutes, 1_440)
     try:
-        moment = moment_of(stamp)
+        day = _day_text(days)
     except OverflowError:
-        moment = datetime.max.replace(tzinfo=UTC) if stamp > 0 else datetime.min.replace(tzinfo=UTC)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+        return _LAST if stamp > 0 else _FIRST
+    seconds, fraction = divmod(rest, 1_000_000)
+    return f"{day}T{_minute_text(minute)}:{seconds:02d}.{fraction:06d}Z"
+
+
+_FIRST, _LAST = "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"
+_EPOCH = date(1970, 1, 1)
+
+
+@lru_cache(1_000)
+def _day_text(days: int) -> str:
+    """A day by its number since 1970. Raises OverflowError for one that no calendar has."""
+    return (_EPOCH + timedelta(days)).isoformat()
+
+
+@lru_cache(1_440)
+def _minute_text(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def _stamp(*parts: str | None) -> int:

@@ -12,6 +12,7 @@ from service.api.access import actor, context
 from service.api.conditions import expected_version, tagged
 from service.api.errors import language
 from service.api.mapping_answers import FindingsAnswer, MappingAnswer, ReviewAnswer
+from service.api.mapping_kept import with_lines
 from service.api.mapping_shapes import EXAMPLE, MappingChanges, NewMapping, SidesToReset, stored
 from service.api.operation import Blueprint, operation
 from service.api.paging import PageQuery, page, page_of
@@ -41,8 +42,8 @@ class Mappings(MethodView):
     @blp.response(200, page_of(MappingAnswer, "Mapping"))
     def get(self, query: dict[str, Any]) -> Any:
         """List mappings, newest first."""
-        found = [_shown(document) for document in mappings.list_mappings(**query)]
-        return page(found, query["limit"], lambda document: document["id"])
+        body, headers = page(mappings.list_standings(**query), query["limit"], lambda document: document["id"])
+        return {**body, "items": list(map(_shown, with_lines(body["items"])))}, headers
 
     @operation("createMapping", Scope.ADMIN, etag="content", location=True, links=_LINKS)
     @blp.arguments(NewMapping, example=EXAMPLE)
@@ -87,7 +88,7 @@ class Mapping(MethodView):
     @blp.response(200, MappingAnswer)
     def get(self, mapping_id: int) -> Any:
         """Show a mapping."""
-        return _answer(mappings.get(mapping_id))
+        return _answer(with_lines([mappings.get_standing(mapping_id)])[0])
 
     @operation("replaceMapping", Scope.ADMIN, if_match="required", etag="content", refuses=(404, 409))
     @blp.arguments(NewMapping, example=EXAMPLE)
@@ -134,7 +135,7 @@ def _finding(one: linter.Finding) -> dict[str, Any]:
 
 
 def _expected(mapping_id: int) -> int | None:
-    return expected_version("mapping", mapping_id, lambda: int(mappings.get(mapping_id)["version"]))
+    return expected_version("mapping", mapping_id, lambda: int(mappings.get_standing(mapping_id)["version"]))
 
 
 def _advised(advice: review.Advice) -> dict[str, Any]:

@@ -155,7 +155,7 @@ EVENT = {
     },
     "required": ["id", "event", "data"],
 }
-_SHOWN = [name for name in RunAnswer._declared_fields if name != "message"]
+_NOTHING = dict.fromkeys(RunAnswer._declared_fields)
 _FIRST = {"runId": "$response.body#/items/0/id"}
 _ONE = {"runId": "$response.body#/id"}
 LINKS = {"getRun": _ONE, "listRunRecords": _ONE, "cancelRun": _ONE}
@@ -267,7 +267,8 @@ class RunCancel(MethodView):
 def shown(run: Any) -> dict[str, Any]:
     """A run as answers show it."""
     message = None if run.code is None else wording.say(run.code, run.params, language()).message
-    return {**{name: getattr(run, name) for name in _SHOWN}, "message": message}
+    # A run that was just made holds only what it was given.
+    return {**_NOTHING, **run.__data__, "message": message}
 
 
 def accepted(run: Any) -> Any:

@@ -116,6 +116,15 @@ class Flow:
         now, then = list(self._pick(record.values)), [known.base.get(id, _NOTHING) for id in self._ids]
         return now == then and list(map(type, now)) == list(map(type, then))
 
+    @property
+    def ids_of_base(self) -> tuple[str, ...]:
+        """The ids of the lines in a base, in the order of `in_base`."""
+        return self._ids
+
+    def in_base(self, record: Record) -> Sequence[Scalar]:
+        """The values of the record that a base has."""
+        return self._pick(record.values)
+
     def base_of(self, record: Record) -> dict[str, Scalar]:
         """What the base is to be while the record is as it is: the values of its mapped fields by line id."""
         return dict(zip(self._ids, self._pick(record.values), strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
 from service.connectors.base import Deletion, Insert, Result, Update
 from service.core.decide import Do
@@ -142,11 +141,11 @@ def _given_up(task: Task, side: Side, visit: Visit) -> bool:
 def _told(noted: Intent, result: Result) -> Intent | None:
     """An insert with the key that its answer told; None for one that surely was refused."""
     if isinstance(result, Record):
-        return replace(noted, chosen_key=result.key)
+        return noted._replace(chosen_key=result.key)
     if result.code not in UNCLEAR:
         return None
     moved = result.code == "record_moved" and result.params.get("key")
-    return replace(noted, chosen_key=moved) if moved else noted
+    return noted._replace(chosen_key=moved) if moved else noted
 
 
 def _coupling_of(source: Side, visit: Visit, made: Record) -> Coupled:

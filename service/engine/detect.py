@@ -46,7 +46,7 @@ PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
 
 def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Batch:
     """The page at `position` (None: the first) of the pass out of `source`. Its own `position` is None at the end."""
-    here = position if position is not None else _begin(task, source)
+    here = position if position is not None else first_position(task, source)
     match here["phase"]:
         case "listing":
             list_on(task, source)
@@ -59,7 +59,8 @@ def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Bat
             return _read(task, source, here)
 
 
-def _begin(task: Task, source: Side) -> dict[str, Any]:
+def first_position(task: Task, source: Side) -> dict[str, Any]:
+    """Where a pass begins: with those that wait where anybody does, else with its reading."""
     take_up(task, source)
     return {"phase": "listing"} if listing(task, source) else _start(task, source)
 
@@ -68,7 +69,10 @@ def _start(task: Task, source: Side) -> dict[str, Any]:
     if task.kind == "records":
         return {"phase": "chosen", "from": 0}
     reading = None if task.revisiting else _begin_reading(task, source)
-    return {"phase": "waiting", "after": 0, "until": retries.last_id(), "reading": reading}
+    until = retries.last_id_of(task.mapping.id, source)
+    if reading is not None and not until:
+        return reading
+    return {"phase": "waiting", "after": 0, "until": until, "reading": reading}
 
 
 def _waiting(task: Task, source: Side, here: dict[str, Any]) -> Batch:
@@ -234,6 +238,8 @@ def select(
     flow, waiting = task.flows[source], waiting or {}
     if not force:
         records = _unknown(task, source, records, past, waiting)
+        if not records:
+            return []
     keys = [record.key for record in records]
     coupled = couplings.by_keys(task.mapping.id, source, keys)
     aside = skipped.keys_set_aside(task.mapping.id, source, keys)

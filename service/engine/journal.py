@@ -18,6 +18,7 @@ from service.core.outcomes import Outcome, count
 from service.core.records import Direction, FieldType, Record, Side, state_of
 from service.core.references import NOT_COUPLED, Missing
 from service.core.templates import defaults
+from service.engine import new_pairs
 from service.engine.task import Task, Visit
 from service.store import couplings, intents, mappings, pending, problems, retries, runs, skipped, sql, watermarks
 from service.store.couplings import Saved
@@ -39,8 +40,9 @@ SKIP_REASONS: Mapping[str, str] = {
 @dataclass(slots=True)
 class Entries:
     """The rows that a page adds. Errors come first: `problem` numbers point into `problems` until they have ids.
-    `sent`: inserts were noted before they were sent."""
+    `sent`: inserts were noted before they were sent. `plain`: see `new_pairs`."""
 
+    plain: list[Visit] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -94,6 +96,9 @@ def _enter(task: Task, source: Side, visit: Visit, entries: Entries) -> Outcome:
     """Note one visit, and say what became of it."""
     if visit.decision.do is Do.INSERT:
         entries.sent = True
+        if new_pairs.is_plain(task, source, visit):
+            entries.plain.append(visit)
+            return Outcome.INSERTED
     if visit.failure is not None:
         return _enter_failure(task, source, visit, visit.failure, entries)
     problem = None
@@ -255,7 +260,9 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     resolution = Resolution.UNCOUPLE if task.kind == "uncouple" else None
     skipped.close_for_couplings(mapping_id, entries.removed, resolution, task.requested_by, now)
     couplings.remove(entries.removed)
-    retire(task, source.other, {coupled.keys[source.other]: coupled.id for coupled in entries.inserted})
+    new = [visit.after[source.other].key for visit in entries.plain]
+    retire(task, source.other, {**dict.fromkeys(new, 0), **_keys_of(source.other, entries.inserted)})
+    new_pairs.write_down(task, source, entries.plain)
     ids_of_saved = couplings.save(mapping_id, run_id, entries.saved)
     if any(coupled.id for coupled in entries.inserted):
         mappings.read_referring_in_full(mapping_id)
@@ -275,11 +282,15 @@ def _save(task: Task, source: Side, entries: Entries) -> None:
     retries.save(mapping_id, now, [_postponed(source, visit, n, at, ids) for visit, n, at in entries.postponed])
     waiting = {visit.record.key for visit, _, _ in entries.postponed}
     retries.remove(mapping_id, source, {*entries.healed, *entries.waits_no_more} - waiting)
-    retries.remove(mapping_id, source.other, entries.partners)
+    retries.remove(mapping_id, source.other, [*new, *entries.partners])
     problems.resolve(mapping_id, source, entries.healed)
     if any(flow.refers for flow in task.flows.values()):
         problems.resolve_waits(mapping_id)
     runs.record(run_id, _done(task, source, entries.done, made, ids))
+
+
+def _keys_of(side: Side, inserted: Sequence[Coupled]) -> dict[str, int]:
+    return {coupled.keys[side]: coupled.id for coupled in inserted}
 
 
 def retire(task: Task, side: Side, made: Mapping[str, int]) -> None:

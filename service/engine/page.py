@@ -33,9 +33,10 @@ def work_through(task: Task, source: Side, batch: Batch, checkpoint: dict[str, A
 
 def postponed(task: Task, source: Side, batch: Batch, checkpoint: dict[str, Any]) -> bool:
     """Whether a page has nothing to write down but how far was read, and nothing would be lost by doing that with the
-    next one: nobody waits for a retry, or a pass has ended. A worker that dies before reads that side again."""
+    next one, or with the end of the run: nobody waits for a retry, or a pass has ended. A worker that dies before reads
+    that side again."""
     idle = not batch.visits and not batch.gone and (batch.position is None or not batch.read)
-    if not idle or task.noted or task.lease.range_id is not None or checkpoint.get("finished"):
+    if not idle or task.noted or task.lease.range_id is not None:
         return False
     if batch.mark is not None:
         task.marks[source] = batch.mark

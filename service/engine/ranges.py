@@ -17,6 +17,7 @@ from service.engine.detect import Batch, candidates, tell_fresh
 from service.engine.match_by_form import reads_forms
 from service.engine.page import work_through
 from service.engine.task import SYNCHRONIZING, Task
+from service.engine.window import summed, tallied
 from service.store import ranges, runs, sql, watermarks
 from service.store.ranges import Range
 from service.store.runs import LeaseLost
@@ -35,14 +36,14 @@ class Part:
     range: Range
 
 
-def cut(task: Task, source: Side, here: Mapping[str, Any] | None) -> Sequence[str]:
+def cut(task: Task, source: Side, here: Mapping[str, Any]) -> Sequence[str]:
     """The bounds of the ranges that the reading which begins `here` is cut into; empty where one worker does it alone.
 
     It does so where little is to be read, where the source cannot be cut, and where the order of the records counts: a
     record that refers to another of its own mapping would wait for it, forms of match keys are compared with those of
     all others, and after a restore each record may be the one that another is held to be.
     """
-    if here is None or here["phase"] != "read" or here["cursor"] is not None or here["since"] is not None:
+    if here["phase"] != "read" or here["cursor"] is not None or here["since"] is not None:
         return ()
     if task.kind not in SYNCHRONIZING or task.restored or task.refers_to_itself or reads_forms(task):
         return ()
@@ -82,7 +83,10 @@ def work_page(task: Task, part: Part) -> None:
     visits, alike = candidates(task, source, page.records, reading["past"])
     tell_fresh(visits, reading["fresh"])
     latest = _latest([*here.get("latest", ()), *_stamped(page.records)])
-    ahead = {"after": page.cursor, "latest": latest} if page.cursor else {"finished": True, "latest": latest}
+    last = latest[0][0] if latest else None
+    recent = tallied(here.get("recent", {}), page.records, last, task.connectors[source].overlap)
+    where: dict[str, Any] = {"after": page.cursor} if page.cursor else {"finished": True}
+    ahead = {**where, "latest": latest, "recent": recent}
     work_through(task, source, Batch(visits, None, read=page.records, in_step=alike), ahead)
 
 
@@ -144,9 +148,11 @@ def fold(task: Task) -> bool:
         runs.save_page(task.lease, task.counts, task.progress, task.checkpoint)
         latest = _latest([*reading["latest"], *(one for part in parts for one in part.checkpoint["latest"])])
         if latest and not task.dry_run:
-            # How many records have which stamp was not counted: the next reading begins a little earlier for it.
-            stamp, key = latest[0]
-            mark = Mark(stamp, key, reading["readAt"], {}, reading["ahead"])
-            watermarks.advance(task.mapping.id, {task.passes[number]: mark})
+            source, (stamp, key) = task.passes[number], latest[0]
+            recent = summed(
+                (part.checkpoint.get("recent", {}) for part in parts), stamp, task.connectors[source].overlap
+            )
+            mark = Mark(stamp, key, reading["readAt"], recent, reading["ahead"])
+            watermarks.advance(task.mapping.id, {source: mark})
         ranges.remove(task.lease.run_id, task.now())
     return True

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from service.core.records import Side
 from service.engine.deleted import find_deleted
-from service.engine.detect import next_batch
+from service.engine.detect import first_position, next_batch
 from service.engine.follow import follow
 from service.engine.guards import guard_sides
 from service.engine.matching import match_existing
@@ -68,11 +68,12 @@ def synchronize(task: Task) -> None:
 
 
 def _page(task: Task, source: Side) -> None:
-    here, number = task.checkpoint.get("position"), task.checkpoint["pass"]
+    number = task.checkpoint["pass"]
+    here = task.checkpoint.get("position") or first_position(task, source)
     batch = next_batch(task, source, here)
     if batch.position is None:
         work_through(task, source, batch, task.beyond(number))
-    elif here is not None and (bounds := cut(task, source, here)):
+    elif bounds := cut(task, source, here):
         share(task, here, bounds)
     else:
         work_through(task, source, batch, {**task.following, "pass": number, "position": batch.position})

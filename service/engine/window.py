@@ -11,7 +11,8 @@ ourselves between two readings; that horizon moves back with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from service.connectors.base import Clock, Connector
 from service.core.records import Record, Selection, Stamp
@@ -81,13 +82,41 @@ def counted(recent: Mapping[str, int], records: Sequence[Record], overlap: Stamp
     last = next((record.modified_on for record in reversed(records) if record.modified_on is not None), None)
     if last is None:
         return result
-    first = _floor(last - overlap, _tick(last)) // SECOND
+    first = _first(last, overlap)
     for record in reversed(records):
         if record.modified_on is None or record.modified_on < first * SECOND:
             break
         second = str(record.modified_on // SECOND)
         result[second] = result.get(second, 0) + 1
-    result = {second: number for second, number in result.items() if int(second) >= first}
+    return _within(result, first)
+
+
+def tallied(recent: Mapping[str, int], records: Sequence[Record], last: Stamp | None, overlap: Stamp) -> dict[str, int]:
+    """`recent` with the records of a page in whatever order they were read. `last`: the latest stamp of all so far."""
+    first = _first(last, overlap)
+    stamps = [record.modified_on for record in records if record.modified_on is not None]
+    seconds = Counter([stamp // SECOND for stamp in stamps if stamp >= first * SECOND])
+    result = Counter(recent)
+    result.update({str(second): number for second, number in seconds.items()})
+    return _within(result, first)
+
+
+def summed(parts: Iterable[Mapping[str, int]], last: Stamp, overlap: Stamp) -> dict[str, int]:
+    """The counts of several parts of a reading as those of the whole, whose latest stamp is `last`."""
+    result: Counter[str] = Counter()
+    for part in parts:
+        result.update(part)
+    return _within(result, _first(last, overlap))
+
+
+def _first(last: Stamp | None, overlap: Stamp) -> int:
+    """The second with which the window behind a stamp begins."""
+    return 0 if last is None else _floor(last - overlap, _tick(last)) // SECOND
+
+
+def _within(recent: Mapping[str, int], first: int) -> dict[str, int]:
+    """The counts from a second on; none where they are too many to be kept."""
+    result = {second: number for second, number in recent.items() if int(second) >= first}
     return result if len(result) <= MOST else {}
 
 

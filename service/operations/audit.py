@@ -62,5 +62,5 @@ def record_change(
 def list_entries(
     *, noun: str | None = None, item_id: int | None = None, actor: str | None = None, before: int | None, limit: int
 ) -> list[AuditEntry]:
-    """Up to `limit` + 1 entries, newest first."""
+    """Up to `limit` + 1 entries, newest first, with `before` and `after` as JSON (`orjson.Fragment`)."""
     return store.page({"noun": noun, "item_id": item_id, "actor": actor}, before, limit)

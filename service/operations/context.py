@@ -17,6 +17,7 @@ from service.connectors.base import Connector
 from service.core.records import Stamp
 from service.engine.task import NewKey
 from service.operations.kept_connectors import Kept
+from service.operations.kept_flows import KeptFlows
 
 
 class SecretBox:
@@ -96,7 +97,7 @@ class Context:
     new records, each greater than the last. `connector_class` says what makes connectors of a kind (KeyError: it is not
     installed). `lease`: microseconds after which a run whose worker is silent may be taken by another; `range_size`:
     into ranges of how many records a large reading is cut. `steady` tells how much time passed between two moments.
-    `kept`: connectors that rest.
+    `kept`: connectors that rest; `flows`: what was prepared of mappings.
     """
 
     secrets: SecretBox
@@ -112,4 +113,5 @@ class Context:
     connector_class: Callable[[str], Callable[[Mapping[str, Any], Mapping[str, Any]], Connector]] = connector_class
     lease: Stamp = 30_000_000
     kept: Kept = field(default_factory=Kept)
+    flows: KeptFlows = field(default_factory=KeptFlows)
     range_size: int = 10_000

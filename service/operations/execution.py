@@ -24,7 +24,7 @@ from service.operations.context import Context
 from service.operations.mapping_binding import Bound, patiently_bound
 from service.operations.sharing import Hold, StillShared, internal
 from service.operations.traces import run_traced
-from service.store import mappings, problems, skipped
+from service.store import mappings, problems, skipped, watermarks
 from service.store import runs as store
 from service.store.integrity import is_lost
 from service.store.models import Mapping as MappingRow
@@ -216,10 +216,12 @@ def careful(mapping: SyncMapping) -> SyncMapping:
 def _finish(context: Context, task: Task, row: MappingRow) -> None:
     failed = any(counts["failed"] for counts in task.counts.values())
     aside = task.progress.get("setAside") or task.progress.get("offeredAgain")
+    status = "completedWithErrors" if failed or aside else "succeeded"
     with _ending(context, task.lease.run_id):
-        store.finish(task.lease, "completedWithErrors" if failed or aside else "succeeded", context.now(), None, None)
+        store.complete(task.lease, status, context.now(), task.counts, task.progress, task.checkpoint)
         if task.dry_run:
             return
+        watermarks.advance(row.id, task.marks)
         problems.resolve_setup(row.id)
         _slow_down_or_wake(context, task, row)
         if task.full and _covers(task.sources, task.flows):

@@ -35,6 +35,7 @@ from service.operations.context import Context
 from service.operations.mapping_order import is_turned, order
 from service.store import connections as connection_rows
 from service.store import mappings as mapping_rows
+from service.store.models import Connection
 from service.store.models import FieldMapping as FieldMappingRow
 from service.store.models import Mapping as MappingRow
 
@@ -57,8 +58,9 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
     Raises SideFailed: a side cannot be reached, or lacks a table or a field that the mapping names.
     """
     lines = [line for line in mapping_rows.lines([row.id])[row.id] if line.enabled]
+    known = connection_rows.among({row.local_connection_id, row.integration_connection_id})
     with ExitStack() as opened:
-        connectors = {side: opened.enter_context(_borrowed(context, row, side)) for side in Side}
+        connectors = {side: opened.enter_context(_borrowed(context, row, side, known)) for side in Side}
         templates = tuple(map(template_of, row.templates))
         sides = {side: _side(row, lines, templates, side, connectors[side]) for side in Side}
         mapping = SyncMapping(
@@ -74,8 +76,8 @@ def bound(context: Context, row: MappingRow) -> Iterator[Bound]:
             deletion_resolution=DeletionResolution(row.deletion_conflict_resolution),
             templates=templates,
         )
-        _assert_bindable(mapping)
-        yield Bound(mapping, _flows(mapping), {side: composing(connectors[side], mapping.side(side)) for side in Side})
+        flowing = opened.enter_context(context.flows.borrowed(row.version, mapping, _flows))
+        yield Bound(mapping, flowing, {side: composing(connectors[side], mapping.side(side)) for side in Side})
 
 
 @contextmanager
@@ -98,6 +100,7 @@ def patiently_bound(
 
 
 def _flows(mapping: SyncMapping) -> Mapping[Side, Flow]:
+    _assert_bindable(mapping)
     try:
         return flows(mapping)
     except Unconvertible as refusal:
@@ -120,8 +123,10 @@ def _assert_bindable(mapping: SyncMapping) -> None:
                 raise SideFailed(Failure("mapping_invalid", {"field": name, "type": origin.type.value}, (name,)))
 
 
-def _borrowed(context: Context, row: MappingRow, side: Side) -> AbstractContextManager[Connector]:
-    connection = connection_rows.get(getattr(row, f"{side}_connection_id"))
+def _borrowed(
+    context: Context, row: MappingRow, side: Side, known: Mapping[int, Connection]
+) -> AbstractContextManager[Connector]:
+    connection = known.get(getattr(row, f"{side}_connection_id"))
     if connection is None:
         raise SideFailed(Failure("connection_failed", {"detail": "the connection was deleted"}))
     return connections.borrowed_connector(context, connection)

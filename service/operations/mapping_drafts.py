@@ -15,6 +15,7 @@ Document = dict[str, Any]
 """A mapping in the words of the API, names in snake case; what GET shows and PUT takes."""
 
 SIDE_COLUMNS = ("connection_id", "table", "key", "modified_on", "caption", "filter")
+_COLUMNS_OF_SIDES = {side.value: {name: f"{side}_{name}" for name in SIDE_COLUMNS} for side in Side}
 PLAIN_COLUMNS = (
     "name",
     "direction",
@@ -97,9 +98,10 @@ def document_of(row: MappingRow, lines: Iterable[FieldMapping], names: Mapping[i
 
 def head_of(row: MappingRow) -> Document:
     """All of a stored mapping but its field mappings."""
-    document: Document = {name: getattr(row, name) for name in PLAIN_COLUMNS}
-    for side in Side:
-        document[side.value] = {name: getattr(row, f"{side}_{name}") for name in SIDE_COLUMNS}
+    held = row.__data__
+    document: Document = {name: held[name] for name in PLAIN_COLUMNS}
+    for side, columns in _COLUMNS_OF_SIDES.items():
+        document[side] = {name: held[column] for name, column in columns.items()}
     return document
 
 

@@ -79,6 +79,11 @@ def get(id: int) -> Document:
     return _documents([_row(id)])[0]
 
 
+def get_standing(id: int) -> Document:
+    """One mapping with its standing, and with the list of field mappings left empty."""
+    return _documents([_row(id)], with_lines=False)[0]
+
+
 def list_mappings(*, before: int | None, limit: int) -> list[Document]:
     """Up to `limit` + 1 mappings, newest first."""
     return _documents(store.page(before, limit))
@@ -87,6 +92,14 @@ def list_mappings(*, before: int | None, limit: int) -> list[Document]:
 def list_standings(*, before: int | None, limit: int) -> list[Document]:
     """The same with the list of field mappings left empty, for those who want to know how the mappings are."""
     return _documents(store.page(before, limit), with_lines=False)
+
+
+def lines(ids: Collection[int], names: Mapping[int, str]) -> dict[int, list[Document]]:
+    """The field mappings of these mappings, by mapping. `names`: what `names` gives."""
+    found: dict[int, list[Document]] = {id: [] for id in ids}
+    for mapping_id, columns in store.line_columns(ids, STORED_LINE_COLUMNS):
+        found[mapping_id].append(line_document(columns, names))
+    return found
 
 
 def names() -> dict[int, str]:
@@ -188,11 +201,9 @@ def _row(id: int) -> MappingRow:
 
 def _documents(rows: Sequence[MappingRow], with_lines: bool = True) -> list[Document]:
     ids = [row.id for row in rows]
-    standings, names = store.standings(ids), store.names()
-    lines: dict[int, list[Document]] = {id: [] for id in ids}
-    for mapping_id, columns in store.line_columns(ids, STORED_LINE_COLUMNS) if with_lines else ():
-        lines[mapping_id].append(line_document(columns, names))
-    return [_document(row, lines[row.id], standings[row.id]) for row in rows]
+    standings = store.standings(ids)
+    found = lines(ids, store.names()) if with_lines else {}
+    return [_document(row, found.get(row.id, []), standings[row.id]) for row in rows]
 
 
 def _document(row: MappingRow, lines: list[Document], standing: store.Standing) -> Document:

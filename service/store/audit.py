@@ -14,5 +14,6 @@ def insert(columns: Mapping[str, Any]) -> None:
 
 
 def page(equals: Mapping[str, Any], before: int | None, limit: int) -> list[AuditEntry]:
-    """Up to `limit` + 1 entries, newest first; `equals` maps columns to the values they must have."""
-    return AuditEntry.newest(equals, before, limit)
+    """Up to `limit` + 1 entries, newest first, with their documents as JSON; `equals` maps columns to the values they
+    must have."""
+    return AuditEntry.newest(equals, before, limit, unread=("before", "after"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from service.core.flow import Coupled, Known
-from service.core.records import Side, Stamp
+from service.core.records import Record, Scalar, Side, Stamp
 from service.store import sql
 from service.store.models import Coupling
 
@@ -59,6 +59,10 @@ _RENEWED = dict(list(_WRITTEN.items())[2:])
 """Those that are renewed where both records are the ones that they were: SQLite would make the entries of a written key
 in its index anew even if it is the same."""
 
+_TOGETHER = 10
+"""So many new couplings by one statement on SQLite, which notes the greatest id and guards the count of the couplings
+once for each. What more rows might have to take back is dearer than that."""
+
 _SAME = '""'
 """As the base of the integration side: it is that of the local side, to the letter. Most pairs hold the same on both
 sides, and half of a coupling is not kept twice. No search finds it, since no text that is searched for is empty."""
@@ -105,6 +109,17 @@ class Saved:
     coupled: Coupled
     result: str | None
     moved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One side of couplings that are about to be made, whose records are in step with their partners. `ids` are those
+    of the field mappings in the base, and `values` theirs, for each record in that order. `echo`: we wrote them."""
+
+    records: Sequence[Record]
+    ids: Sequence[str]
+    values: Sequence[Sequence[Scalar]]
+    echo: bool
 
 
 class Standing(NamedTuple):
@@ -257,6 +272,7 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
         "couplings",
         (*_WRITTEN, "mapping_id", "version", "id"),
         [(*_row(item, run_id), mapping_id, 1, id) for item, id in zip(made, fresh, strict=True)],
+        together=_TOGETHER,
     )
     for columns, moved in ((_WRITTEN, True), (_RENEWED, False)):
         some = [item for item in saved if item.coupled.id and item.moved is moved]
@@ -264,6 +280,47 @@ def save(mapping_id: int, run_id: int | None, saved: Sequence[Saved]) -> list[in
         sql.update_many("couplings", columns, rows, also="version = version + 1")
     left = iter(fresh)
     return [item.coupled.id or next(left) for item in saved]
+
+
+def make(mapping_id: int, run_id: int | None, halves: Mapping[Side, Half]) -> Sequence[int]:
+    """Make couplings of records that were just synchronized; returns the id of each, in order. As `save`, for many that
+    are alike."""
+    here, there = halves[Side.LOCAL], halves[Side.INTEGRATION]
+    size = len(here.records)
+    made = sql.new_ids("couplings", size)
+    bases = _texts(here)
+    columns: dict[str, Iterable[Any]] = {
+        "local_key": [record.key for record in here.records],
+        "integration_key": [record.key for record in there.records],
+        "local_modified_on": [record.modified_on for record in here.records],
+        "integration_modified_on": [record.modified_on for record in there.records],
+        "local_version": [record.version for record in here.records],
+        "integration_version": [record.version for record in there.records],
+        "local_base": bases,
+        "integration_base": _same_or(there, here, bases),
+        "local_echo": [here.echo] * size,
+        "integration_echo": [there.echo] * size,
+        "last_result": ["success"] * size,
+        "last_run_id": [run_id] * size,
+        "mapping_id": [mapping_id] * size,
+        "version": [1] * size,
+        "id": made,
+    }
+    sql.insert_many("couplings", tuple(columns), list(zip(*columns.values(), strict=True)), together=_TOGETHER)
+    return made
+
+
+def _texts(half: Half) -> list[str]:
+    """The bases as they are stored."""
+    return [orjson.dumps(dict(zip(half.ids, values, strict=True))).decode() for values in half.values]
+
+
+def _same_or(half: Half, other: Half, bases: Sequence[str]) -> list[str]:
+    """The bases of a side whose other one has these: most are the same, which is told for all at one look. Their texts
+    are compared, for 1, 1.0 and true are equal as values."""
+    if half.ids == other.ids and orjson.dumps(half.values) == orjson.dumps(other.values):
+        return [_SAME] * len(bases)
+    return [_SAME if text == base else text for text, base in zip(_texts(half), bases, strict=True)]
 
 
 def stale(mapping_id: int, side: Side, made: Mapping[str, int]) -> list[Coupled]:

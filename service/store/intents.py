@@ -6,9 +6,8 @@ A page of them is one row: it is written, read and removed as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,8 +16,7 @@ from service.store import sql
 from service.store.runs import Lease
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """An insert into the side opposite to the source. `values`: what is written, by field name, in canonical form."""
 
     source_key: str

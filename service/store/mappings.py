@@ -198,7 +198,11 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
 
 
 def _last_runs(ids: Collection[int]) -> dict[int, SyncRun]:
-    newest = f"SELECT max(id) FROM sync_runs WHERE {sql.among('mapping_id')} GROUP BY mapping_id"
+    # One look into the index for each mapping, however many runs it has had.
+    newest = (
+        "SELECT (SELECT max(id) FROM sync_runs AS own WHERE own.mapping_id = mappings.id) FROM mappings"
+        f" WHERE {sql.among('mappings.id')}"
+    )
     return {run.mapping_id: run for run in SyncRun.listed(f"WHERE id IN ({newest})", sql.values(ids))}
 
 
@@ -212,10 +216,11 @@ def _summed(table: str, column: str, ids: Collection[int]) -> dict[int, int]:
 
 
 def _skipped(ids: Collection[int]) -> dict[int, tuple[int, Stamp | None]]:
-    """How many records of each mapping wait for a person, and since when the oldest does."""
+    """How many records of each mapping wait for a person, as triggers keep it, and since when the oldest does."""
     found = sql.rows(
-        "SELECT mapping_id, count(*), min(created_at) FROM skipped_records"
-        f" WHERE status <> 'resolved' AND {sql.among('mapping_id')} GROUP BY mapping_id",
+        "SELECT mapping_id, records, (SELECT min(created_at) FROM skipped_records AS own"
+        " WHERE own.mapping_id = skipped_tallies.mapping_id AND own.status <> 'resolved') FROM skipped_tallies"
+        f" WHERE {sql.among('mapping_id')} AND records > 0",
         sql.values(ids),
     )
     return {id: (number, oldest) for id, number, oldest in found}

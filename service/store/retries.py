@@ -75,6 +75,17 @@ def last_id() -> int:
     return int(sql.rows("SELECT coalesce(max(id), 0) FROM retries")[0][0])
 
 
+def last_id_of(mapping_id: int, side: Side) -> int:
+    """`last_id` where a record of this side waits; 0 where none does."""
+    found = sql.rows(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM retries WHERE mapping_id = ? AND side = ?)"
+        " THEN (SELECT max(id) FROM retries) ELSE 0 END",
+        mapping_id,
+        side,
+    )
+    return int(found[0][0])
+
+
 def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Waiting]:
     """Those of the records that are waiting."""
     if not keys:

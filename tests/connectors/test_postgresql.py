@@ -28,7 +28,18 @@ from service.connectors.kit import (
 )
 from service.connectors.sql import SqlConnector
 from service.core.failures import Failure, SideFailed
-from service.core.records import Condition, FieldType, Record, Scalar, Selection, SideTable, Stamp, moment_of, stamp_of
+from service.core.records import (
+    Condition,
+    FieldType,
+    Record,
+    Scalar,
+    Selection,
+    SideTable,
+    Stamp,
+    Table,
+    moment_of,
+    stamp_of,
+)
 from tests.servers import PostgresServer
 from tests.setup_checks import assert_complete
 
@@ -135,6 +146,62 @@ def explain(app: PostgresApplication, connector: SqlConnector, since: Stamp | No
         params |= part.bounds(since)
     rows = app.database.execute(("EXPLAIN " + part.further().text).encode(), params).fetchall()
     return "\n".join(row[0] for row in rows)
+
+
+# Descriptions
+
+
+def described(connector: SqlConnector, table: str) -> tuple[Table, bool]:
+    """A description, and whether the catalog had to be asked for all of it."""
+    before = connector._described.get(table)
+    found = connector.describe(table)
+    return found, connector._described[table] is not before
+
+
+CHANGED = (
+    "ALTER TABLE oddity ADD COLUMN more text",
+    "ALTER TABLE oddity DROP COLUMN plain",
+    "ALTER TABLE oddity RENAME COLUMN plain TO other",
+    "ALTER TABLE oddity ALTER COLUMN plain SET NOT NULL",
+    "ALTER TABLE oddity ALTER COLUMN plain SET DEFAULT 'x'",
+    "ALTER TABLE oddity ALTER COLUMN plain TYPE varchar(60)",
+    "ALTER TABLE oddity ADD CHECK (plain IN ('a', 'b'))",
+    "ALTER TABLE oddity ADD UNIQUE (plain)",
+    "CREATE INDEX ON oddity (plain)",
+    "DROP INDEX oddity_limited",
+    "CREATE TRIGGER stamp BEFORE INSERT ON oddity FOR EACH ROW EXECUTE FUNCTION stamp()",
+    "CREATE RULE nothing AS ON DELETE TO oddity DO INSTEAD NOTHING",
+    "ALTER TYPE colour ADD VALUE 'green'",
+    "ALTER TYPE colour RENAME VALUE 'red' TO 'crimson'",
+    "ALTER DOMAIN limited SET NOT NULL",
+    "ALTER TABLE oddity RENAME TO former; CREATE TABLE oddity (LIKE former INCLUDING ALL)",
+)
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_table_is_described_anew_when_anything_of_it_has_changed(
+    app: PostgresApplication, connector: SqlConnector, change: str
+) -> None:
+    app.execute("CREATE TYPE colour AS ENUM ('red', 'blue')")
+    app.execute("CREATE DOMAIN limited AS varchar(7)")
+    app.execute("CREATE TABLE oddity (id int PRIMARY KEY, plain varchar(50), shade colour, short limited)")
+    app.execute("CREATE INDEX oddity_limited ON oddity (short)")
+    first, _ = described(connector, "oddity")
+    app.execute("INSERT INTO oddity VALUES (1, 'a', 'red', 'x')")
+    app.execute("ANALYZE oddity")
+    assert described(connector, "oddity") == (first, False)
+    app.execute(change)
+    later, anew = described(connector, "oddity")
+    assert anew
+    fresh = app.connector()
+    assert later == fresh.describe("oddity")
+    assert connector._described["oddity"] == fresh._described["oddity"]
+    fresh.close()
+
+
+def test_a_view_is_described_each_time(app: PostgresApplication, connector: SqlConnector) -> None:
+    app.execute("CREATE VIEW seen AS SELECT id, name FROM customer")
+    assert [described(connector, "seen")[1] for _ in range(2)] == [True, True]
 
 
 # The server

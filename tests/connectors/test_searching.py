@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -173,3 +174,60 @@ def test_an_interrupted_look_holds_for_nothing(crowd: Crowd) -> None:
     key = crowd.edit("meanwhile")
     assert key in crowd.read()
     assert crowd.looked
+
+
+def read_everything(crowd: Crowd, ranges: int = 0) -> Stamp:
+    """All pages of a first load, which may be cut into ranges after its first one, as several workers read them: not in
+    their order. Returns the horizon."""
+    clock = crowd.connector.clock(TABLE)
+    cursor = crowd.connector.read(TABLE, None, None, 1_000).cursor
+    if not ranges:
+        while cursor is not None:
+            cursor = crowd.connector.read(TABLE, None, cursor, 1_000).cursor
+        return clock.horizon
+    bounds = [None, *crowd.connector.cut(TABLE, CROWD // ranges), None]
+    parts = list(itertools.pairwise(bounds))
+    for start, end in [*parts[1::2], *parts[::2]]:
+        at: str | None = start
+        while (page := crowd.connector.read_range(TABLE, at, end, 700)).cursor is not None:
+            at = page.cursor
+    return clock.horizon
+
+
+@pytest.mark.parametrize("ranges", [0, 4])
+def test_a_reading_of_everything_is_a_look(crowd: Crowd, ranges: int) -> None:
+    horizon = read_everything(crowd, ranges)
+    keys = [crowd.edit("after it")]
+    assert (crowd.read(), crowd.looked) == ([], False)
+    assert crowd.since <= horizon - SECOND, "whatever comes meanwhile lies behind it"
+    crowd.connector._plan(TABLE).search._last = None
+    assert (crowd.read(), crowd.looked) == (keys, True)
+
+
+@pytest.mark.parametrize("ranges", [0, 4])
+def test_a_reading_of_everything_that_met_one_is_none(crowd: Crowd, ranges: int) -> None:
+    key = crowd.edit("before it")
+    read_everything(crowd, ranges)
+    assert (crowd.read(), crowd.looked) == ([key], True)
+
+
+def test_a_reading_of_everything_that_others_share_is_none(crowd: Crowd) -> None:
+    crowd.connector.clock(TABLE)
+    crowd.connector.read(TABLE, None, None, 1_000)
+    [bound, *_] = crowd.connector.cut(TABLE, CROWD // 2)
+    at: str | None = bound
+    while at is not None:
+        at = crowd.connector.read_range(TABLE, at, None, 700).cursor
+    assert (crowd.read(), crowd.looked) == ([], True)
+
+
+def test_a_reading_of_everything_without_a_clock_is_none(crowd: Crowd) -> None:
+    assert crowd.connector.read(TABLE, None, None, 2 * CROWD).cursor is None
+    assert (crowd.read(), crowd.looked) == ([], True)
+
+
+def test_among_few_rows_a_reading_of_everything_does_not_hold(crowd: Crowd) -> None:
+    crowd.database.execute("DELETE FROM thing WHERE id > ?", (searching.MANY,))
+    read_everything(crowd)
+    key = crowd.edit("not so many")
+    assert (crowd.read(), crowd.looked) == ([key], True)

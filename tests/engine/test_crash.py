@@ -238,7 +238,7 @@ def test_a_run_is_handed_over_between_two_pages_and_goes_on_there(
     for number in range(7):
         world.add("local", number=str(number), name=str(number))
     run = runs.start(world.context, runs.RunRequest(world.mapping_id), "test")
-    answers = iter([None, None, Stop.HAND_OVER])
+    answers = iter([None, Stop.HAND_OVER])
     lease = execution.claim(world.context, "first")
     assert lease is not None
     execution.carry_out(world.context, lease, lambda: next(answers), lambda _: None, page_size=3)
@@ -261,7 +261,7 @@ def test_a_cancelled_run_keeps_what_is_done(world: World) -> None:
 
     def stopping() -> Stop | None:
         seen.append(1)
-        if len(seen) == 3:
+        if len(seen) == 2:
             runs.cancel(world.context, run.id, "anna")
         return Stop.CANCEL if run_rows.cancel_wanted(run.id) else None
 

@@ -287,7 +287,7 @@ def test_a_record_that_moves_into_what_was_read_already(make: Maker, compared: C
         def disturb() -> None:
             nonlocal pages
             pages += 1
-            if pages == 5:  # Its new stamp is that of the transaction's start, before all that was read last.
+            if pages == 4:  # Its new stamp is that of the transaction's start, before all that was read last.
                 edit(late, ["b00029"], "Moved back ")
                 late.execute("COMMIT")
 
@@ -331,7 +331,7 @@ def test_a_run_that_fails_among_stamps_of_mixed_shapes(
         def break_off() -> None:
             nonlocal pages
             pages += 1
-            if pages == 3:
+            if pages == 2:
                 crm.sql("ALTER TABLE item RENAME TO elsewhere")
 
         assert sites.run(between=break_off).status == "failed"
@@ -355,7 +355,7 @@ def test_a_run_that_fails_while_it_reads_behind_the_watermark(make: Maker, compa
     def break_off() -> None:
         nonlocal pages
         pages += 1
-        if pages == 3:
+        if pages == 2:
             crm.sql("ALTER TABLE item RENAME TO elsewhere")
 
     assert sites.run(between=break_off).status == "failed"

@@ -22,7 +22,7 @@ def test_progress_tells_what_is_left(world: World) -> None:
     run = runs.start(context, runs.RunRequest(world.mapping_id), "test")
     lease = execution.claim(context, "first")
     assert lease is not None
-    answers = iter([None, None, Stop.HAND_OVER])
+    answers = iter([None, Stop.HAND_OVER])
     execution.carry_out(context, lease, lambda: next(answers), lambda _: None, page_size=3)
     seen: dict[str, Any] = runs.get(run.id).progress
     assert (seen["read"], seen["estimate"]) == (3, 10)

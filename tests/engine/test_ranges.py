@@ -75,7 +75,7 @@ class Team:
     def cut(self) -> tuple[int, Lease]:
         """A run that somebody has, and has cut, and does nothing more about."""
         run_id = self.start()
-        assert self.lead(after_pages(2, Stop.HAND_OVER))
+        assert self.lead(after_pages(1, Stop.HAND_OVER))
         lease = execution.claim(self.context, "leader")
         assert lease is not None
         return run_id, lease
@@ -146,6 +146,7 @@ def test_what_is_cut_adds_up(team: Team) -> None:
     mark = watermarks.get(team.world.mapping_id, Side.LOCAL)
     assert mark is not None
     assert mark.key == "25"
+    assert sum(mark.recent.values()) == 2, "as many as have stamps of the last two seconds"
     later = team.world.run()
     assert (tally(later, "toIntegration"), tally(later, "fromIntegration")) == ({}, {})
     assert team.world.stamps() == stamps

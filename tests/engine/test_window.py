@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.connectors.base import Clock
 from service.connectors.memory import MemoryConnector
 from service.core.records import Record, Selection, Stamp, stamp_of
-from service.engine.window import MOST, SECOND, begin, counted, horizon_of
+from service.engine.window import MOST, SECOND, begin, counted, horizon_of, summed, tallied
 from service.store.watermarks import Mark
 
 ITEMS = Selection("item", "id", "modified_on", ())
@@ -102,3 +102,38 @@ def test_seconds_are_counted_up_to_the_window_and_not_without_end() -> None:
     assert list(counted({}, records, SECOND).values()) == [1, 2]
     hours = [Record(str(n), n * SECOND, ()) for n in range(86_400 - MOST - 1, 86_401)]
     assert counted({}, hours, SECOND) == {}
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=30),
+    st.randoms(use_true_random=False),
+    st.integers(1, 4),
+    st.sampled_from([SECOND, 5 * SECOND]),
+)
+def test_ranges_in_any_order_are_counted_as_one_reading_in_the_order_of_stamps(
+    quarters: list[int], random: Any, parts: int, overlap: Stamp
+) -> None:
+    start = at("2026-03-01T12:00:00.1")
+    records = [Record(str(n), start + quarter * SECOND // 4, ()) for n, quarter in enumerate(quarters)]
+    in_order = sorted(records, key=lambda record: record.modified_on or 0)
+    random.shuffle(records)
+    found = []
+    for part in range(parts):
+        recent: dict[str, int] = {}
+        last: Stamp | None = None
+        own = records[part::parts]
+        for page in (own[:3], own[3:]):
+            last = max(
+                (stamp for stamp in (last, *(one.modified_on for one in page)) if stamp is not None), default=None
+            )
+            recent = tallied(recent, page, last, overlap)
+        found.append(recent)
+    latest = in_order[-1].modified_on
+    assert latest is not None
+    assert summed(found, latest, overlap) == counted({}, in_order, overlap)
+
+
+def test_what_cannot_be_kept_of_ranges_counts_as_not_counted() -> None:
+    hours = [Record(str(n), n * SECOND, ()) for n in range(86_400 - MOST - 1, 86_401)]
+    assert tallied({}, hours, hours[-1].modified_on, SECOND) == {}
+    assert tallied({}, [Record("1", None, ())], None, SECOND) == {}

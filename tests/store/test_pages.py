@@ -13,9 +13,9 @@ import pytest
 from playhouse.migrations import Runner
 
 from service.core.flow import NOTHING_KNOWN, Coupled, Known
-from service.core.records import Side
-from service.store import couplings, intents, pending, sql
-from service.store.couplings import Saved
+from service.core.records import Record, Side
+from service.store import couplings, intents, pending, runs, sql
+from service.store.couplings import Half, Saved
 from service.store.database import MIGRATIONS, connection, database, migrate, open_database
 from service.store.intents import Intent
 from service.store.pending import Pending
@@ -209,3 +209,66 @@ def test_what_was_refused_is_not_pending(mapping_id: int) -> None:
     pending.save(mapping_id, LEASE, INTEGRATION, noted)
     pending.remove(mapping_id, INTEGRATION, ["b"], None)
     assert pending.open_ones(mapping_id, None) == [(1, noted[0]), (1, noted[2])]
+
+
+def half(keys: list[str], rows: list[tuple[Any, ...]], *, ids: str = "12", echo: bool = False) -> Half:
+    records = [Record(key, place, row, f"v{place}") for place, (key, row) in enumerate(zip(keys, rows, strict=True))]
+    return Half(records, tuple(ids), rows, echo)
+
+
+ALIKE: list[tuple[Any, ...]] = [(STRANGE, 1), (None, 2), ("", 3)]
+PAGES: dict[str, tuple[list[tuple[Any, ...]], str]] = {
+    "alike": (ALIKE, "12"),
+    "one differs": ([*ALIKE[:2], ("ð", 3)], "12"),
+    "one is of another type": ([(STRANGE, True), *ALIKE[1:]], "12"),
+    "by other lines": (ALIKE, "13"),
+}
+"""What the integration side of three new pairs holds whose local side holds ALIKE, and in which lines."""
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_pairs_made_together_are_as_if_they_were_saved(
+    mapping_id: int, page: tuple[list[tuple[Any, ...]], str]
+) -> None:
+    keys, others = ["a", STRANGE, "c"], ["1", "2", STRANGE]
+    halves = {LOCAL: half(keys, ALIKE), INTEGRATION: half(others, page[0], ids=page[1], echo=True)}
+    with sql.transaction():
+        ids = couplings.make(mapping_id, 7, halves)
+    made = couplings.by_ids(mapping_id, ids)
+    kept = sql.rows(f"SELECT {WRITTEN} FROM couplings ORDER BY id")
+    with sql.transaction():
+        couplings.remove(ids)
+        again = couplings.save(mapping_id, 7, [Saved(replace(one, id=0), "success") for one in made])
+    assert [one.keys[LOCAL] for one in made] == keys
+    assert [one.known[INTEGRATION].base for one in made] == [dict(zip(page[1], row, strict=True)) for row in page[0]]
+    assert [(one.known[LOCAL].echo, one.known[INTEGRATION].echo) for one in made] == [(False, True)] * 3
+    assert sql.rows(f"SELECT {WRITTEN} FROM couplings ORDER BY id") == kept
+    assert min(again) > max(ids)
+
+
+WRITTEN = (
+    "local_key, integration_key, local_modified_on, integration_modified_on, local_version, integration_version,"
+    " local_base, integration_base, local_echo, integration_echo, last_result, last_run_id, mapping_id, version"
+)
+
+
+@pytest.mark.parametrize("source", Side)
+def test_what_a_run_made_is_told_from_the_couplings(mapping_id: int, source: Side) -> None:
+    with sql.transaction():
+        others = couplings.save(mapping_id, None, [pair("before", "b")])
+        sql.execute(
+            "INSERT INTO sync_runs (id, mapping_id, kind, direction, trigger_, priority, request, request_key, status,"
+            " attempt, counts, progress, checkpoint, created_at, version, dry_run, allow_mass_delete, cancel_requested)"
+            " VALUES (7, ?, 'modified', 'toIntegration', 'api', 0, '{}', '', 'running', 1, '{}', '{}', '{}', 1, 1,"
+            " ?, ?, ?)",
+            mapping_id,
+            *[False] * 3,
+        )
+        ids = couplings.save(mapping_id, 7, [pair(f"l{n}", f"i{n}") for n in (2, 1, 3)])
+        runs.record_made(7, ids, "toIntegration", source, "inserted")
+    columns = "coupling_id, source_key, destination_key, side, outcome, fields"
+    told = sql.rows(f"SELECT {columns} FROM run_records ORDER BY id")
+    pairs = [(f"l{n}", f"i{n}") for n in (2, 1, 3)]
+    wanted = [one if source is LOCAL else one[::-1] for one in pairs]
+    assert told == [(id, *one, source.value, "inserted", None) for id, one in zip(ids, wanted, strict=True)]
+    assert others[0] not in ids

@@ -241,3 +241,13 @@ def _migrate(url: str, barrier: Any, results: Any) -> None:
 def test_a_transaction_that_stands_still_is_ended_by_postgresql(schema: pw.Database) -> None:
     if is_postgresql():
         assert database.execute_sql("SHOW idle_in_transaction_session_timeout").fetchone()[0] == "1min"
+
+
+def test_what_is_noted_is_not_packed_by_postgresql(schema: pw.Database) -> None:
+    if not isinstance(schema, pw.PostgresqlDatabase):
+        return
+    found = schema.execute_sql(
+        "SELECT attrelid::regclass::text, attname, attstorage FROM pg_attribute"
+        " WHERE attrelid IN ('intents'::regclass, 'pending_changes'::regclass) AND attstorage = 'e'"
+    )
+    assert sorted(found.fetchall()) == [("intents", "inserts", "e"), ("pending_changes", "changes", "e")]

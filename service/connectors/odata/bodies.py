@@ -20,6 +20,8 @@ from service.core.records import FieldType, Scalar
 
 def changed(plan: Plan, key: str, values: Mapping[str, Scalar]) -> bytes | Failure:
     """The body of an update. The key of a record cannot be changed."""
+    if plan.key_names.isdisjoint(values):
+        return body_of(plan, values, new=False)
     known = {plan.selection.key: key, **dict(zip(sources(plan.key), keys.values_of(key, plan.key), strict=True))}
     for name in known:
         if name in values and str(values[name]) != known[name]:

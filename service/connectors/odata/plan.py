@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
+from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 from service.connectors.filters import passes
-from service.connectors.odata.keys import said_in, text_of
+from service.connectors.odata.keys import said_in, sources, text_of
 from service.connectors.odata.query import NOTHING, filter_of, joined, looked_at_again
 from service.connectors.odata.service import Service
 from service.connectors.odata.tables import EntitySet, Property
@@ -18,6 +20,7 @@ from service.core.records import Record, Scalar, Selection, SideTable
 
 _LOOKUP_TYPE = "@Microsoft.Dynamics.CRM.lookuplogicalname"
 BLANK_GUID = "00000000-0000-0000-0000-000000000000"
+_TEXTS: frozenset[type] = frozenset({str, NoneType})
 _EXACT_DIGITS = 15
 """So many digits of a decimal number survive being read as a floating one."""
 
@@ -33,6 +36,7 @@ class Plan:
         self.key = self.table.property(selection.key)
         # A mapping may know records by another unique field; their address has the key of the service all the same.
         self.own_key = self.table.property(self.table.table.key or selection.key)
+        self.key_names = frozenset((selection.key, *sources(self.key)))
         self.stamp = self._stamp()
         self.properties = [self.table.property(name) for name in selection.fields]
         self.filter = filter_of(self.table, selection.filter)
@@ -48,6 +52,11 @@ class Plan:
         self.exact = any(_may_lose_digits(one) for one in asked)
         self._readers = [reader(one.edm) for one in self.properties]
         self._read_key = reader(self.key.edm)
+        # Values that a row has by the name of their property; those of other properties are looked for one by one.
+        self._plain = [None if one.parts or one.through or one.target else one.source for one in self.properties]
+        named = list(dict.fromkeys(name for name in self._plain if name is not None))
+        self._named = dict(zip(named, range(len(named)), strict=True))
+        self._together = itemgetter(*named) if len(named) > 1 else None
 
     @property
     def nothing(self) -> bool:
@@ -85,21 +94,40 @@ class Plan:
             rows = self.service.dialect.completed(rows, self._made, self.service.gather)
         keys = [self.key_of(row) for row in rows]
         stamps = [None if self.stamp is None else stamp_in(row.get(self.stamp.source)) for row in rows]
-        columns = [self._column(rows, one, read) for one, read in zip(self.properties, self._readers, strict=True)]
+        columns = self._columns(rows)
         values = zip(*columns, strict=True) if columns else repeat((), len(rows))
         raws = map(partial(_raw, self.stamp, self.own_key), rows)
         return list(map(Record, keys, stamps, values, repeat(None), raws))
 
-    def _column(
-        self, rows: Sequence[Mapping[str, Any]], one: Property, read: Callable[[Any], Scalar]
-    ) -> list[Scalar | None]:
-        """The values of one property in all rows."""
-        name, blank = one.source, self._blank
-        if one.parts or one.through is not None or one.target is not None:
-            return [None if (value := _of(row, one)) is None or value == blank else read(value) for row in rows]
+    def _columns(self, rows: Sequence[Mapping[str, Any]]) -> list[Sequence[Scalar | None]]:
+        """The values of each property in all rows."""
+        together = self._side_by_side(rows)
+        columns: list[Sequence[Scalar | None]] = []
+        for one, name, read in zip(self.properties, self._plain, self._readers, strict=True):
+            if name is None:
+                found: Sequence[Any] = [_of(row, one) for row in rows]
+            else:
+                found = together[self._named[name]] if together else [row.get(name) for row in rows]
+            columns.append(self._read_column(found, read))
+        return columns
+
+    def _side_by_side(self, rows: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
+        """All plain properties at once, which takes half as long as one after the other; nothing where a row lacks
+        one."""
+        if self._together is None:
+            return []
+        try:
+            return list(zip(*map(self._together, rows)))  # noqa: B905  (each row has all of them)
+        except KeyError:
+            return []
+
+    def _read_column(self, found: Sequence[Any], read: Callable[[Any], Scalar]) -> Sequence[Scalar | None]:
+        blank = self._blank
         if read is as_it_is and blank is None:  # Most values are texts, and are taken as they come.
-            return [value if (value := row.get(name)) is None or type(value) is str else read(value) for row in rows]
-        return [None if (value := row.get(name)) is None or value == blank else read(value) for row in rows]
+            if _TEXTS.issuperset(map(type, found)):
+                return found
+            return [value if value is None or type(value) is str else read(value) for value in found]
+        return [None if value is None or value == blank else read(value) for value in found]
 
     def key_of(self, row: Mapping[str, Any]) -> str:
         """The key of a row."""
@@ -139,7 +167,7 @@ class Plan:
 
 def etag_of(row: Mapping[str, Any]) -> str | None:
     """The ETag of a row, exactly as it is: it is opaque, and may be weak."""
-    found = row.get("@odata.etag", row.get("@etag"))
+    found = row.get("@odata.etag") or row.get("@etag")
     return found if isinstance(found, str) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -119,7 +120,12 @@ def stamp_literal(stamp: Stamp, edm: str, precision: int | None) -> str:
 
 def key_segment(key: str, edm: str) -> str:
     """A record's address inside its entity set: "('N%201')". Raises ValueError for a text that cannot be such a key."""
+    if edm == "Edm.Guid" and _GUID.fullmatch(key):
+        return f"({key})"  # As it is in canonical form, which most keys have.
     return f"({quote(literal(key, edm), safe=_SAFE)})"
+
+
+_GUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 _SAFE = "-._~!$'()*,:@"

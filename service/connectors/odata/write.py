@@ -101,10 +101,13 @@ def update(plan: Plan, items: Sequence[Update]) -> list[Result]:
             written[place] = (key, _SILENT)
         else:
             requests[place] = Request("PATCH", address, {"If-Match": etag, "Prefer": PREFER}, body)
-    sure = {place: one for place, one in requests.items() if not items[place].guarded}
-    done = multiple.update(plan, {place: _named(plan, items[place].record.key, one) for place, one in sure.items()})
-    written |= {place: (items[place].record.key, _SILENT) for place in done}
-    for place, reply in _sent(plan, {at: one for at, one in requests.items() if at not in done}).items():
+    done: Collection[int] = ()
+    if plan.service.dialect.multiple:
+        sure = {place: one for place, one in requests.items() if not items[place].guarded}
+        done = multiple.update(plan, {place: _named(plan, items[place].record.key, one) for place, one in sure.items()})
+        written |= {place: (items[place].record.key, _SILENT) for place in done}
+    left = {place: one for place, one in requests.items() if place not in done} if done else requests
+    for place, reply in _sent(plan, left).items():
         if reply.ok:
             written[place] = (items[place].record.key, reply)
         else:
@@ -190,7 +193,8 @@ def _etag(record: Record) -> str | None:
 def _sent(plan: Plan, requests: Mapping[int, Request]) -> dict[int, Reply]:
     """The reply to each request, by place. SideFailed where the batch as a whole is refused."""
     try:
-        return dict(zip(requests, send_all(plan.service, list(requests.values()), plan.service.permit), strict=True))
+        replies = send_all(plan.service, list(requests.values()), plan.service.permit, exact=plan.exact)
+        return dict(zip(requests, replies, strict=True))
     except Refused as refused:
         raise SideFailed(refused.failure) from None
 

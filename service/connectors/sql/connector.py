@@ -41,6 +41,7 @@ class SqlConnector(Connector):
         self._database = DATABASES[self._settings.dialect](self._settings)
         self._plans: dict[str, tuple[Plan, Write]] = {}
         self._described: dict[str, Described] = {}
+        self._marks: dict[str, Any] = {}
         self._rested = False
 
     def rest(self) -> bool:
@@ -58,8 +59,11 @@ class SqlConnector(Connector):
 
     def describe(self, table: str) -> Table:
         with self._working():
-            found = self._database.describe(table)
+            mark = self._database.mark(table)
+            known = self._described.get(table) if mark is not None and self._marks.get(table) == mark else None
+            found = known or self._database.describe(table)
             self._look_again(found)
+            self._marks[table] = mark
             return found.table
 
     def check(self, tables: Collection[Selection]) -> Sequence[Check]:
@@ -75,7 +79,10 @@ class SqlConnector(Connector):
 
     def read(self, selection: Selection, since: Stamp | None, cursor: str | None, limit: int) -> Page:
         with self._working():
-            return read.read_page(self._database.session, self._plan(selection), since, cursor, limit)
+            session, plan = self._database.session, self._plan(selection)
+            if since is None:
+                return read.read_all(session, plan, cursor, limit)
+            return read.read_page(session, plan, since, cursor, limit)
 
     def count(self, selection: Selection, since: Stamp, until: Stamp) -> int | None:
         with self._working():
@@ -114,7 +121,8 @@ class SqlConnector(Connector):
     def _look_again(self, found: Described) -> None:
         """Whoever asks for a table has reason to think that something is new: what was prepared holds only where the
         table is as it was, and what was learnt of its values not even there."""
-        if self._described.get(found.table.name) != found:
+        known = self._described.get(found.table.name)
+        if known is not found and known != found:
             self._plans.clear()
         self._described[found.table.name] = found
         for name, (plan, write) in list(self._plans.items()):
@@ -126,6 +134,7 @@ class SqlConnector(Connector):
     def _forget(self) -> None:
         self._plans.clear()
         self._described.clear()
+        self._marks.clear()
 
     def _plan(self, selection: Selection) -> Plan:
         return self._prepared(selection)[0]

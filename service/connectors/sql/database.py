@@ -116,6 +116,11 @@ class Database(ABC):
     def describe(self, table: str) -> Described:
         """A table or view as it is now. SideFailed(`table_not_found`)."""
 
+    def mark(self, table: str) -> Any:  # noqa: ARG002
+        """What changes with everything that a description tells of a table, by one statement; None where only
+        describing it tells."""
+        return None
+
     @abstractmethod
     def clock(self) -> Clock:
         """The database's clock and horizon."""

@@ -66,13 +66,17 @@ class Plan:
         self._kept: dict[str, Statement] = {}
         self._found: dict[tuple[str, ...], tuple[Statement, list[Column]]] = {}
         self._parts: dict[bool, tuple[Part, ...]] = {}
-        self._tallies: tuple[Part, ...] | None = None
         self.search = Search()
 
     @property
     def unindexed(self) -> bool:
         """Whether the stamps are in the table itself and have no index, so that whatever is asked reads all of it."""
         return self.side is None and not self.described.is_view and not self.stamp_column.indexed
+
+    @property
+    def seeks(self) -> bool:
+        """Whether a bounded reading looks for rows that are hardly ever there."""
+        return len(self.usual) < len(self.stamps.phases) and not self.unindexed
 
     def column(self, name: str) -> Column:
         """A column of the table. SideFailed(`field_not_found`)."""
@@ -108,11 +112,14 @@ class Plan:
             self._parts[bounded] = tuple(self._make_parts(bounded=bounded))
         return self._parts[bounded]
 
-    def tallies(self) -> tuple[Part, ...]:
-        """For each phase of a bounded reading, how many rows have each raw stamp."""
-        if self._tallies is None:
-            self._tallies = tuple(self._tally(phase) for phase in self.stamps.phases if phase.sought is None)
-        return self._tallies
+    @property
+    def usual(self) -> list[Phase]:
+        """The phases of a bounded reading whose rows are not hardly ever there."""
+        return [phase for phase in self.stamps.phases if phase.sought is None]
+
+    def bounds(self, since: Stamp) -> dict[str, Any]:
+        """The parameters of all phases for a moment."""
+        return {name: value for phase in self.stamps.phases for name, value in phase.bounds(since).items()}
 
     def by_key(self, *, after: bool, upto: bool) -> Statement:
         """A page of rows by their keys alone (parameters `after` and `upto`, as far as there are any)."""
@@ -136,7 +143,8 @@ class Plan:
         return [self.key.after("after")] * after + [self.key.upto("upto")] * upto
 
     def statement(self, name: str) -> Statement:
-        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count, and crowd (a row
+        """A statement that is not part of a reading: fetch, fetch_filtered, lock, lock_waiting, count, tally (how many
+        rows have each raw stamp in the usual phases), present (for each of them whether it has rows), and crowd (a row
         where the phases that are searched have more than `offset`)."""
         if name not in self._kept:
             self._kept[name] = self.compile(getattr(self, f"_{name}")(), "UPDATE" if "lock" in name else "SELECT")
@@ -255,17 +263,22 @@ class Plan:
     def _later(self, select: sa.Select[Any]) -> Callable[[], Statement]:
         return cache(partial(self.compile, select, "SELECT"))
 
-    def _tally(self, phase: Phase) -> Part:
-        select = sa.select(self.stamp_clause, sa.func.count()).select_from(self._from(outer=False))
-        select = select.where(phase.low, *map(self.database.aside, self.filter)).group_by(self.stamp_clause)
-        statement = self.compile(select if phase.rest is None else select.where(phase.rest), "SELECT")
-        return Part(statement, lambda: statement, phase.bounds)
+    def _tally(self) -> sa.CompoundSelect[Any]:
+        rows = sa.select(self.stamp_clause, sa.func.count()).select_from(self._from(outer=False))
+        rows = rows.where(*map(self.database.aside, self.filter)).group_by(self.stamp_clause)
+        return sa.union_all(*(rows.where(*_conditions(phase)) for phase in self.usual))
+
+    def _present(self) -> sa.Select[Any]:
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        rows = sa.select(one).select_from(self._from(outer=False))
+        there: list[Expression] = [rows.where(*_conditions(phase)).exists() for phase in self.usual]
+        return sa.select(*there)
 
     def _crowd(self) -> sa.CompoundSelect[Any]:
         one: sa.ColumnElement[Any] = sa.literal_column("1")
         searched = [phase for phase in self.stamps.phases if phase.sought is not None]
         rows = sa.select(one).select_from(self._from(outer=False))
-        within = [rows.where(phase.low, *(() if phase.rest is None else (phase.rest,))) for phase in searched]
+        within = [rows.where(*_conditions(phase)) for phase in searched]
         offset = sa.bindparam("offset", type_=sa.types.Integer)
         return sa.union_all(*within).limit(one).offset(offset)
 
@@ -351,6 +364,11 @@ _COMPARISONS: Mapping[str, Any] = {
     "gt": lambda clause, value: clause > value,
     "ge": lambda clause, value: clause >= value,
 }
+
+
+def _conditions(phase: Phase) -> list[Expression]:
+    """What holds in a phase, but for what is sought in it."""
+    return [phase.low] if phase.rest is None else [phase.low, phase.rest]
 
 
 def exactly(records: Sequence[Record], since: Stamp | None) -> list[Record]:

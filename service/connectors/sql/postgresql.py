@@ -97,6 +97,24 @@ SELECT c.relkind <> 'r'
 FROM pg_class AS c WHERE c.oid = CAST(:oid AS oid)
 """
 
+# Each row of the catalog has the number of the transaction that wrote it: what a description is made of is the same as
+# long as all of these are. What a view shows depends on other tables; the types that come with PostgreSQL stay.
+_MARK = """
+SELECT c.oid, c.xmin,
+       (SELECT string_agg(CAST(xmin AS text), ' ') FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
+       (SELECT string_agg(CAST(xmin AS text), ' ') FROM pg_index WHERE indrelid = c.oid),
+       (SELECT string_agg(CAST(xmin AS text), ' ') FROM pg_constraint WHERE conrelid = c.oid),
+       (SELECT string_agg(CAST(xmin AS text), ' ') FROM pg_trigger WHERE tgrelid = c.oid),
+       (SELECT string_agg(CAST(xmin AS text), ' ') FROM pg_rewrite WHERE ev_class = c.oid),
+       (SELECT string_agg(concat_ws(' ', y.oid, y.xmin, e.xmin), ' ')
+        FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        JOIN pg_type AS y ON y.oid IN (t.oid, t.typbasetype) LEFT JOIN pg_enum AS e ON e.enumtypid = y.oid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname = :table AND c.relkind IN ('r', 'p')
+  AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END
+"""
+
 # Whoever may not see other users' activity sees no start times; then the horizon is the clock (and `check` says so).
 # A transaction that has not written yet may still do so, with the stamp of its start: all of them count, those that an
 # error has stopped as well, because they can go on from a savepoint. When a prepared one began is kept nowhere. A
@@ -164,6 +182,9 @@ class PostgresDatabase(Database):
             columns, {FieldType.DATE, FieldType.INTEGER}
         )
         return Described(Table(table, fields, key, modified_on, table, generates), columns, rows[0][9], triggers)
+
+    def mark(self, table: str) -> Any:
+        return self._rows(_MARK, table=table, schema=self._schema) or None
 
     def clock(self) -> Clock:
         now, oldest = self._rows(_CLOCK)[0]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.connectors.sql.failures import Context, unreadable_value
 from service.connectors.sql.keys import Key, params_of
@@ -21,8 +20,7 @@ KEPT = 200
 """How many sets of columns are kept ready: each record may be given other fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared(Generic[Item]):
+class Prepared(NamedTuple, Generic[Item]):
     """An item on its way: its place in the call, the columns that it writes, and the driver's values for them.
     `native`: the key of the row that is written to; `key`: the one that it has afterwards."""
 

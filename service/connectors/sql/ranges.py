@@ -11,6 +11,7 @@ from typing import Any
 
 from service.connectors.sql.keys import params_of
 from service.connectors.sql.plan import Plan
+from service.connectors.sql.read import note_all
 from service.connectors.sql.session import Session
 from service.core.records import FieldType, Page
 
@@ -46,7 +47,9 @@ def read_range(session: Session, plan: Plan, after: str | None, upto: str | None
     statement = plan.by_key(after=after is not None, upto=upto is not None)
     rows = session.rows(statement, {**bounds, "limit": limit + 1})
     last = json.dumps(plan.key.of_row(rows[limit - 1])) if len(rows) > limit else None
-    return Page(plan.records(rows[:limit]), last)
+    page = Page(plan.records(rows[:limit]), last)
+    note_all(session, plan, after, upto if last is None else last, page.records)
+    return page
 
 
 def _params(name: str, bound: str | None) -> dict[str, Any]:

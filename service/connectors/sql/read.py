@@ -18,6 +18,9 @@ Item = TypeVar("Item")
 _CHUNK = 5_000
 """How many keys one statement asks for."""
 
+MANY_PARTS = 3
+"""Of more parts of a reading it is asked at once which of them have rows."""
+
 Position: TypeAlias = tuple[Any, Any]
 """Raw stamp and raw key of the last row read in a part."""
 
@@ -30,12 +33,14 @@ def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | N
     """
     parts = plan.parts(bounded=since is not None)
     index, position, looks = _decode(cursor)
+    absent: Collection[int] = ()
     if since is not None and cursor is None:
         looks = plan.search.begin(since)
+        absent = _absent(session, plan, since)
     records: list[Record] = []
     while index < len(parts):
         missing = limit - len(records)
-        if parts[index].sought and not looks:
+        if (parts[index].sought and not looks) or index in absent:
             index, position = index + 1, None
             continue
         if not missing:
@@ -52,6 +57,32 @@ def read_page(session: Session, plan: Plan, since: Stamp | None, cursor: str | N
     return Page(records, None)
 
 
+def read_all(session: Session, plan: Plan, cursor: str | None, limit: int) -> Page:
+    """One page of everything."""
+    if cursor is None:
+        plan.search.begin_all()
+    page = read_page(session, plan, None, cursor, limit)
+    note_all(session, plan, cursor, page.cursor, page.records)
+    return page
+
+
+def note_all(session: Session, plan: Plan, after: str | None, reached: str | None, records: Sequence[Record]) -> None:
+    """Note that a reading of everything went from one place to another: all of it is a look for what is sought."""
+    if plan.seeks and (since := plan.search.met_all(after, reached, records)) is not None:
+        plan.search.end_all(holds=_crowded(session, plan, since))
+
+
+def _absent(session: Session, plan: Plan, since: Stamp) -> set[int]:
+    """The places of the parts in which there is nothing to be read. Where there are many, most have no row, and to ask
+    that of all together costs less than to read each."""
+    parts = plan.parts(bounded=True)
+    if len(parts) <= MANY_PARTS:
+        return set()
+    [present] = session.rows(plan.statement("present"), plan.bounds(since))
+    places = [place for place, part in enumerate(parts) if part.bounds is not None and not part.sought]
+    return {place for place, there in zip(places, present, strict=True) if not there}
+
+
 def _crowded(session: Session, plan: Plan, since: Stamp) -> bool:
     """Whether looking for what is hardly ever there goes through more rows than one would at every reading."""
     bounds = [part.bounds(since) for part in plan.parts(bounded=True) if part.sought and part.bounds is not None]
@@ -65,12 +96,10 @@ def count(session: Session, plan: Plan, since: Stamp, until: Stamp) -> int | Non
     if plan.unindexed and plan.stamps.whole is not None:
         return None
     found = 0
-    for part in plan.tallies():
-        assert part.bounds is not None
-        for rows in session.chunks(part.first, part.bounds(since)):
-            stamps = plan.stamps.read([raw for raw, _ in rows])
-            counted = zip(stamps, rows, strict=True)
-            found += sum(number for stamp, (_, number) in counted if _within(stamp, since, until))
+    for rows in session.chunks(plan.statement("tally"), plan.bounds(since)):
+        stamps = plan.stamps.read([raw for raw, _ in rows])
+        counted = zip(stamps, rows, strict=True)
+        found += sum(number for stamp, (_, number) in counted if _within(stamp, since, until))
     return found
 
 

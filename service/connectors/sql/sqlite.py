@@ -140,6 +140,12 @@ class SqliteDatabase(Database):
         generates = made or len(primary) > 1
         return Described(Table(table, fields, key, modified_on, table, generates), columns, is_view)
 
+    def mark(self, table: str) -> Any:
+        """The statements that made a table, its indexes and its triggers: they say all that there is to describe. What
+        a view shows depends on other tables."""
+        rows = self._rows("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :table ORDER BY rowid", table)
+        return None if any(row[0] == "view" for row in rows) else rows or None
+
     def clock(self) -> Clock:
         """This machine's clock. A writer stamps its rows before they can be seen, so the horizon is where nobody was
         writing: now, when the lock for writing is to be had (it is given back at once), else when it last was."""

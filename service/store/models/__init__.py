@@ -18,6 +18,7 @@ from service.store.models.records import (
     Intents,
     PendingChanges,
     Retry,
+    SkippedTally,
     Tally,
     Watermark,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "RunRange",
     "RunRecord",
     "SkippedRecord",
+    "SkippedTally",
     "State",
     "SyncError",
     "SyncRun",
@@ -68,6 +70,7 @@ MODELS: tuple[type[State], ...] = (
     RunPredecessor,
     RunRange,
     Coupling,
+    SkippedTally,
     Tally,
     RunRecord,
     ErrorGroup,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -41,13 +41,15 @@ class State(pw.Model):
         return None if row is None else cls._made([row])[0]
 
     @classmethod
-    def listed(cls, rest: str, *parameters: Any) -> list[Self]:
+    def listed(cls, rest: str, *parameters: Any, unread: Collection[str] = ()) -> list[Self]:
         """Rows of the table, whole; `rest` is what follows the table's name in the statement, `?` marks a parameter.
+        Documents in the fields `unread` stay JSON (`orjson.Fragment`), for those who only pass them on.
 
         Peewee would take longer to write such a statement, and to make instances of its rows, than the database to
         answer it.
         """
-        return cls._made(sql.rows(f"SELECT {_columns(cls)} FROM {cls._meta.table_name} {rest}", *parameters))
+        found = sql.rows(f"SELECT {_columns(cls)} FROM {cls._meta.table_name} {rest}", *parameters)
+        return cls._made(found, unread)
 
     @classmethod
     def values_of(cls, fields: Sequence[str], rest: str, *parameters: Any) -> Iterable[dict[str, Any]]:
@@ -58,16 +60,21 @@ class State(pw.Model):
 
     @classmethod
     def newest(
-        cls, equals: Mapping[str, Any], before: int | None, limit: int, *more: tuple[str, Sequence[Any]]
+        cls,
+        equals: Mapping[str, Any],
+        before: int | None,
+        limit: int,
+        *more: tuple[str, Sequence[Any]],
+        unread: Collection[str] = (),
     ) -> list[Self]:
         """Up to `limit` + 1 rows by falling ids, those below `before` if it is given. `equals` maps fields to what
-        they must be, None: whatever they are. `more`: conditions, each with its parameters."""
+        they must be, None: whatever they are. `more`: conditions, each with its parameters. `unread` as in `listed`."""
         found = [(f"{cls._meta.fields[name].column_name} = ?", [value]) for name, value in equals.items()]
         kept = [(text, given) for text, given in [*found, ("id < ?", [before])] if given[0] is not None]
         conditions = [*kept, *more]
         where = f"WHERE {' AND '.join(text for text, _ in conditions)}" if conditions else ""
         parameters = [value for _, given in conditions for value in given]
-        return cls.listed(f"{where} ORDER BY id DESC LIMIT ?", *parameters, limit + 1)
+        return cls.listed(f"{where} ORDER BY id DESC LIMIT ?", *parameters, limit + 1, unread=unread)
 
     @classmethod
     def later(cls, field: str, than: Stamp) -> tuple[str, Sequence[Any]]:
@@ -82,10 +89,10 @@ class State(pw.Model):
         return sql.among("id"), [sql.values([id for (id,) in found])]
 
     @classmethod
-    def _made(cls, rows: Iterable[Sequence[Any]]) -> list[Self]:
+    def _made(cls, rows: Iterable[Sequence[Any]], unread: Collection[str] = ()) -> list[Self]:
         """Instances of whole rows, which a constructor and a setter for each field would take ten times as long for."""
         made = []
-        for values in _read(cls, _names(cls), rows):
+        for values in _read(cls, _names(cls), rows, unread):
             one = cls.__new__(cls)
             one.__dict__.update(__data__=values, __rel__={}, _dirty=set())
             made.append(one)
@@ -112,9 +119,11 @@ def _names(model: type[State]) -> tuple[str, ...]:
     return tuple(field.name for field in model._meta.sorted_fields)
 
 
-def _read(model: type[State], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def _read(
+    model: type[State], names: Sequence[str], rows: Iterable[Sequence[Any]], unread: Collection[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Rows as values by name, as they are here."""
-    reading = [(name, read) for name, read in _reading(model) if name in names]
+    reading = [(name, orjson.Fragment if name in unread else read) for name, read in _reading(model) if name in names]
     for row in rows:
         values = dict(zip(names, row))  # noqa: B905  (as many as were asked for, and this is done a thousand times)
         for name, read in reading:

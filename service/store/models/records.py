@@ -77,6 +77,16 @@ class Tally(State):
         table_name = "tallies"
 
 
+class SkippedTally(State):
+    """How many records of a mapping wait for a person. Triggers keep it."""
+
+    mapping_id = pw.BigIntegerField(primary_key=True)
+    records = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "skipped_tallies"
+
+
 class Retry(State):
     """A record that failed, or was coupled and not yet synchronized, and is looked at by the next run.
 
