@@ -142,22 +142,19 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Cou
     """The couplings of these records of one side, by key."""
     if not keys:
         return {}
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    found = sql.rows(_of(_COLUMNS, side), sql.values(keys), mapping_id, anew=True)
     return {coupled.keys[side]: coupled for coupled in map(_coupled, found)}
+
+
+def _of(columns: str, side: Side) -> str:
+    """The query for the couplings of records of one side."""
+    return sql.found(columns, "couplings", f"{side}_key", sql.same("mapping_id"))
 
 
 def by_ids(mapping_id: int, ids: Collection[int]) -> list[Coupled]:
     """The couplings with these ids that belong to the mapping."""
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM couplings WHERE mapping_id = ? AND {sql.among('id')} ORDER BY id",
-        mapping_id,
-        sql.values(ids),
-    )
-    return [_coupled(row) for row in found]
+    query = sql.found(_COLUMNS, "couplings", "id", sql.same("mapping_id"))
+    return [_coupled(row) for row in sql.rows(f"{query} ORDER BY id", sql.values(set(ids)), mapping_id, anew=True)]
 
 
 def page(mapping_id: int, after: int, limit: int) -> list[Coupled]:
@@ -198,12 +195,8 @@ def sample(mapping_id: int, size: int, seed: int) -> list[Coupled]:
 
 def states(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, tuple[int | None, str | None, str, bool]]:
     """What the couplings know of one side alone, by key: stamp, version, the base as it is stored, echo."""
-    found = sql.rows(
-        f"SELECT {side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo FROM couplings"
-        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    columns = f"{side}_key, {side}_modified_on, {side}_version, {_BASES[side]}, {side}_echo"
+    found = sql.rows(_of(columns, side), sql.values(keys), mapping_id, anew=True)
     return {key: (at, version, base, bool(echo)) for key, at, version, base, echo in found}
 
 
@@ -212,34 +205,26 @@ def standing(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, St
     columns = ", ".join(f"{one}_{name}" for name in ("key", "modified_on", "version") for one in (side, side.other))
     waits = "SELECT 1 FROM retries WHERE mapping_id = pair.mapping_id"
     nobody = " AND ".join(f"NOT EXISTS ({waits} AND side = '{one}' AND key = pair.{one}_key)" for one in Side)
-    found = sql.rows(
-        f"SELECT id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id FROM couplings AS pair"
-        f" WHERE mapping_id = ? AND {sql.among(f'{side}_key')} AND last_result = 'success'"
-        f" AND local_base IS NOT NULL AND integration_base IS NOT NULL AND {nobody}",
-        mapping_id,
-        sql.values(keys),
+    query = sql.found(
+        f"id, {columns}, {_BASES[side]}, {_BASES[side.other]}, last_run_id",
+        "couplings AS pair",
+        f"{side}_key",
+        f"{sql.same('mapping_id')} AND last_result = 'success' AND local_base IS NOT NULL"
+        f" AND integration_base IS NOT NULL AND {nobody}",
     )
-    return {row[1]: Standing(*row) for row in found}
+    return {row[1]: Standing(*row) for row in sql.rows(query, sql.values(keys), mapping_id, anew=True)}
 
 
 def coupled_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the keys that are in a coupling."""
-    found = sql.rows(
-        f"SELECT {side}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    found = sql.rows(_of(f"{side}_key", side), sql.values(keys), mapping_id, anew=True)
     return {key for (key,) in found}
 
 
 def partners(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, str]:
     """The keys of the partners of these records of one side, by key."""
-    found = sql.rows(
-        f"SELECT {side}_key, {side.other}_key FROM couplings WHERE mapping_id = ? AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
-    return dict(found)
+    query = _of(f"{side}_key, {side.other}_key", side)
+    return dict(sql.rows(query, sql.values(keys), mapping_id, anew=True))
 
 
 def count(mapping_id: int, at_most: int | None = None) -> int:
@@ -337,13 +322,14 @@ def mark(run_id: int | None, result: str, ids: Collection[int]) -> None:
             result,
             run_id,
             sql.values(ids),
+            anew=True,
         )
 
 
 def remove(ids: Collection[int]) -> None:
     """End couplings."""
     if ids:
-        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids))
+        sql.execute(f"DELETE FROM couplings WHERE {sql.among('id')}", sql.values(ids), anew=True)
 
 
 def get(id: int) -> Coupling | None:
@@ -402,9 +388,10 @@ def list_couplings(
 ) -> list[Listed]:
     """Couplings, newest first, one more than `limit` when there are more."""
     keys = {"local_key = ?": local_key, "integration_key = ?": integration_key}
-    given = _given({"mapping_id = ?": mapping_id, **keys, "id < ?": before})
-    conditions, parameters = list(given), list(given.values())
     has_key = bool(_given(keys))
+    own = sql.same("mapping_id") if has_key else "mapping_id = ?"
+    given = _given({own: mapping_id, **keys, "id < ?": before})
+    conditions, parameters = list(given), list(given.values())
     if mapping_id is None and has_key:
         # Keys are found by the mapping and the key: each mapping is asked for, instead of all couplings.
         conditions.append("mapping_id IN (SELECT id FROM mappings)")
@@ -472,8 +459,10 @@ _FOUND = f"id, mapping_id, local_key, integration_key, local_base, integration_b
 
 def _with_key(mapping_id: int | None, text: str, state: str | None) -> list[Found]:
     """The couplings of a record with this key, found by their indexes."""
-    own, parameters = ("= ?", [mapping_id]) if mapping_id is not None else ("IN (SELECT id FROM mappings)", [])
-    sides = " UNION ".join(f"SELECT id FROM couplings WHERE mapping_id {own} AND {side}_key = ?" for side in Side)
+    own, parameters = "mapping_id IN (SELECT id FROM mappings)", []
+    if mapping_id is not None:
+        own, parameters = sql.same("mapping_id"), [mapping_id]
+    sides = " UNION ".join(f"SELECT id FROM couplings WHERE {own} AND {side}_key = ?" for side in Side)
     found = sql.rows(
         f"SELECT {_FOUND} FROM couplings AS pair WHERE id IN ({sides}) ORDER BY id DESC LIMIT ?",
         *parameters,

@@ -77,13 +77,10 @@ def resolve_waits(mapping_id: int) -> None:
 def resolve(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """What was wrong with these records is put right."""
     if keys:
-        sql.execute(
-            "UPDATE errors SET status = 'resolved' WHERE mapping_id = ? AND source_side = ? AND status = 'open'"
-            f" AND {sql.among('source_key')}",
-            mapping_id,
-            side,
-            sql.values(keys),
-        )
+        theirs = f"{sql.same('mapping_id')} AND source_side = ? AND status = 'open'"
+        query = sql.found("id", "errors", "source_key", theirs)
+        statement = f"UPDATE errors SET status = 'resolved' WHERE id IN ({query})"
+        sql.execute(statement, sql.values(keys), mapping_id, side, anew=True)
 
 
 def resolve_setup(mapping_id: int) -> None:

@@ -90,13 +90,13 @@ def by_keys(mapping_id: int, side: Side, keys: Collection[str]) -> dict[str, Wai
     """Those of the records that are waiting."""
     if not keys:
         return {}
-    found = sql.rows(
-        f"SELECT {_COLUMNS} FROM retries WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-        mapping_id,
-        side,
-        sql.values(keys),
-    )
+    found = sql.rows(_of(_COLUMNS), sql.values(keys), mapping_id, side, anew=True)
     return {row[1]: Waiting(*row) for row in found}
+
+
+def _of(columns: str) -> str:
+    """The query for the waiting ones among records of one side."""
+    return sql.found(columns, "retries", "key", "mapping_id = ? AND side = ?")
 
 
 def save(mapping_id: int, since: Stamp, postponed: Sequence[Postponed]) -> None:
@@ -117,13 +117,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
     for side in Side:
         keys = [item.key for item in postponed if item.side is side]
         if keys:
-            sql.execute(
-                "DELETE FROM awaited_records WHERE retry_id IN (SELECT id FROM retries"
-                f" WHERE mapping_id = ? AND side = ? AND {sql.among('key')})",
-                mapping_id,
-                side,
-                sql.values(keys),
-            )
+            theirs = f"DELETE FROM awaited_records WHERE retry_id IN ({_of('id')})"
+            sql.execute(theirs, sql.values(keys), mapping_id, side, anew=True)
     sql.execute_many(
         "INSERT INTO awaited_records (retry_id, field, mapping_id, side, key) SELECT id, ?, ?, ?, ? FROM retries"
         " WHERE mapping_id = ? AND side = ? AND key = ?",
@@ -146,12 +141,8 @@ def _save_awaited(mapping_id: int, postponed: Sequence[Postponed]) -> None:
 def remove(mapping_id: int, side: Side, keys: Collection[str]) -> None:
     """Records that need no retry any more."""
     if keys:
-        sql.execute(
-            f"DELETE FROM retries WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-            mapping_id,
-            side,
-            sql.values(keys),
-        )
+        theirs = f"DELETE FROM retries WHERE id IN ({_of('id')})"
+        sql.execute(theirs, sql.values(keys), mapping_id, side, anew=True)
 
 
 def released(mapping_ids: Collection[int]) -> list[int]:

@@ -334,6 +334,7 @@ def record_made(run_id: int, coupling_ids: Collection[int], direction: str, sour
         source,
         outcome,
         sql.values(coupling_ids),
+        anew=True,
     )
 
 

@@ -26,12 +26,9 @@ class Skip:
 
 def keys_set_aside(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the records that wait for a person."""
-    found = sql.rows(
-        f"SELECT {side}_key FROM skipped_records WHERE mapping_id = ? AND status <> 'resolved'"
-        f" AND {sql.among(f'{side}_key')}",
-        mapping_id,
-        sql.values(keys),
-    )
+    open_ones = f"{sql.same('mapping_id')} AND status <> 'resolved'"
+    query = sql.found(f"{side}_key", "skipped_records", f"{side}_key", open_ones)
+    found = sql.rows(query, sql.values(keys), mapping_id, anew=True)
     return {key for (key,) in found}
 
 
@@ -78,12 +75,8 @@ def change(id: int, version: int, **columns: Any) -> bool:
 
 def excluded_keys(mapping_id: int, side: Side, keys: Collection[str]) -> set[str]:
     """Those of the records that were uncoupled and are left alone."""
-    found = sql.rows(
-        f"SELECT key FROM exclusions WHERE mapping_id = ? AND side = ? AND {sql.among('key')}",
-        mapping_id,
-        side,
-        sql.values(keys),
-    )
+    query = sql.found("key", "exclusions", "key", "mapping_id = ? AND side = ?")
+    found = sql.rows(query, sql.values(keys), mapping_id, side, anew=True)
     return {key for (key,) in found}
 
 

@@ -19,16 +19,25 @@ _as_ours = pw.__exception_wrapper__  # type: ignore[attr-defined]
 """What peewee puts around each statement of its own: errors of a driver become its errors."""
 
 
-def rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def rows(statement: str, *parameters: Any, anew: bool = False) -> list[tuple[Any, ...]]:
     """All rows of a query; `?` marks a parameter."""
-    found: list[tuple[Any, ...]] = database.execute_sql(_dialect(statement), parameters).fetchall()
+    found: list[tuple[Any, ...]] = _executed(statement, parameters, anew).fetchall()
     return found
 
 
-def execute(statement: str, *parameters: Any) -> int:
+def execute(statement: str, *parameters: Any, anew: bool = False) -> int:
     """Carry out one statement and return how many rows it touched."""
-    touched: int = database.execute_sql(_dialect(statement), parameters).rowcount
+    touched: int = _executed(statement, parameters, anew).rowcount
     return touched
+
+
+def _executed(statement: str, parameters: Sequence[Any], anew: bool) -> Any:
+    """`anew`: PostgreSQL is to make a plan for the tables as they are. It keeps that of a statement that comes often,
+    from when a table was small, until it happens to count the rows."""
+    if not (anew and is_postgresql()):
+        return database.execute_sql(_dialect(statement), parameters)
+    with _as_ours:
+        return database.cursor().execute(_dialect(statement), parameters, prepare=False)
 
 
 def execute_many(statement: str, parameters: Sequence[Sequence[Any]]) -> None:
@@ -71,6 +80,7 @@ def update_many(table: str, columns: Mapping[str, str], rows: Sequence[Sequence[
         f" FROM json_to_recordset(?) AS given ({', '.join(f'{name} {type}' for name, type in given.items())})"
         f" WHERE {table}.id = given.id",
         orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode(),
+        anew=True,
     )
 
 
@@ -93,6 +103,21 @@ def among(column: str) -> str:
     if is_postgresql():
         return f"{column} = ANY(?)"
     return f"{column} IN (SELECT value FROM json_each(?))"
+
+
+def found(columns: str, table: str, column: str, condition: str) -> str:
+    """A query for rows whose `column` is among the values of its first parameter, and that fulfil `condition`. To be
+    carried out `anew`.
+
+    On PostgreSQL each value is looked up by itself, since for an array of them it may look through all rows of a
+    mapping. Another index than that of `column` has to be out of the question: of a mapping that is new in a large
+    table it would expect a single row there. What is not first in the index is compared by `same`, which uses none.
+    """
+    if not is_postgresql():
+        return f"SELECT {columns} FROM {table} WHERE {among(column)} AND {condition}"
+    kind = "bigint" if column == "id" else "text"
+    one = f"SELECT {columns} FROM {table} WHERE {column} = wanted.value AND {condition} OFFSET 0"
+    return f"SELECT one.* FROM unnest(?::{kind}[]) AS wanted (value) CROSS JOIN LATERAL ({one}) AS one"
 
 
 def same(column: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 from playhouse.migrations import Runner
 
+from service.core.failures import Failure
 from service.core.flow import NOTHING_KNOWN, Coupled, Known
-from service.core.records import Record, Side
-from service.store import couplings, intents, pending, runs, sql
+from service.core.records import Direction, Record, Side
+from service.store import couplings, intents, pending, problems, retries, runs, skipped, sql
 from service.store.couplings import Half, Saved
 from service.store.database import MIGRATIONS, connection, database, migrate, open_database
 from service.store.intents import Intent
 from service.store.pending import Pending
+from service.store.problems import Problem
+from service.store.retries import Postponed
 from service.store.runs import Done, Lease
+from service.store.skipped import Skip
 
 LOCAL, INTEGRATION = Side.LOCAL, Side.INTEGRATION
 LEASE = Lease(1, "nobody", 0, 0)
@@ -52,7 +56,7 @@ def mapping_id(empty: None) -> int:
     return a_mapping()
 
 
-def a_mapping() -> int:
+def a_mapping(id: int = 1) -> int:
     """A row of `mappings`, written by hand."""
     given = {
         "connections": "id, name, kind, settings, enabled, version, created_at, updated_at",
@@ -61,12 +65,13 @@ def a_mapping() -> int:
         " update_conflict_resolution, deletion_conflict_resolution, depends_on, templates, enabled, full_read_due,"
         " idle_runs, version, created_at, updated_at",
     }
-    sql.execute(f"INSERT INTO connections ({given['connections']}) VALUES (1, 'c', 'sql', '{{}}', true, 1, 1, 1)")
+    connection = f"VALUES ({id}, 'c{id}', 'sql', '{{}}', true, 1, 1, 1)"
+    sql.execute(f"INSERT INTO connections ({given['connections']}) {connection}")
     sql.execute(
-        f"INSERT INTO mappings ({given['mappings']}) VALUES (1, 'm', 'bidirectional', 1, 'a', '[]', 1, 'b', '[]', true,"
-        " 'record', 'none', 'none', '[]', '[]', true, false, 0, 1, 1, 1)"
+        f"INSERT INTO mappings ({given['mappings']}) VALUES ({id}, 'm{id}', 'bidirectional', 1, 'a', '[]', 1, 'b',"
+        " '[]', true, 'record', 'none', 'none', '[]', '[]', true, false, 0, 1, 1, 1)"
     )
-    return 1
+    return id
 
 
 def pair(local: str, integration: str, id: int = 0, **base: str | None) -> Saved:
@@ -272,3 +277,64 @@ def test_what_a_run_made_is_told_from_the_couplings(mapping_id: int, source: Sid
     wanted = [one if source is LOCAL else one[::-1] for one in pairs]
     assert told == [(id, *one, source.value, "inserted", None) for id, one in zip(ids, wanted, strict=True)]
     assert others[0] not in ids
+
+
+LOOKS: dict[str, Callable[[int, list[str]], object]] = {
+    "couplings": lambda mapping, keys: couplings.by_keys(mapping, LOCAL, keys),
+    "couplings of the other side": lambda mapping, keys: couplings.by_keys(mapping, INTEGRATION, keys),
+    "couplings by id": lambda mapping, keys: couplings.by_ids(mapping, [*map(int, keys)]),
+    "couplings that failed": lambda mapping, keys: couplings.mark(None, "failure", [*map(int, keys)]),
+    "states": lambda mapping, keys: couplings.states(mapping, LOCAL, keys),
+    "pairs in step": lambda mapping, keys: couplings.standing(mapping, LOCAL, keys),
+    "coupled keys": lambda mapping, keys: couplings.coupled_keys(mapping, INTEGRATION, keys),
+    "partners": lambda mapping, keys: couplings.partners(mapping, LOCAL, keys),
+    "set aside": lambda mapping, keys: skipped.keys_set_aside(mapping, LOCAL, keys),
+    "left alone": lambda mapping, keys: skipped.excluded_keys(mapping, LOCAL, keys),
+    "waiting": lambda mapping, keys: retries.by_keys(mapping, LOCAL, keys),
+    "waiting no more": lambda mapping, keys: retries.remove(mapping, LOCAL, keys),
+    "errors that are put right": lambda mapping, keys: problems.resolve(mapping, LOCAL, keys),
+}
+"""What is asked about the records of a page in tables that may be large."""
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("counted", [0, 20, 5000], ids=["never counted", "counted while small", "counted while large"])
+def test_the_records_of_a_page_are_found_by_their_keys_alone(mapping_id: int, counted: int) -> None:
+    """PostgreSQL keeps the plan that it made while a table was small, and of a mapping that is not among those that it
+    has counted it expects a single row."""
+    for table in ("couplings", "skipped_records", "errors", "error_groups", "retries", "exclusions", "awaited_records"):
+        sql.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    mine = a_mapping(2)
+    if counted:
+        grow(mapping_id, [f"{n:036}" for n in range(counted)])
+        sql.execute("ANALYZE")
+    few = [str(n) for n in range(5)]
+    for look in [*LOOKS.values()] * 20:
+        look(mine, few)
+    grow(mine, [str(n) for n in range(3000)])
+    read = {}
+    for name, look in LOOKS.items():
+        with sql.transaction():
+            before = rows_looked_at()
+            look(mine, few)
+            read[name] = rows_looked_at() - before
+    assert {name: number for name, number in read.items() if number > 50} == {}
+
+
+def grow(mapping_id: int, keys: Sequence[str]) -> None:
+    """Many couplings; each of their records is set aside, left alone, and waits because of an error, all at once."""
+    failure = Failure("value_rejected", {"field": "name"}, ("local",))
+    for page in (keys[at : at + 1000] for at in range(0, len(keys), 1000)):
+        with sql.transaction():
+            couplings.save(mapping_id, None, [pair(key, key) for key in page])
+            aside = [Skip("conflict", None, {LOCAL: key}, None) for key in page]
+            skipped.save(mapping_id, Direction.BIDIRECTIONAL, 1, aside)
+            skipped.exclude(mapping_id, 1, None, [(LOCAL, key) for key in page])
+            retries.save(mapping_id, 1, [Postponed(LOCAL, key) for key in page])
+            wrong = [Problem(failure, "toIntegration", {"side": "local", "key": key}, None) for key in page]
+            problems.save(mapping_id, None, 1, wrong)
+
+
+def rows_looked_at() -> int:
+    """How many rows the statements of this transaction have read, by any way."""
+    return int(sql.rows("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables")[0][0])
