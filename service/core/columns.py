@@ -20,15 +20,37 @@ def new_rows(flow: Flow, records: Sequence[Record]) -> list[dict[str, Scalar]] |
         return None
     if not records:
         return []
-    columns = list(zip(*(record.values for record in records), strict=True))
-    try:
-        wanted = [_wanted(line, columns) for line in flow.lines]
-    except Unconvertible:
+    wanted = wanted_columns(flow.lines, records)
+    if wanted is None:
         return None
     names = [line.field.name for line in flow.lines]
     if all(line.source is None for line in flow.lines):
         return [dict(zip(names, row, strict=True)) for row, _ in zip(zip(*wanted, strict=True), records, strict=False)]
     return [dict(zip(names, row, strict=True)) for row in zip(*wanted, strict=False)]
+
+
+def agreeing(flow: Flow, sources: Sequence[Record], destinations: Sequence[Record]) -> list[bool]:
+    """For each pair whether the destination surely holds, to the letter, all that the flow wants it to; False does not
+    mean that it does not."""
+    wanted = None if flow.refers or not flow.lines or not sources else wanted_columns(flow.lines, sources)
+    if wanted is None:
+        return [False] * len(sources)
+    columns = list(zip(*(record.values for record in destinations), strict=True))
+    held = zip(*(columns[line.destination] for line in flow.lines), strict=True)
+    return [
+        one == other and list(map(type, one)) == list(map(type, other))
+        for one, other in zip(held, zip(*wanted, strict=False), strict=False)
+    ]
+
+
+def wanted_columns(lines: Sequence[Line], records: Sequence[Record]) -> list[Any] | None:
+    """For each of the lines what it wants the destinations of some records to hold, without an end where that is a
+    constant; None where a value does not fit. No line is a reference, and there are records."""
+    columns = list(zip(*(record.values for record in records), strict=True))
+    try:
+        return [_wanted(line, columns) for line in lines]
+    except Unconvertible:
+        return None
 
 
 def _wanted(line: Line, columns: Sequence[Sequence[Scalar]]) -> Any:

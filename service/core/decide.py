@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from service.core.columns import new_rows
+from service.core.columns import agreeing, new_rows
 from service.core.compare import Unconvertible
 from service.core.failures import Failure
 from service.core.flow import (
@@ -103,6 +103,20 @@ def decide_all_new(flows: Mapping[Side, Flow], source: Side, records: Sequence[R
     if rows is None:
         return [decide_new(flows, source, record) for record in records]
     return [Decision(Do.INSERT, Outcome.INSERTED, {source.other: row}) for row in rows]
+
+
+def decide_all_first(
+    mapping: SyncMapping, flows: Mapping[Side, Flow], source: Side, pairs: Sequence[Pair]
+) -> list[Decision]:
+    """`decide` for many pairs that were never synchronized, all with a candidate of `source` and its partner."""
+    flow, back = flows[source], flows[source.other]
+    by_field = mapping.conflict_detection is ConflictDetection.FIELD and mapping.bidirectional
+    alike = [False] * len(pairs)
+    if not back.refers and not (by_field and back.ids - flow.ids):
+        partners = [pair.destination for pair in pairs if pair.destination is not None]
+        alike = agreeing(flow, [pair.record for pair in pairs], partners)
+    agreed = Decision(Do.REFRESH, Outcome.UNCHANGED, agreed=flow.ids)
+    return [agreed if same else decide(mapping, flows, pair) for same, pair in zip(alike, pairs, strict=True)]
 
 
 def waiting(decide_rest: Callable[[Mapping[Side, Flow]], Decision], flows: Mapping[Side, Flow], pair: Pair) -> Decision:

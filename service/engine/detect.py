@@ -47,6 +47,8 @@ PENDING = Decision(Do.NOTHING, Outcome.UNCHANGED)
 def next_batch(task: Task, source: Side, position: dict[str, Any] | None) -> Batch:
     """The page at `position` (None: the first) of the pass out of `source`. Its own `position` is None at the end."""
     here = position if position is not None else first_position(task, source)
+    # Whoever decides about the page asks to which reading it belongs, also of the first one.
+    task.checkpoint["position"] = here
     match here["phase"]:
         case "listing":
             list_on(task, source)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from service.core.columns import wanted_columns
 from service.core.compare import Unconvertible, equal
 from service.core.failures import Failure
 from service.core.flow import Flow, Line, is_empty
-from service.core.records import Direction, Record, Scalar, Side
+from service.core.records import Direction, Record, Scalar, Selection, Side
 from service.core.ways import Way
 from service.engine.references import look_up
 from service.engine.task import Task
@@ -23,10 +24,11 @@ class Twins:
     ambiguous: Mapping[str, Failure]
 
 
-def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
+def find_twins(task: Task, source: Side, records: Sequence[Record], *, whole: bool = True) -> Twins:
     """Look for the twins of uncoupled records on the other side, one query per match priority.
 
-    Each priority is tried on its own, in order; the first that finds anything decides. No twin is given twice.
+    Each priority is tried on its own, in order; the first that finds anything decides. No twin is given twice. `whole`
+    False: the match fields of the twins are all that is asked for.
     """
     found: dict[str, Record] = {}
     failures: dict[str, Failure] = {}
@@ -36,8 +38,12 @@ def find_twins(task: Task, source: Side, records: Sequence[Record]) -> Twins:
     for lines in groups:
         if not rest:
             break
-        wanted = {record.key: values for record in rest if (values := _values(flow, lines, record))}
-        hits = _hits(task, source, lines, set(wanted.values()))
+        wanted = _all_values(flow, lines, rest)
+        selection = task.mapping.side(source.other).selection
+        if not whole:
+            selection, lines = _narrowed(selection, lines)
+        names, values_of_all = [line.field.name for line in lines], set(wanted.values())
+        hits = task.connectors[source.other].find(selection, names, values_of_all) if wanted else []
         free = free_keys(task, source.other, [hit.key for hit in hits])
         claims = _claims(wanted)
         alike = _by_values(lines, hits)
@@ -111,10 +117,21 @@ def match_values(task: Task, source: Side, records: Sequence[Record]) -> list[di
     """For each priority what the twins' match fields would hold, by key; without records of which one is empty."""
     groups = match_lines(task, source)
     flow = match_flow(task, source, groups, records)
-    return [
-        {record.key: values for record in records if (values := _values(flow, lines, record)) is not None}
-        for lines in groups
-    ]
+    return [_all_values(flow, lines, records) for lines in groups]
+
+
+def _all_values(flow: Flow, lines: Sequence[Line], records: Sequence[Record]) -> dict[str, tuple[Scalar, ...]]:
+    """`_values` of many records by their keys, without those that have none."""
+    each = not records or any(line.pointer is not None or line.source is None for line in lines)
+    columns = None if each else wanted_columns(lines, records)
+    if columns is None:
+        return {record.key: values for record in records if (values := _values(flow, lines, record)) is not None}
+    rows = zip(*([bare(value) for value in column] for column in columns), strict=True)
+    return {
+        record.key: values
+        for record, values in zip(records, rows, strict=True)
+        if None not in values and "" not in values
+    }
 
 
 def _values(flow: Flow, lines: Sequence[Line], record: Record) -> tuple[Scalar, ...] | None:
@@ -131,11 +148,10 @@ def bare(value: Scalar) -> Scalar:
     return value.rstrip(" ") if isinstance(value, str) else value
 
 
-def _hits(task: Task, source: Side, lines: Sequence[Line], wanted: set[tuple[Scalar, ...]]) -> Sequence[Record]:
-    if not wanted:
-        return []
-    selection = task.mapping.side(source.other).selection
-    return task.connectors[source.other].find(selection, [line.field.name for line in lines], wanted)
+def _narrowed(selection: Selection, lines: Sequence[Line]) -> tuple[Selection, tuple[Line, ...]]:
+    """The selection with the match fields alone, and the lines as they lie in that."""
+    names = tuple(selection.fields[line.destination] for line in lines)
+    return replace(selection, fields=names), tuple(replace(line, destination=at) for at, line in enumerate(lines))
 
 
 def free_keys(task: Task, side: Side, keys: Sequence[str]) -> set[str]:

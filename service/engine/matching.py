@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from service.core.decide import Decision, Do, Pair, decide
+from service.core.decide import Decision, Do, Pair, decide_all_first
 from service.core.failures import Failure
 from service.core.flow import Flow
 from service.core.outcomes import Outcome
@@ -56,6 +56,7 @@ def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
     twins = twins_of(task, source, [visit.record for visit in visits])
     rivals = _rivals(task, source, twins.found)
     flows = look_up(task.flows, {source: [visit.record for visit in visits], source.other: list(twins.found.values())})
+    coupling = []
     for visit in visits:
         key = visit.record.key
         failure = twins.ambiguous.get(key)
@@ -64,28 +65,34 @@ def _couple(task: Task, source: Side, visits: Sequence[Visit]) -> None:
         elif key in rivals:
             visit.decision = Decision(Do.FAIL, Outcome.FAILED, failure=rivals[key])
         elif key in twins.found:
-            _first_coupling(task, flows, source, visit, twins.found[key])
+            visit.destination = twins.found[key]
+            coupling.append(visit)
         else:
             visit.decision = Decision(Do.NOTHING, Outcome.IGNORED)
+    _first_couplings(task, flows, source, coupling)
 
 
 def _rivals(task: Task, source: Side, found: Mapping[str, Record]) -> dict[str, Failure]:
     """Records whose twin has another equally good partner, on this or any other page."""
     if is_one_to_one(task):
         return {}
-    back = find_twins(task, source.other, list(found.values()))
+    back = find_twins(task, source.other, list(found.values()), whole=False)
     partner = {twin.key: key for key, twin in found.items()}
     return {partner[key]: failure for key, failure in back.ambiguous.items() if key in partner}
 
 
-def _first_coupling(task: Task, flows: Mapping[Side, Flow], source: Side, visit: Visit, twin: Record) -> None:
+def _first_couplings(task: Task, flows: Mapping[Side, Flow], source: Side, visits: Sequence[Visit]) -> None:
     """Couple; equal records are in step from now on, different ones are settled by the update policy, not silently."""
-    visit.coupled, visit.first, visit.destination = unsynchronized(source, visit.record, twin), True, twin
-    decision = decide(task.mapping, flows, Pair(source, visit.record, visit.coupled, twin, past=True))
-    if decision.do in (Do.REFRESH, Do.CONFLICT):
-        visit.decision = replace(decision, writes={})
-    else:
-        visit.decision = Decision(Do.COUPLE, Outcome.COUPLED)
+    pairs = []
+    for visit in visits:
+        assert visit.destination is not None
+        visit.coupled, visit.first = unsynchronized(source, visit.record, visit.destination), True
+        pairs.append(Pair(source, visit.record, visit.coupled, visit.destination, past=True))
+    for visit, decision in zip(visits, decide_all_first(task.mapping, flows, source, pairs), strict=True):
+        if decision.do in (Do.REFRESH, Do.CONFLICT):
+            visit.decision = replace(decision, writes={}) if decision.writes else decision
+        else:
+            visit.decision = Decision(Do.COUPLE, Outcome.COUPLED)
 
 
 def _postpone(task: Task, source: Side, visits: Sequence[Visit]) -> None:

@@ -1,8 +1,10 @@
 """Coupling what both applications have already, and finding twins before anything is inserted."""
 
-from service.operations import couplings
+import pytest
+
+from service.operations import couplings, execution, runs
 from service.store.models import Retry
-from tests.world import World, errors, tally
+from tests.world import LINES, World, errors, tally
 
 
 def test_a_match_run_couples_exactly_one_hit(world: World) -> None:
@@ -73,6 +75,23 @@ def test_priorities_are_tried_on_their_own_and_in_order(world: World) -> None:
     world.run("match")
     assert world.partner("local", by_name) == "a"
     assert world.partner("local", half) is None
+
+
+@pytest.mark.parametrize("priority", [1, 2])
+def test_records_on_different_pages_with_one_twin_couple_nobody(world: World, priority: int) -> None:
+    names = {"integration_field": "name", "local_field": "name", "match_key": priority}
+    world.map([{**LINES[0], "match_key": 3 - priority}, names, {**LINES[2], "match_key": priority}])
+    for city in ("Oslo", "Oslo", "Bergen"):
+        world.add("local", number="" if priority == 1 else None, name="One", city=city)
+    world.add("integration", accountid="a", accountnumber=None, name="One", address1_city="Oslo")
+    world.add("integration", accountid="b", accountnumber=None, name="One", address1_city="Bergen")
+    started = runs.start(world.context, runs.RunRequest(world.mapping_id, "match"), "test")
+    lease = execution.claim(world.context, "test")
+    assert lease is not None
+    execution.carry_out(world.context, lease, lambda: None, lambda _: None, page_size=1)
+    assert tally(runs.get(started.id), "toIntegration") == {"read": 3, "failed": 2, "coupled": 1}
+    assert {error.code for error in errors()} == {"ambiguous_match"}
+    assert (world.partner("integration", "a"), world.partner("local", "3")) == (None, "b")
 
 
 def test_a_twin_is_coupled_instead_of_inserting_a_second_one(world: World) -> None:
