@@ -249,6 +249,7 @@ def _migrate(url: str, barrier: Any, results: Any) -> None:
 def test_a_transaction_that_stands_still_is_ended_by_postgresql(schema: pw.Database) -> None:
     if is_postgresql():
         assert database.execute_sql("SHOW idle_in_transaction_session_timeout").fetchone()[0] == "1min"
+        assert database.execute_sql("SHOW jit").fetchone()[0] == "off"
 
 
 def test_what_is_noted_is_not_packed_by_postgresql(schema: pw.Database) -> None:

@@ -44,8 +44,10 @@ from service.core.records import FieldType, Selection, Table
 _CONNECT_SECONDS = 10
 _SESSION = (
     "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET bytea_output = 'hex';"
-    " SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
+    " SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s';"
+    " SET jit = off"
 )
+"""Statements are of a page, and compiling one takes longer than it runs."""
 
 _TABLES = """
 SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''),
