@@ -88,8 +88,8 @@ def _postgresql(url: str) -> pw.Database:
     parts = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     host = options.pop("host", None) or parts.hostname
-    # A process that stands still in the midst of a transaction must not keep others from its rows for ever. No statement
-    # of ours runs long enough for compiling to pay; a table that nobody has counted looks as if one did.
+    # A process that stands still in the midst of a transaction must not keep others from its rows for ever. No
+    # statement of ours runs long enough for compiling to pay; a table that nobody has counted looks as if one did.
     options.setdefault("options", "-c idle_in_transaction_session_timeout=60s -c jit=off")
     opened: pw.Database = PooledPostgresqlDatabase(
         unquote(parts.path.lstrip("/")),
