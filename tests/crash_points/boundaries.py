@@ -48,9 +48,9 @@ class _Counted:
         self._inner = inner
         self._boundaries = boundaries
 
-    def execute(self, *given: Any) -> Any:
+    def execute(self, *given: Any, **more: Any) -> Any:
         self._boundaries.come_to()
-        done = self._inner.execute(*given)
+        done = self._inner.execute(*given, **more)
         verb = given[0].partition(" ")[0]
         if verb in ("BEGIN", "COMMIT", "ROLLBACK"):
             self._boundaries.writing = verb == "BEGIN"
