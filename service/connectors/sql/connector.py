@@ -26,8 +26,8 @@ DATABASES: Mapping[str, Callable[[Settings], Database]] = {
 }
 
 _PLANS = 400
-"""How many selections are kept ready, those that were asked for last: a mapping has two. Preparing one takes as long as a
-run that finds nothing, and 150 kB for twenty fields."""
+"""How many selections are kept ready, those that were asked for last: a mapping has two. Preparing one takes as long as
+a run that finds nothing, and 150 kB for twenty fields."""
 
 
 class SqlConnector(Connector):
